@@ -1,0 +1,19 @@
+//! The bound on everything that a stranger can send.
+
+/// The largest frame payload, in bytes; a longer one ends the connection.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// The largest first frame of a connection, in bytes.
+pub const HELLO_BYTES_MAX: usize = 1 << 10;
+
+/// The longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 1 << 10;
+
+/// The longest value, in bytes.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// The longest cluster id, in bytes.
+pub const CLUSTER_ID_BYTES_MAX: usize = 64;
+
+/// The longest address (`host:port`), in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 261;

@@ -34,6 +34,8 @@ mod frame;
 mod handshake;
 pub mod limits;
 mod payload;
+pub mod peer;
+pub mod record;
 
 #[cfg(feature = "codec")]
 pub use frame::{frames, hello_frames};

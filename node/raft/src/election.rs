@@ -1,0 +1,192 @@
+//! Elections: pre-votes, votes, and the time-outs that lead to them (Raft §5.2, §5.4.1; dissertation §9.6).
+
+use crate::leader::Leader;
+use crate::message::Message;
+use crate::mutant::mutated;
+use crate::protocol::{Raft, Role};
+use crate::quorum::{self, VoteResult};
+use crate::storage::Storage;
+use crate::types::{LogPosition, NodeId, Term};
+use alloc::vec::Vec;
+
+/// The answers to a candidacy so far; one that has not answered is in neither list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ballot {
+    /// Sorted.
+    granted: Vec<NodeId>,
+    /// Sorted.
+    refused: Vec<NodeId>,
+}
+
+impl Ballot {
+    /// Records an answer; the first one of each server counts.
+    fn record(&mut self, from: NodeId, granted: bool) {
+        if self.granted.binary_search(&from).is_ok() || self.refused.binary_search(&from).is_ok() {
+            return;
+        }
+        let list = if granted {
+            &mut self.granted
+        } else {
+            &mut self.refused
+        };
+        let place = list.binary_search(&from).expect_err("it is in neither list");
+        list.insert(place, from);
+    }
+
+    fn result(&self, voters: usize) -> VoteResult {
+        quorum::vote_result(voters, self.granted.len(), self.refused.len())
+    }
+}
+
+impl<S: Storage> Raft<S> {
+    /// The randomized election time-out passed without a word from a leader: stands for election, after asking whether that has
+    /// a prospect. A leader, and a server that is no voter, ignores it.
+    pub fn election_timeout(&mut self) {
+        let is_voter = self.voters.binary_search(&self.id()).is_ok();
+        match &self.role {
+            Role::Leader(_) => {}
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if !is_voter => {}
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if self.config.pre_vote => {
+                self.pre_campaign();
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => self.campaign(),
+        }
+    }
+
+    /// The least election time-out passed without a word from the leader: candidates are heard again.
+    pub fn leader_silent(&mut self) {
+        match &mut self.role {
+            Role::Follower(follower) => follower.leader_recent = false,
+            Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
+        }
+    }
+
+    /// Whether candidates are refused unheard: a leader leads, or was heard from within the least election time-out.
+    pub(crate) fn sticks_to_leader(&self) -> bool {
+        self.config.check_quorum
+            && match &self.role {
+                Role::Follower(follower) => follower.leader_recent,
+                Role::PreCandidate(_) | Role::Candidate(_) => false,
+                // It steps down by itself when a majority falls silent.
+                Role::Leader(_) => true,
+            }
+    }
+
+    /// Asks everybody whether they would vote for this server in the next term. Its own term, vote and log stay as they are,
+    /// but the old leader is forgotten: otherwise two servers that follow a dead one would refuse each other for ever.
+    fn pre_campaign(&mut self) {
+        let mut ballot = Ballot::default();
+        ballot.record(self.id(), true);
+        let result = ballot.result(self.voters.len());
+        self.role = Role::PreCandidate(ballot);
+        if result == VoteResult::Won {
+            return self.campaign();
+        }
+        let (next_term, last) = (self.term.next(), self.log.last());
+        for to in self.others() {
+            self.send(to, Message::PreVote { next_term, last });
+        }
+    }
+
+    /// Stands for election in a new term, at once and without asking first.
+    ///
+    /// The server's vote for itself is a message like any other: it counts when it is durable.
+    pub fn campaign(&mut self) {
+        self.become_follower(self.term.next(), None);
+        self.vote = Some(self.id());
+        self.role = Role::Candidate(Ballot::default());
+        let last = self.log.last();
+        self.send_when_durable(self.id(), Message::VoteResponse { granted: true });
+        for to in self.others() {
+            // It claims a log and a term: see the crate's documentation for why both must be durable first.
+            self.send_when_durable(to, Message::Vote { last });
+        }
+    }
+
+    pub(crate) fn others(&self) -> impl Iterator<Item = NodeId> + use<S> {
+        let (voters, id) = (self.voters.clone(), self.id());
+        (0..voters.len())
+            .map(move |place| voters[place])
+            .filter(move |voter| *voter != id)
+    }
+
+    /// Whether a log that ends at `last` has everything that may be committed in ours (Raft §5.4.1).
+    fn is_up_to_date(&self, last: LogPosition) -> bool {
+        last >= self.log.last()
+    }
+
+    pub(crate) fn on_pre_vote(&mut self, from: NodeId, next_term: Term, last: LogPosition) {
+        // A refusal carries this server's term, so that one that fell behind, but has the longer log, catches up with the terms
+        // and can be elected (bug zoo, *prevote-mixed*).
+        let granted = next_term > self.term && !self.sticks_to_leader() && self.is_up_to_date(last);
+        self.send(from, Message::PreVoteResponse { next_term, granted });
+    }
+
+    pub(crate) fn on_pre_vote_granted(&mut self, from: NodeId, next_term: Term) {
+        self.on_pre_vote_answer(from, next_term, true);
+    }
+
+    pub(crate) fn on_pre_vote_refused(&mut self, from: NodeId, next_term: Term) {
+        self.on_pre_vote_answer(from, next_term, false);
+    }
+
+    fn on_pre_vote_answer(&mut self, from: NodeId, next_term: Term, granted: bool) {
+        let current = next_term == self.term.next();
+        let Role::PreCandidate(ballot) = &mut self.role else {
+            return;
+        };
+        if !current {
+            return;
+        }
+        ballot.record(from, granted);
+        match ballot.result(self.voters.len()) {
+            VoteResult::Won => self.campaign(),
+            VoteResult::Lost => self.become_follower(self.term, None),
+            VoteResult::Pending => {}
+        }
+    }
+
+    pub(crate) fn on_vote(&mut self, from: NodeId, last: LogPosition) {
+        let free = match (self.vote, &self.role) {
+            (Some(vote), _) => vote == from,
+            // Somebody leads this term already; the candidate can't win it.
+            (None, Role::Follower(follower)) => follower.leader.is_none(),
+            (None, Role::PreCandidate(_)) => true,
+            (None, Role::Candidate(_) | Role::Leader(_)) => {
+                panic!(
+                    "{} stands in or leads term {} without its own vote",
+                    self.id(),
+                    self.term
+                )
+            }
+        };
+        if !(free && self.is_up_to_date(last)) {
+            return self.send(from, Message::VoteResponse { granted: false });
+        }
+        if let Role::PreCandidate(_) = &self.role {
+            self.become_follower(self.term, None);
+        }
+        self.vote = Some(from);
+        if mutated!(self.config, VoteNotPersisted) {
+            return self.send(from, Message::VoteResponse { granted: true });
+        }
+        self.send_when_durable(from, Message::VoteResponse { granted: true });
+    }
+
+    pub(crate) fn on_vote_response(&mut self, from: NodeId, granted: bool) {
+        let Role::Candidate(ballot) = &mut self.role else {
+            return;
+        };
+        ballot.record(from, granted);
+        match ballot.result(self.voters.len()) {
+            VoteResult::Won => self.become_leader(),
+            VoteResult::Lost => self.become_follower(self.term, None),
+            VoteResult::Pending => {}
+        }
+    }
+
+    fn become_leader(&mut self) {
+        self.role = Role::Leader(Leader::new(&self.voters, self.log.last_index().next()));
+        self.append_noop();
+    }
+}

@@ -1,0 +1,67 @@
+//! What a [`crate::RawNode`] tells of itself.
+
+use crate::protocol::RoleKind;
+use crate::types::{Index, NodeId, Term};
+use core::fmt::{self, Display};
+
+/// Something happened to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its term advanced.
+    TermAdvanced {
+        /// The new term.
+        term: Term,
+    },
+    /// It voted.
+    Voted {
+        /// In this term.
+        term: Term,
+        /// For this server, which may be itself.
+        candidate: NodeId,
+    },
+    /// Its role changed.
+    RoleChanged {
+        /// In this term.
+        term: Term,
+        /// The new role.
+        role: RoleKind,
+    },
+    /// It learned who leads.
+    LeaderKnown {
+        /// In this term.
+        term: Term,
+        /// The leader.
+        leader: NodeId,
+    },
+    /// It learned that entries are committed.
+    Committed {
+        /// The last of them.
+        index: Index,
+    },
+}
+
+impl Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::TermAdvanced { term } => write!(f, "term {term}"),
+            Event::Voted { term, candidate } => write!(f, "votes for {candidate} in term {term}"),
+            Event::RoleChanged { term, role } => write!(f, "is {role} in term {term}"),
+            Event::LeaderKnown { term, leader } => write!(f, "follows {leader} in term {term}"),
+            Event::Committed { index } => write!(f, "has committed {index}"),
+        }
+    }
+}
+
+/// Hears what happens to a server.
+pub trait Logger {
+    /// `event` happened to the server `id`.
+    fn log(&mut self, id: NodeId, event: Event);
+}
+
+/// A logger that says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Logger for Silent {
+    fn log(&mut self, _: NodeId, _: Event) {}
+}

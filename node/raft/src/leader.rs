@@ -1,0 +1,243 @@
+//! What a leader does with its own log: taking commands and reads in, and committing (Raft §5.3, §5.4.2).
+
+use crate::message::Message;
+use crate::mutant::mutated;
+use crate::protocol::{ProposeError, Raft, ReadIndexError, Role};
+use crate::quorum;
+use crate::read::{ReadOutcome, ReadQueue, ReadToken};
+use crate::storage::Storage;
+use crate::tracker::ProgressTracker;
+use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
+use alloc::collections::VecDeque;
+
+/// What a leader has beside its log; it dies with its leadership.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Leader {
+    pub(crate) tracker: ProgressTracker,
+    pub(crate) reads: ReadQueue,
+    /// Where its term's first entry stands; until that is committed, the leader doesn't know what is.
+    pub(crate) term_start: Index,
+    uncommitted: Uncommitted,
+}
+
+impl Leader {
+    pub(crate) fn new(voters: &[NodeId], term_start: Index) -> Leader {
+        Leader {
+            tracker: ProgressTracker::new(voters, term_start),
+            reads: ReadQueue::default(),
+            term_start,
+            uncommitted: Uncommitted::default(),
+        }
+    }
+}
+
+/// The commands of a leader's own term that are not committed: their sizes, oldest first, and the sum of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Uncommitted {
+    sizes: VecDeque<usize>,
+    bytes: usize,
+}
+
+impl Uncommitted {
+    /// Takes a command in, unless that exceeds `bytes_max`. The first is taken in however large it is: otherwise it never could be.
+    fn push(&mut self, size: usize, bytes_max: usize) -> bool {
+        let fits = self.sizes.is_empty() || self.bytes + size <= bytes_max;
+        if fits {
+            self.sizes.push_back(size);
+            self.bytes += size;
+        }
+        fits
+    }
+
+    /// The oldest `count` were committed.
+    fn committed(&mut self, count: usize) {
+        self.bytes -= self.sizes.drain(..count).sum::<usize>();
+    }
+}
+
+impl<S: Storage> Raft<S> {
+    /// Appends the entry with which a leader opens its term (Raft §8).
+    pub(crate) fn append_noop(&mut self) {
+        let Role::Leader(leader) = &self.role else {
+            panic!("{} opens a term that it does not lead", self.id())
+        };
+        let entry = Entry {
+            term: self.term,
+            index: leader.term_start,
+            data: EntryData::Noop,
+        };
+        self.log.push(entry);
+        self.own_log_is_durable();
+    }
+
+    /// Takes in a command. It is committed when an entry *of this position* is; another entry at its index means that it was
+    /// lost.
+    ///
+    /// # Errors
+    /// This server does not lead, or too much is uncommitted. Definite: the command entered no log.
+    pub fn propose(&mut self, command: S::Command) -> Result<LogPosition, ProposeError> {
+        let known_leader = self.leader();
+        let index = self.log.last_index().next();
+        let entry = Entry {
+            term: self.term,
+            index,
+            data: EntryData::Command(command),
+        };
+        let Role::Leader(leader) = &mut self.role else {
+            return Err(ProposeError::NotLeader { leader: known_leader });
+        };
+        if !leader
+            .uncommitted
+            .push(entry.size(), self.config.uncommitted_bytes_max)
+        {
+            return Err(ProposeError::Busy);
+        }
+        let position = entry.position();
+        self.log.push(entry);
+        Ok(position)
+    }
+
+    /// Takes in a read, or a batch of reads: [`crate::Ready::reads`] will tell what became of it.
+    ///
+    /// # Errors
+    /// This server does not lead.
+    pub fn read_index(&mut self, token: ReadToken) -> Result<(), ReadIndexError> {
+        let known_leader = self.leader();
+        let committed = self.log.committed();
+        let Role::Leader(leader) = &mut self.role else {
+            return Err(ReadIndexError::NotLeader { leader: known_leader });
+        };
+        if mutated!(self.config, StaleLocalRead) {
+            self.read_outcomes.push(ReadOutcome::Confirmed {
+                token,
+                index: committed,
+            });
+        } else {
+            leader.reads.push(token);
+        }
+        Ok(())
+    }
+
+    /// Begins a round of reads if some wait, none is in flight and this leader knows what is committed.
+    pub(crate) fn begin_round(&mut self) {
+        if !self.wants_round() {
+            return;
+        }
+        let (id, voters, committed) = (self.id(), self.voters.len(), self.log.committed());
+        let Role::Leader(leader) = &mut self.role else {
+            panic!("{id} begins a round without leading")
+        };
+        leader.reads.begin(committed);
+        let round = leader.reads.round();
+        let confirmed = leader.reads.confirm(id, round).expect("the round has just begun");
+        if confirmed >= quorum::majority(voters) {
+            self.read_outcomes.extend(leader.reads.finish());
+        } else {
+            self.send_heartbeats();
+        }
+    }
+
+    pub(crate) fn wants_round(&self) -> bool {
+        match &self.role {
+            Role::Leader(leader) => {
+                let knows_committed =
+                    self.log.committed() >= leader.term_start || mutated!(self.config, ReadBeforeNoop);
+                leader.reads.wants_round() && knows_committed
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
+        }
+    }
+
+    /// Time for heartbeats, if this server leads.
+    pub fn heartbeat_timeout(&mut self) {
+        match &self.role {
+            Role::Leader(_) => self.send_heartbeats(),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
+        }
+    }
+
+    fn send_heartbeats(&mut self) {
+        for to in self.others() {
+            let Role::Leader(leader) = &self.role else {
+                panic!("{} sends heartbeats without leading", self.id())
+            };
+            let matched = leader
+                .tracker
+                .get(to)
+                .expect("every voter has progress")
+                .matched();
+            let round = leader.reads.round();
+            // Not beyond what the follower is known to hold: its log behind that may be another.
+            self.send(
+                to,
+                Message::Heartbeat {
+                    commit: self.log.committed().min(matched),
+                    round,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn on_heartbeat_response(&mut self, from: NodeId, round: u64) {
+        let (last, voters) = (self.log.last_index(), self.voters.len());
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
+        progress.heartbeat_answered();
+        let may_lack_entries = progress.matched() < last;
+        if leader
+            .reads
+            .confirm(from, round)
+            .is_some_and(|confirmed| confirmed >= quorum::majority(voters))
+        {
+            self.read_outcomes.extend(leader.reads.finish());
+        }
+        if may_lack_entries {
+            self.probe_for_losses(from);
+        }
+    }
+
+    /// An election time-out passed since the last time: steps down if no majority was heard from in it.
+    pub fn quorum_check(&mut self) {
+        let id = self.id();
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        if self.config.check_quorum && !leader.tracker.check_quorum(id) {
+            self.become_follower(self.term, None);
+        }
+    }
+
+    /// Counts this server's own durable log, if it leads.
+    pub(crate) fn own_log_is_durable(&mut self) {
+        let (id, stable) = (self.id(), self.log.stable());
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        leader
+            .tracker
+            .get_mut(id)
+            .expect("a leader is a voter")
+            .accepted(stable);
+        self.advance_commit();
+    }
+
+    /// Commits what a majority holds durably, if it is of this term: what came before is committed with it, and never by
+    /// counting (Raft §5.4.2, figure 8).
+    pub(crate) fn advance_commit(&mut self) {
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let (index, before) = (leader.tracker.majority_matched(), self.log.committed());
+        let of_this_term = index >= leader.term_start || mutated!(self.config, CommitOldTerm);
+        if index > before && of_this_term {
+            self.log.commit_to(index);
+            // The first entry of the term carries no command, and what came before it was never counted.
+            let counted_from = before.max(leader.term_start);
+            leader
+                .uncommitted
+                .committed(index.max(counted_from).since(counted_from));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The log as the protocol sees it: what is durable, from the storage, and behind it what is not yet.
+//!
+//! ```text
+//!        first_index                    stable     written       last
+//!            │                            │           │            │
+//!   compacted│ ········ storage ········· │ handed out│ new ······ │
+//!                                         └──────── unstable ──────┘
+//!                       applied ≤ handed_out ≤ min(committed, stable)
+//! ```
+//!
+//! *Stable* entries are durable and will stay as they are unless a later write replaces them. Entries behind them are in memory:
+//! first those that were handed out to be written, then those that weren't. When a leader's log replaces stable entries, they
+//! are unstable again from that moment, whatever the disk still shows: an older write that completes later does not make the
+//! replacement durable (bug zoo, *stale-progress*, on the follower's own side).
+
+use crate::storage::{Storage, StorageError};
+use crate::types::{Entry, Index, LogPosition, Term, limit_bytes};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RaftLog<S: Storage> {
+    storage: S,
+    /// The last index that is durable as it stands here.
+    stable: Index,
+    /// What follows `stable`.
+    unstable: VecDeque<Entry<S::Command>>,
+    /// The last index that was handed out to be written; at least `stable`.
+    written: Index,
+    committed: Index,
+    /// The last index that was handed out to be applied.
+    handed_out: Index,
+    applied: Index,
+}
+
+impl<S: Storage> RaftLog<S> {
+    /// The log that `storage` holds, of which `committed` is known to be committed.
+    pub(crate) fn new(storage: S, committed: Index) -> RaftLog<S> {
+        let stable = storage.last_index();
+        let applied = storage.first_index().previous();
+        assert!(
+            applied <= committed && committed <= stable,
+            "the storage's commit index {committed} lies outside of its log, {applied} to {stable}"
+        );
+        RaftLog {
+            storage,
+            stable,
+            unstable: VecDeque::new(),
+            written: stable,
+            committed,
+            handed_out: applied,
+            applied,
+        }
+    }
+
+    pub(crate) fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    pub(crate) fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    pub(crate) fn into_storage(self) -> S {
+        self.storage
+    }
+
+    pub(crate) fn stable(&self) -> Index {
+        self.stable
+    }
+
+    pub(crate) fn committed(&self) -> Index {
+        self.committed
+    }
+
+    pub(crate) fn applied(&self) -> Index {
+        self.applied
+    }
+
+    pub(crate) fn last_index(&self) -> Index {
+        self.stable.plus(self.unstable.len())
+    }
+
+    pub(crate) fn last(&self) -> LogPosition {
+        let index = self.last_index();
+        LogPosition {
+            term: self.term(index).expect("the last entry's term is at hand"),
+            index,
+        }
+    }
+
+    /// The term of the entry at `index`; `None` where there is none or it was compacted away.
+    pub(crate) fn term(&self, index: Index) -> Option<Term> {
+        if index > self.last_index() {
+            None
+        } else if index > self.stable {
+            Some(self.unstable[index.since(self.stable.next())].term)
+        } else {
+            match self.storage.term(index) {
+                Ok(term) => Some(term),
+                Err(StorageError::Compacted) => None,
+                Err(error @ (StorageError::Unavailable | StorageError::TemporarilyUnavailable)) => {
+                    panic!(
+                        "the storage has no term for {index}, up to {} it should: {error}",
+                        self.stable
+                    )
+                }
+            }
+        }
+    }
+
+    /// Whether the log has an entry at `position` (or begins behind it).
+    pub(crate) fn matches(&self, position: LogPosition) -> bool {
+        self.term(position.index) == Some(position.term)
+    }
+
+    /// The last position, at or before `from.index`, whose term is not above `from.term`: where a log that has `from` could
+    /// still agree with this one.
+    pub(crate) fn last_not_above(&self, from: LogPosition) -> LogPosition {
+        let mut index = from.index.min(self.last_index());
+        loop {
+            match self.term(index) {
+                Some(term) if term > from.term => index = index.previous(),
+                Some(term) => return LogPosition { term, index },
+                // Compacted, so committed, so equal in every log.
+                None => return LogPosition { term: Term(0), index },
+            }
+        }
+    }
+
+    /// The entries of `range`, within the limits but at least one; `None` while the storage has them not at hand.
+    pub(crate) fn entries(
+        &self,
+        range: Range<Index>,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> Option<Vec<Entry<S::Command>>> {
+        assert!(
+            range.end <= self.last_index().next(),
+            "{range:?} reaches beyond {}",
+            self.last_index()
+        );
+        let end = range.end.min(range.start.plus(entries_max.max(1)));
+        let mut entries = Vec::new();
+        if range.start <= self.stable {
+            let stable_end = end.min(self.stable.next());
+            match self.storage.entries(range.start..stable_end, bytes_max) {
+                Ok(stored) => entries = stored,
+                Err(StorageError::TemporarilyUnavailable) => return None,
+                Err(error @ (StorageError::Compacted | StorageError::Unavailable)) => {
+                    panic!("the storage should hold {}..{stable_end}: {error}", range.start)
+                }
+            }
+            if range.start.plus(entries.len()) < stable_end {
+                return Some(entries);
+            }
+        }
+        let from = range.start.plus(entries.len());
+        if from < end {
+            let (from, end) = (from.since(self.stable.next()), end.since(self.stable.next()));
+            entries.extend(self.unstable.range(from..end).cloned());
+        }
+        limit_bytes(&mut entries, bytes_max);
+        Some(entries)
+    }
+
+    /// Puts one entry behind the last.
+    pub(crate) fn push(&mut self, entry: Entry<S::Command>) {
+        assert_eq!(
+            entry.index,
+            self.last_index().next(),
+            "an entry was appended out of place"
+        );
+        self.unstable.push_back(entry);
+    }
+
+    /// Drops the entry at `from` and everything behind it.
+    pub(crate) fn truncate(&mut self, from: Index) {
+        assert!(
+            from > self.committed,
+            "the log was to be cut at {from}, and {} is committed",
+            self.committed
+        );
+        if from > self.stable {
+            self.unstable.truncate(from.since(self.stable.next()));
+        } else {
+            self.unstable.clear();
+            self.stable = from.previous();
+        }
+        self.written = self.written.min(from.previous());
+    }
+
+    /// Whether there are entries that were not handed out to be written.
+    pub(crate) fn has_unwritten(&self) -> bool {
+        self.written < self.last_index()
+    }
+
+    /// Hands out the entries that were not yet.
+    pub(crate) fn take_unwritten(&mut self) -> Vec<Entry<S::Command>> {
+        let from = self.written.since(self.stable);
+        self.written = self.last_index();
+        self.unstable.range(from..).cloned().collect()
+    }
+
+    /// Everything up to `index` is durable as it stands here.
+    pub(crate) fn stable_to(&mut self, index: Index) {
+        if index > self.stable {
+            assert!(
+                index <= self.written,
+                "{index} was reported durable, and {} was handed out",
+                self.written
+            );
+            self.unstable.drain(..index.since(self.stable));
+            self.stable = index;
+        }
+    }
+
+    /// Everything up to `index` is committed. Returns whether that is news.
+    pub(crate) fn commit_to(&mut self, index: Index) -> bool {
+        assert!(
+            index <= self.last_index(),
+            "{index} was committed, and the log ends at {}: an acknowledged entry was lost",
+            self.last_index()
+        );
+        let news = index > self.committed;
+        self.committed = self.committed.max(index);
+        news
+    }
+
+    /// Whether there are committed entries to hand out.
+    pub(crate) fn has_unapplied(&self) -> bool {
+        self.handed_out < self.committed.min(self.stable)
+    }
+
+    /// Hands out committed entries that are durable here; none while the storage has them not at hand.
+    pub(crate) fn take_unapplied(&mut self, bytes_max: usize) -> Vec<Entry<S::Command>> {
+        if !self.has_unapplied() {
+            return Vec::new();
+        }
+        let range = self.handed_out.next()..self.committed.min(self.stable).next();
+        let entries = self
+            .entries(range, usize::MAX >> 1, bytes_max)
+            .unwrap_or_default();
+        self.handed_out = self.handed_out.plus(entries.len());
+        entries
+    }
+
+    /// Everything up to `index` was applied.
+    pub(crate) fn applied_to(&mut self, index: Index) {
+        assert!(
+            self.applied <= index && index <= self.handed_out,
+            "{index} was reported applied; {} was before, and {} was handed out",
+            self.applied,
+            self.handed_out
+        );
+        self.applied = index;
+    }
+}

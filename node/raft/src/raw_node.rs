@@ -1,0 +1,266 @@
+//! The way in: a [`Raft`] with ticks, a seed and a [`Logger`].
+
+use crate::config::{Config, ConfigError, Timing};
+use crate::event::{Event, Logger};
+use crate::message::{Envelope, Message};
+use crate::protocol::{ProposeError, Raft, ReadIndexError, RoleKind};
+use crate::read::ReadToken;
+use crate::ready::{Ready, WriteId};
+use crate::storage::Storage;
+use crate::types::{Index, LogPosition, NodeId, Term};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A server that is driven by ticks.
+///
+/// The same configuration, storage, seed and calls give the same results.
+#[derive(Clone, Debug)]
+pub struct RawNode<S: Storage, L: Logger> {
+    raft: Raft<S>,
+    timing: Timing,
+    random: ChaCha8Rng,
+    logger: L,
+    /// Ticks since a leader was heard from, a vote was given, or this server last stood or began to lead.
+    election_elapsed: u32,
+    /// When that reaches this, a server that does not lead stands for election.
+    election_deadline: u32,
+    /// Ticks since the last heartbeats.
+    heartbeat_elapsed: u32,
+    last_write: WriteId,
+}
+
+/// What is watched for the logger and the timers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Observed {
+    term: Term,
+    vote: Option<NodeId>,
+    role: RoleKind,
+    leader: Option<NodeId>,
+    commit: Index,
+}
+
+impl<S: Storage, L: Logger> RawNode<S, L> {
+    /// A server that starts, or starts again, with what `storage` holds; `seed` decides its election time-outs.
+    ///
+    /// # Errors
+    /// The settings can't work.
+    ///
+    /// # Panics
+    /// The storage contradicts itself.
+    pub fn new(
+        config: Config,
+        timing: Timing,
+        seed: u64,
+        storage: S,
+        logger: L,
+    ) -> Result<Self, ConfigError> {
+        timing.validate()?;
+        let mut node = RawNode {
+            raft: Raft::new(config, storage)?,
+            timing,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            logger,
+            election_elapsed: 0,
+            election_deadline: 0,
+            heartbeat_elapsed: 0,
+            last_write: WriteId(0),
+        };
+        node.restart_election_timer();
+        Ok(node)
+    }
+
+    /// The protocol, to look at.
+    pub fn raft(&self) -> &Raft<S> {
+        &self.raft
+    }
+
+    /// The storage, to carry out writes.
+    pub fn storage_mut(&mut self) -> &mut S {
+        self.raft.storage_mut()
+    }
+
+    /// The storage, when the server is gone.
+    pub fn into_storage(self) -> S {
+        self.raft.into_storage()
+    }
+
+    /// One tick of time passed.
+    pub fn tick(&mut self) {
+        self.election_elapsed += 1;
+        if self.raft.role() == RoleKind::Leader {
+            self.heartbeat_elapsed += 1;
+            if self.heartbeat_elapsed >= self.timing.heartbeat_ticks {
+                self.heartbeat_elapsed = 0;
+                self.observed(Raft::heartbeat_timeout);
+            }
+            if self.election_elapsed >= self.timing.election_ticks_min {
+                self.election_elapsed = 0;
+                self.observed(Raft::quorum_check);
+            }
+            return;
+        }
+        if self.election_elapsed == self.timing.election_ticks_min {
+            self.observed(Raft::leader_silent);
+        }
+        if self.election_elapsed >= self.election_deadline {
+            self.restart_election_timer();
+            self.observed(Raft::election_timeout);
+        }
+    }
+
+    /// Takes in a message: see [`Raft::step`].
+    ///
+    /// # Panics
+    /// As [`Raft::step`].
+    pub fn step(&mut self, envelope: Envelope<S::Command>) {
+        let (from, term) = (envelope.from, envelope.term);
+        let of_leader = match &envelope.message {
+            Message::Append { .. } | Message::Heartbeat { .. } => true,
+            Message::PreVote { .. }
+            | Message::PreVoteResponse { .. }
+            | Message::Vote { .. }
+            | Message::VoteResponse { .. }
+            | Message::AppendAccepted { .. }
+            | Message::AppendRejected { .. }
+            | Message::HeartbeatResponse { .. } => false,
+        };
+        self.observed(|raft| raft.step(envelope));
+        if of_leader && term == self.raft.term() && self.raft.leader() == Some(from) {
+            self.election_elapsed = 0;
+        }
+    }
+
+    /// Stands for election at once: see [`Raft::campaign`]. A leader stays one.
+    pub fn campaign(&mut self) {
+        if self.raft.role() != RoleKind::Leader {
+            self.observed(Raft::campaign);
+        }
+    }
+
+    /// Takes in a command: see [`Raft::propose`].
+    ///
+    /// # Errors
+    /// As [`Raft::propose`].
+    pub fn propose(&mut self, command: S::Command) -> Result<LogPosition, ProposeError> {
+        self.raft.propose(command)
+    }
+
+    /// Takes in a read: see [`Raft::read_index`].
+    ///
+    /// # Errors
+    /// As [`Raft::read_index`].
+    pub fn read_index(&mut self, token: ReadToken) -> Result<(), ReadIndexError> {
+        self.raft.read_index(token)
+    }
+
+    /// Messages to `node` may have been lost.
+    pub fn report_unreachable(&mut self, node: NodeId) {
+        self.raft.report_unreachable(node);
+    }
+
+    /// Whether [`RawNode::ready`] has anything to ask.
+    pub fn has_ready(&self) -> bool {
+        self.raft.has_ready()
+    }
+
+    /// What is asked of the driver now; see the crate's documentation for the contract.
+    pub fn ready(&mut self) -> Ready<S::Command> {
+        let id = WriteId(self.last_write.0 + 1);
+        let ready = self.observed(|raft| raft.ready(id));
+        if ready.write.is_some() {
+            self.last_write = id;
+        }
+        ready
+    }
+
+    /// The write `id` and all before it are durable. A report that comes again changes nothing.
+    pub fn persisted(&mut self, id: WriteId) {
+        self.observed(|raft| raft.persisted(id));
+    }
+
+    /// Everything up to `index` was applied.
+    ///
+    /// # Panics
+    /// It was not handed out, or was reported before.
+    pub fn applied(&mut self, index: Index) {
+        self.raft.applied(index);
+    }
+
+    fn observe(&self) -> Observed {
+        let raft = &self.raft;
+        Observed {
+            term: raft.term(),
+            vote: raft.vote(),
+            role: raft.role(),
+            leader: raft.leader(),
+            commit: raft.commit_index(),
+        }
+    }
+
+    /// Does something to the protocol, sets the timers by what changed, and tells the logger.
+    fn observed<T>(&mut self, action: impl FnOnce(&mut Raft<S>) -> T) -> T {
+        let before = self.observe();
+        let result = action(&mut self.raft);
+        let after = self.observe();
+        if before != after {
+            self.set_timers(before, after);
+            self.tell(before, after);
+        }
+        result
+    }
+
+    fn set_timers(&mut self, before: Observed, after: Observed) {
+        if (before.term, before.role) != (after.term, after.role) {
+            self.restart_election_timer();
+            self.heartbeat_elapsed = 0;
+        } else if before.vote != after.vote {
+            self.election_elapsed = 0;
+        }
+    }
+
+    fn restart_election_timer(&mut self) {
+        let Timing {
+            election_ticks_min,
+            election_ticks_max,
+            ..
+        } = self.timing;
+        self.election_elapsed = 0;
+        self.election_deadline = if self.raft.term() == Term(0) {
+            // Before the first election there is no leader to wait for; only the tie has to be broken.
+            self.random.random_range(1..=election_ticks_min)
+        } else {
+            self.random.random_range(election_ticks_min..=election_ticks_max)
+        };
+    }
+
+    fn tell(&mut self, before: Observed, after: Observed) {
+        let id = self.raft.id();
+        let term = after.term;
+        if before.term != term {
+            self.logger.log(id, Event::TermAdvanced { term });
+        }
+        if let Some(candidate) = after.vote
+            && (before.term, before.vote) != (term, after.vote)
+        {
+            self.logger.log(id, Event::Voted { term, candidate });
+        }
+        if before.role != after.role {
+            self.logger.log(
+                id,
+                Event::RoleChanged {
+                    term,
+                    role: after.role,
+                },
+            );
+        }
+        if let Some(leader) = after.leader
+            && leader != id
+            && (before.term, before.leader) != (term, after.leader)
+        {
+            self.logger.log(id, Event::LeaderKnown { term, leader });
+        }
+        if before.commit != after.commit {
+            self.logger.log(id, Event::Committed { index: after.commit });
+        }
+    }
+}

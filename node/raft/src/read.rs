@@ -1,0 +1,107 @@
+//! Linearizable reads without log entries: ReadIndex (dissertation §6.4), batched.
+//!
+//! A read is linearizable when its answer reflects every write that was acknowledged before the read was asked for. A leader
+//! knows all of those once an entry of its own term is committed; it must only make sure that nobody has taken its place. So:
+//! note the commit index, ask everyone "do I still lead?", and when a majority has said yes *to a question asked after the read
+//! came in*, the read may be answered from any state that has applied that index.
+//!
+//! One round is in flight at a time. Reads that come in meanwhile wait for the next one: an answer to the round in flight may
+//! have been given before they were asked.
+
+use crate::types::{Index, NodeId};
+use alloc::vec::Vec;
+
+/// Names a read, or a batch of them; chosen by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadToken(pub u64);
+
+/// What became of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadOutcome {
+    /// It may be answered from a state that has applied `index`.
+    Confirmed {
+        /// Which read.
+        token: ReadToken,
+        /// What must have been applied.
+        index: Index,
+    },
+    /// Leadership was lost first.
+    Aborted {
+        /// Which read.
+        token: ReadToken,
+    },
+}
+
+/// A round in flight: who has confirmed so far that its leader still leads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Round {
+    /// The commit index when the round began: at or above what each of its reads must see.
+    index: Index,
+    tokens: Vec<ReadToken>,
+    /// Sorted.
+    confirmed: Vec<NodeId>,
+}
+
+/// A leader's reads; they die with its leadership.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ReadQueue {
+    /// The number of the latest round begun in this term; with the term it names a round for ever.
+    round: u64,
+    open: Option<Round>,
+    waiting: Vec<ReadToken>,
+}
+
+impl ReadQueue {
+    pub(crate) fn push(&mut self, token: ReadToken) {
+        self.waiting.push(token);
+    }
+
+    /// The number of the latest round.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Whether reads wait for a round and none is in flight.
+    pub(crate) fn wants_round(&self) -> bool {
+        self.open.is_none() && !self.waiting.is_empty()
+    }
+
+    /// Begins a round with all waiting reads, at the present commit index.
+    pub(crate) fn begin(&mut self, commit: Index) {
+        assert!(self.wants_round(), "a round was begun without need: {self:?}");
+        self.round += 1;
+        self.open = Some(Round {
+            index: commit,
+            tokens: core::mem::take(&mut self.waiting),
+            confirmed: Vec::new(),
+        });
+    }
+
+    /// `node` confirms `round`; returns how many have, or `None` where that round is over.
+    pub(crate) fn confirm(&mut self, node: NodeId, round: u64) -> Option<usize> {
+        let open = self.open.as_mut().filter(|_| round == self.round)?;
+        if let Err(place) = open.confirmed.binary_search(&node) {
+            open.confirmed.insert(place, node);
+        }
+        Some(open.confirmed.len())
+    }
+
+    /// Ends the round in flight: its reads are confirmed.
+    pub(crate) fn finish(&mut self) -> impl Iterator<Item = ReadOutcome> + use<> {
+        let round = self.open.take().expect("a round that is finished is in flight");
+        let index = round.index;
+        round
+            .tokens
+            .into_iter()
+            .map(move |token| ReadOutcome::Confirmed { token, index })
+    }
+
+    /// Every read that was not confirmed.
+    pub(crate) fn abort(self) -> impl Iterator<Item = ReadOutcome> {
+        let begun = self.open.map(|round| round.tokens).unwrap_or_default();
+        begun
+            .into_iter()
+            .chain(self.waiting)
+            .map(|token| ReadOutcome::Aborted { token })
+    }
+}

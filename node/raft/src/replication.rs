@@ -1,0 +1,192 @@
+//! Replication: appends, their answers, and heartbeats as a follower sees them (Raft §5.3).
+
+use crate::message::Message;
+use crate::mutant::mutated;
+use crate::protocol::{Raft, Role};
+use crate::storage::Storage;
+use crate::types::{Entry, Index, LogPosition, NodeId};
+use alloc::vec::Vec;
+
+impl<S: Storage> Raft<S> {
+    /// Whether [`Raft::send_appends_and_rounds`] would send anything.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        let last = self.log.last_index();
+        match &self.role {
+            Role::Leader(leader) => {
+                self.wants_round()
+                    || leader.tracker.iter().any(|(node, progress)| {
+                        node != self.id() && progress.next() <= last && progress.may_send(&self.config)
+                    })
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
+        }
+    }
+
+    /// Sends every follower what it lacks, as far as its window allows, and begins a round of reads if one is due. Done once
+    /// for all that came in since the last [`Raft::ready`], so that concurrent proposals share messages.
+    pub(crate) fn send_appends_and_rounds(&mut self) {
+        if let Role::Leader(_) = &self.role {
+            for to in self.others() {
+                while self.send_append(to) {}
+            }
+            self.begin_round();
+        }
+    }
+
+    /// Sends one append to `to`, if it lacks entries and its window is open. Returns whether it did.
+    fn send_append(&mut self, to: NodeId) -> bool {
+        let Role::Leader(leader) = &self.role else {
+            return false;
+        };
+        let progress = leader.tracker.get(to).expect("every voter has progress");
+        let (next, last) = (progress.next(), self.log.last_index());
+        if next > last || !progress.may_send(&self.config) {
+            return false;
+        }
+        let config = &self.config;
+        let range = next..last.next();
+        let Some(entries) = self
+            .log
+            .entries(range, config.append_entries_max, config.append_bytes_max)
+        else {
+            return false;
+        };
+        let sent_last = entries.last().expect("at least one entry is read").index;
+        let bytes = entries.iter().map(Entry::size).sum();
+        self.send_entries(to, next.previous(), entries);
+        let Role::Leader(leader) = &mut self.role else {
+            return false;
+        };
+        leader
+            .tracker
+            .get_mut(to)
+            .expect("every voter has progress")
+            .sent(sent_last, bytes);
+        true
+    }
+
+    fn send_entries(&mut self, to: NodeId, prev: Index, entries: Vec<Entry<S::Command>>) {
+        let term = self
+            .log
+            .term(prev)
+            .expect("the entry before those that are sent is at hand");
+        let prev = LogPosition { term, index: prev };
+        self.send(
+            to,
+            Message::Append {
+                prev,
+                entries,
+                commit: self.log.committed(),
+            },
+        );
+    }
+
+    /// Asks whether everything sent has arrived, where nothing that is still to be sent would show it: an empty append is
+    /// rejected by a follower that lacks what comes before.
+    pub(crate) fn probe_for_losses(&mut self, to: NodeId) {
+        let Role::Leader(leader) = &self.role else { return };
+        let progress = leader.tracker.get(to).expect("every voter has progress");
+        let next = progress.next();
+        if progress.matched().next() < next
+            && (next > self.log.last_index() || !progress.may_send(&self.config))
+        {
+            self.send_entries(to, next.previous(), Vec::new());
+        }
+    }
+
+    pub(crate) fn on_append(
+        &mut self,
+        from: NodeId,
+        prev: LogPosition,
+        entries: Vec<Entry<S::Command>>,
+        commit: Index,
+    ) {
+        if prev.index < self.log.committed() {
+            // A late message: what is committed is equal in both logs, and may even be compacted away here.
+            let matched = self.log.committed();
+            return self.send_when_durable(from, Message::AppendAccepted { matched });
+        }
+        if !self.log.matches(prev) {
+            let hint = self.log.last_not_above(prev);
+            return self.send(
+                from,
+                Message::AppendRejected {
+                    probed: prev.index,
+                    hint,
+                },
+            );
+        }
+        let verified = prev.index.plus(entries.len());
+        self.append_missing(entries);
+        // The leader's commit index says nothing of entries behind those that it has just verified.
+        self.log.commit_to(commit.min(verified).max(self.log.committed()));
+        let matched = if mutated!(self.config, AckLastIndex) {
+            self.log.last_index()
+        } else {
+            verified
+        };
+        let answer = Message::AppendAccepted { matched };
+        if mutated!(self.config, AckBeforeFsync) {
+            self.send(from, answer)
+        } else {
+            self.send_when_durable(from, answer)
+        }
+    }
+
+    /// Appends those of the leader's entries that the log lacks. Only a *conflicting* entry cuts it: a late append that carries
+    /// less than the log has must not shorten it (Raft figure 2, receiver rule 3; bug zoo, *truncate-on-stale-append*).
+    fn append_missing(&mut self, entries: Vec<Entry<S::Command>>) {
+        let Some(missing) = entries
+            .iter()
+            .position(|entry| !self.log.matches(entry.position()))
+        else {
+            return;
+        };
+        let first = entries[missing].index;
+        if first <= self.log.last_index() {
+            self.truncate_log(first);
+        }
+        for entry in entries.into_iter().skip(missing) {
+            self.log.push(entry);
+        }
+    }
+
+    pub(crate) fn on_append_accepted(&mut self, from: NodeId, matched: Index) {
+        let last = self.log.last_index();
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
+        assert!(
+            matched <= last,
+            "{from} acknowledged {matched}, and the log of its leader ends at {last}"
+        );
+        if progress.accepted(matched) {
+            self.advance_commit();
+        }
+    }
+
+    pub(crate) fn on_append_rejected(&mut self, from: NodeId, probed: Index, hint: LogPosition) {
+        let candidate = self.log.last_not_above(hint).index;
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
+        progress.rejected(probed, candidate);
+    }
+
+    pub(crate) fn on_heartbeat(&mut self, from: NodeId, commit: Index, round: u64) {
+        self.log.commit_to(commit.max(self.log.committed()));
+        self.send(from, Message::HeartbeatResponse { round });
+    }
+
+    /// Messages to `node` may have been lost.
+    pub fn report_unreachable(&mut self, node: NodeId) {
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        if let Some(progress) = leader.tracker.get_mut(node) {
+            progress.unreachable();
+        }
+    }
+}

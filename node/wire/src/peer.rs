@@ -1,0 +1,252 @@
+//! What nodes say to each other: the core's messages as they travel.
+//!
+//! ```text
+//!  0         4
+//! ┌─────────┬──────────────────────────┐
+//! │ CRC-32C │ postcard of `Message`    │   the payload of one frame; the checksum is little-endian and covers the rest
+//! └─────────┴──────────────────────────┘
+//! ```
+//!
+//! Sender and receiver are those of the connection's handshake.
+
+use crate::payload::{DecodeError, decode, encode_into};
+use crate::record::EntryData;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use raft::{Envelope, Index, LogPosition, NodeId, Term};
+use serde::{Deserialize, Serialize};
+
+/// A message, and its sender's term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The sender's current term.
+    pub term: u64,
+    /// What is said.
+    pub body: Body,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The entry's term.
+    pub term: u64,
+    /// The entry's index.
+    pub index: u64,
+}
+
+/// An entry; its index follows from its place in the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's term.
+    pub term: u64,
+    /// What it carries.
+    pub data: EntryData,
+}
+
+/// What is said; see [`raft::Message`] for the meaning of each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "each variant and field is that of raft::Message with the same name"
+)]
+pub enum Body {
+    PreVote {
+        next_term: u64,
+        last: Position,
+    },
+    PreVoteResponse {
+        next_term: u64,
+        granted: bool,
+    },
+    Vote {
+        last: Position,
+    },
+    VoteResponse {
+        granted: bool,
+    },
+    Append {
+        prev: Position,
+        entries: Vec<Entry>,
+        commit: u64,
+    },
+    AppendAccepted {
+        matched: u64,
+    },
+    AppendRejected {
+        probed: u64,
+        hint: Position,
+    },
+    Heartbeat {
+        commit: u64,
+        round: u64,
+    },
+    HeartbeatResponse {
+        round: u64,
+    },
+}
+
+/// Bytes that the checksum takes in front of a message.
+const CHECKSUM_BYTES: usize = 4;
+
+impl Message {
+    /// The payload of a frame.
+    pub fn to_payload(&self) -> Bytes {
+        let mut payload = encode_into(self, alloc::vec![0; CHECKSUM_BYTES]);
+        let checksum = crc32c::crc32c(&payload[CHECKSUM_BYTES..]);
+        payload[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        Bytes::from(payload)
+    }
+
+    /// The message that a frame's payload holds.
+    ///
+    /// # Errors
+    /// The payload is damaged or malformed.
+    pub fn from_payload(payload: &[u8]) -> Result<Message, DecodeError> {
+        let (stored, message) = payload
+            .split_first_chunk::<CHECKSUM_BYTES>()
+            .ok_or(DecodeError::Malformed)?;
+        let (stored, computed) = (u32::from_le_bytes(*stored), crc32c::crc32c(message));
+        if stored != computed {
+            return Err(DecodeError::Checksum { stored, computed });
+        }
+        decode(message)
+    }
+
+    /// The message of the core, on a connection from `from` to `to`.
+    ///
+    /// # Errors
+    /// Terms or indexes are such as no server sends: the terms of entries go back or beyond the sender's, an index overflows.
+    pub fn into_envelope(self, from: NodeId, to: NodeId) -> Result<Envelope<Bytes>, DecodeError> {
+        let term = Term(self.term);
+        let message = match self.body {
+            Body::PreVote { next_term, last } => raft::Message::PreVote {
+                next_term: Term(next_term),
+                last: last.into(),
+            },
+            Body::PreVoteResponse { next_term, granted } => raft::Message::PreVoteResponse {
+                next_term: Term(next_term),
+                granted,
+            },
+            Body::Vote { last } => raft::Message::Vote { last: last.into() },
+            Body::VoteResponse { granted } => raft::Message::VoteResponse { granted },
+            Body::Append {
+                prev,
+                entries,
+                commit,
+            } => raft::Message::Append {
+                prev: prev.into(),
+                entries: core_entries(prev, entries, term)?,
+                commit: Index(commit),
+            },
+            Body::AppendAccepted { matched } => raft::Message::AppendAccepted {
+                matched: Index(matched),
+            },
+            Body::AppendRejected { probed, hint } => raft::Message::AppendRejected {
+                probed: Index(probed),
+                hint: hint.into(),
+            },
+            Body::Heartbeat { commit, round } => raft::Message::Heartbeat {
+                commit: Index(commit),
+                round,
+            },
+            Body::HeartbeatResponse { round } => raft::Message::HeartbeatResponse { round },
+        };
+        Ok(Envelope {
+            from,
+            to,
+            term,
+            message,
+        })
+    }
+}
+
+fn core_entries(
+    prev: Position,
+    entries: Vec<Entry>,
+    sender: Term,
+) -> Result<Vec<raft::Entry<Bytes>>, DecodeError> {
+    prev.index
+        .checked_add(entries.len() as u64)
+        .ok_or(DecodeError::Invalid("an index overflows"))?;
+    let mut at = LogPosition::from(prev);
+    let core_entry = |Entry { term, data }: Entry| {
+        let term = Term(term);
+        if term < at.term || term > sender {
+            return Err(DecodeError::Invalid("an entry's term is out of order"));
+        }
+        at = LogPosition {
+            term,
+            index: at.index.next(),
+        };
+        Ok(raft::Entry {
+            term,
+            index: at.index,
+            data: data.into(),
+        })
+    };
+    entries.into_iter().map(core_entry).collect()
+}
+
+impl From<Envelope<Bytes>> for Message {
+    fn from(envelope: Envelope<Bytes>) -> Message {
+        let body = match envelope.message {
+            raft::Message::PreVote { next_term, last } => Body::PreVote {
+                next_term: next_term.0,
+                last: last.into(),
+            },
+            raft::Message::PreVoteResponse { next_term, granted } => Body::PreVoteResponse {
+                next_term: next_term.0,
+                granted,
+            },
+            raft::Message::Vote { last } => Body::Vote { last: last.into() },
+            raft::Message::VoteResponse { granted } => Body::VoteResponse { granted },
+            raft::Message::Append {
+                prev,
+                entries,
+                commit,
+            } => {
+                let entries = entries.into_iter().map(|entry| Entry {
+                    term: entry.term.0,
+                    data: entry.data.into(),
+                });
+                Body::Append {
+                    prev: prev.into(),
+                    entries: entries.collect(),
+                    commit: commit.0,
+                }
+            }
+            raft::Message::AppendAccepted { matched } => Body::AppendAccepted { matched: matched.0 },
+            raft::Message::AppendRejected { probed, hint } => Body::AppendRejected {
+                probed: probed.0,
+                hint: hint.into(),
+            },
+            raft::Message::Heartbeat { commit, round } => Body::Heartbeat {
+                commit: commit.0,
+                round,
+            },
+            raft::Message::HeartbeatResponse { round } => Body::HeartbeatResponse { round },
+        };
+        Message {
+            term: envelope.term.0,
+            body,
+        }
+    }
+}
+
+impl From<LogPosition> for Position {
+    fn from(position: LogPosition) -> Position {
+        Position {
+            term: position.term.0,
+            index: position.index.0,
+        }
+    }
+}
+
+impl From<Position> for LogPosition {
+    fn from(position: Position) -> LogPosition {
+        LogPosition {
+            term: Term(position.term),
+            index: Index(position.index),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What lies in the log: entries, the state beside them, and the commands that entries carry.
+//!
+//! A command is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
+
+use crate::payload::{DecodeError, decode, encode_into};
+use alloc::{string::String, vec::Vec};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Command`]'s encoding that this build writes, and the newest it reads.
+pub const COMMAND_VERSION: u8 = 1;
+
+/// What one write to the log makes durable, all or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// Opens a segment: all that must be known of what came before it.
+    Open {
+        /// As of the segment's beginning.
+        hard_state: HardState,
+        /// The voting members, sorted.
+        voters: Vec<u64>,
+        /// The index of the next entry.
+        next_index: u64,
+    },
+    /// A write of the core.
+    Write {
+        /// From here on.
+        hard_state: HardState,
+        /// The index of the first entry; it replaces what stands there and everything behind. Without entries it says nothing.
+        first_index: u64,
+        /// The entries.
+        entries: Vec<Entry>,
+    },
+}
+
+/// An entry; its index follows from its place in the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's term.
+    pub term: u64,
+    /// What it carries.
+    pub data: EntryData,
+}
+
+/// What an entry carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryData {
+    /// Nothing.
+    Noop,
+    /// An encoded [`Command`].
+    Command(Bytes),
+}
+
+/// Term, vote and commit index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardState {
+    /// The latest term seen.
+    pub term: u64,
+    /// Whom the node voted for in it.
+    pub vote: Option<u64>,
+    /// What is known to be committed.
+    pub commit: u64,
+}
+
+/// Who a data folder belongs to; written once, when it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The version of the folder's layout.
+    pub format: u16,
+    /// The cluster.
+    pub cluster_id: String,
+    /// The node.
+    pub node: u64,
+    /// Drawn at random when the folder was made: tells it from one that was made anew under the same id.
+    pub incarnation: u128,
+}
+
+/// A command of the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Writes a value.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// What it holds afterwards.
+        value: Bytes,
+    },
+    /// Writes a value if the key holds what is expected.
+    Cas {
+        /// The key.
+        key: Bytes,
+        /// What it must hold; `None`: the key must be absent.
+        expected: Option<Bytes>,
+        /// What it holds afterwards, if it did.
+        value: Bytes,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+}
+
+impl Command {
+    /// The bytes that an entry carries.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::from(encode_into(self, alloc::vec![COMMAND_VERSION]))
+    }
+
+    /// The command that an entry carries.
+    ///
+    /// # Errors
+    /// The bytes are malformed, or of a newer version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Command, DecodeError> {
+        match bytes.split_first() {
+            Some((&COMMAND_VERSION, command)) => decode(command),
+            Some(_) => Err(DecodeError::Invalid(
+                "a command of a version that this build does not know",
+            )),
+            None => Err(DecodeError::Malformed),
+        }
+    }
+}
+
+impl From<raft::EntryData<Bytes>> for EntryData {
+    fn from(data: raft::EntryData<Bytes>) -> EntryData {
+        match data {
+            raft::EntryData::Noop => EntryData::Noop,
+            raft::EntryData::Command(command) => EntryData::Command(command),
+        }
+    }
+}
+
+impl From<EntryData> for raft::EntryData<Bytes> {
+    fn from(data: EntryData) -> raft::EntryData<Bytes> {
+        match data {
+            EntryData::Noop => raft::EntryData::Noop,
+            EntryData::Command(command) => raft::EntryData::Command(command),
+        }
+    }
+}
+
+impl From<raft::HardState> for HardState {
+    fn from(state: raft::HardState) -> HardState {
+        HardState {
+            term: state.term.0,
+            vote: state.vote.map(|node| node.0),
+            commit: state.commit.0,
+        }
+    }
+}
+
+impl From<HardState> for raft::HardState {
+    fn from(state: HardState) -> raft::HardState {
+        raft::HardState {
+            term: raft::Term(state.term),
+            vote: state.vote.map(raft::NodeId),
+            commit: raft::Index(state.commit),
+        }
+    }
+}

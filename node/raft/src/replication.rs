@@ -127,10 +127,9 @@ impl<S: Storage> Raft<S> {
         };
         let answer = Message::AppendAccepted { matched };
         if mutated!(self.config, AckBeforeFsync) {
-            self.send(from, answer)
-        } else {
-            self.send_when_durable(from, answer)
+            return self.send(from, answer);
         }
+        self.send_when_durable(from, answer);
     }
 
     /// Appends those of the leader's entries that the log lacks. Only a *conflicting* entry cuts it: a late append that carries

@@ -1,7 +1,56 @@
-//! x
+//! One node without its operating system: it carries out what the Raft core asks for, in the one legal order, over a [`Disk`].
+//!
+//! ```text
+//!   requests, peer messages, ticks                    replies, peer messages
+//!                │                                              ▲
+//!                ▼                                              │
+//!   ┌─ Replica ──────────────────────────────────────────────────────────┐
+//!   │  raft::RawNode ── Ready ─▶ 1 send      what may leave before the   │
+//!   │       ▲                                disk is touched             │
+//!   │       │                    2 write, sync      write-ahead log      │
+//!   │       └─ persisted ◀───────┘                                       │
+//!   │       └─ applied ◀──────── 3 apply, answer    state machine        │
+//!   └────────────────────────────────────────────────────────────────────┘
+//!                                  │
+//!                                Disk
+//! ```
+//!
+//! The caller turns the wheel: it feeds what came in, then, as long as [`Replica::has_work`], calls [`Replica::send`], passes on
+//! the messages, and calls [`Replica::carry_out`]. So appends are on their way to the followers while this node's own disk
+//! works, and whatever came in together shares one write and one sync.
+//!
+//! # Invariants
+//!
+//! - Nothing is applied that is not durable here, and nothing is answered that is not applied.
+//! - A damaged log is an error that names file and offset, and stops the node; only the tail of a write that was interrupted is
+//!   cut, and it is overwritten with zeros before anything is appended (see [`OpenError`]).
+//! - Only a bounded tail of the log is in memory.
+//!
+//! # What is absent
+//!
+//! Clocks, sockets, files and threads: the crate is `no_std`. Snapshots and compaction: the log is kept whole.
+
 #![no_std]
+
 extern crate alloc;
+
+mod batch;
 mod disk;
-/// The unit of writing, in bytes.
-pub const BLOCK_BYTES: usize = 4096;
+mod identity;
+mod log_store;
+mod machine;
+mod mutant;
+mod options;
+mod recover;
+mod replica;
+mod wal;
+
+pub use batch::BLOCK_BYTES;
 pub use disk::{Disk, DiskError, FileId};
+pub use log_store::LogStore;
+pub use machine::{Answer, StateMachine};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
+pub use options::Options;
+pub use recover::OpenError;
+pub use replica::{Fatal, Outbox, PeerProgress, Refusal, Replica, Status, Ticket};

@@ -1,0 +1,50 @@
+//! Settings of one node.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use raft::{Config, NodeId, Timing};
+
+/// Settings of one node.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// This node.
+    pub node: NodeId,
+    /// The cluster that it belongs to.
+    pub cluster_id: String,
+    /// The cluster's voting members.
+    pub voters: Vec<NodeId>,
+    /// The random identity that a fresh data folder gets; one that was made before keeps its own.
+    pub incarnation: u128,
+    /// The protocol's settings.
+    pub raft: Config,
+    /// The protocol's time-outs.
+    pub timing: Timing,
+    /// Decides the randomized election time-outs.
+    pub seed: u64,
+    /// The usual size of a log segment.
+    pub segment_bytes: u64,
+    /// How much of the log's end is kept in memory.
+    pub tail_bytes_max: usize,
+    /// The bug that is seeded into this node, for testing the tests.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::Mutant>,
+}
+
+impl Options {
+    /// The settings that suit a server. `incarnation` and `seed` are 0: a caller with entropy at hand sets both.
+    pub fn new(node: NodeId, cluster_id: String, voters: Vec<NodeId>) -> Options {
+        Options {
+            node,
+            cluster_id,
+            voters,
+            incarnation: 0,
+            raft: Config::new(node),
+            timing: Timing::default(),
+            seed: 0,
+            segment_bytes: 8 << 20,
+            tail_bytes_max: 4 << 20,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+}

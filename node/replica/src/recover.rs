@@ -1,0 +1,214 @@
+//! Opening a data folder: reading the log back, and repairing the tear that a crash may have left.
+//!
+//! The log ends at the first place where no intact batch follows. What lies behind tells which of two things happened:
+//!
+//! - *A tear*: nothing intact follows. The last write was interrupted before it was durable, so nobody was promised anything by
+//!   it. What it left is overwritten with zeros, durably, before anything is appended: otherwise a longer remnant could one day
+//!   be taken for a batch again (bug zoo, *append-after-torn-tail*).
+//! - *Corruption*: an intact later batch follows, and proves that the damaged one was durable. That is an error, and the node
+//!   does not start: it may have promised what it no longer knows.
+//!
+//! Rot in the last durable batch can't be told from a tear.
+
+use crate::batch::{BLOCK_BYTES, Batch, Link};
+use crate::disk::{Disk, DiskError};
+use crate::wal::{Location, Segment, Wal, file_name, segment_number};
+use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use raft::ConfigError;
+use wire::record::Record;
+
+/// Why a data folder can't be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The folder belongs to somebody else.
+    #[error("the data folder belongs to {what} {found}, not {expected}")]
+    Foreign {
+        /// What differs: `cluster`, `node`, `voters`.
+        what: &'static str,
+        /// Whom it belongs to.
+        found: String,
+        /// Who wants to open it.
+        expected: String,
+    },
+    /// The folder was made by another version of this program.
+    #[error("the data folder has format {found}; this build reads format {known}")]
+    Format {
+        /// As found.
+        found: u16,
+        /// As known here.
+        known: u16,
+    },
+    /// What was durable is damaged.
+    #[error("{file} is corrupt at offset {offset}: {reason}")]
+    Corrupt {
+        /// The file's name.
+        file: String,
+        /// In bytes.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The settings can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// What a segment holds.
+struct Scan {
+    /// Where its intact batches end.
+    end: usize,
+    /// Where the batch behind them belongs.
+    link: Link,
+}
+
+/// Opens the log, hands every record to `visit` in order, and repairs a tear. `None` if there is no log, which is allowed only
+/// where `may_be_blank`. Nothing is changed on the disk before all of it was read and found to be in order.
+pub(crate) fn open<D: Disk>(
+    mut disk: D,
+    segment_bytes: u64,
+    may_be_blank: bool,
+    mut visit: impl FnMut(Record, Location) -> Result<(), String>,
+) -> Result<(D, Option<Wal<()>>), OpenError> {
+    let numbers: Vec<u64> = disk
+        .list()?
+        .iter()
+        .filter_map(|name| segment_number(name))
+        .collect();
+    let mut wal = Wal {
+        disk: (),
+        segments: Vec::new(),
+        link: Link::FIRST,
+        segment_bytes,
+    };
+    let mut last_contents = Vec::new();
+    let mut never_begun = None;
+    for (place, number) in numbers.iter().copied().enumerate() {
+        let corrupt = |offset: u64, reason: &str| corrupt(&file_name(number), offset, reason);
+        if let Some(last) = wal.segments.last()
+            && number != last.number + 1
+        {
+            return Err(corrupt(0, "the segment before it is missing"));
+        }
+        let (file, bytes) = disk.open(&file_name(number))?;
+        let mut contents =
+            vec![0; usize::try_from(bytes).map_err(|_| corrupt(0, "it is larger than memory"))?];
+        disk.read(file, 0, &mut contents)?;
+        // The first segment that is there says itself where the log begins.
+        let first_link = Batch::parse(&contents)
+            .filter(|batch| batch.generation == number)
+            .map(|batch| batch.link);
+        let expected = if wal.segments.is_empty() {
+            first_link.unwrap_or(wal.link)
+        } else {
+            wal.link
+        };
+        let scan =
+            scan(&contents, number, expected, &mut visit).map_err(|(at, why)| corrupt(at as u64, &why))?;
+        if let Some(offset) = later_batch(&contents, number, &scan) {
+            // At the very beginning of a segment, what is missing is the end of the one before.
+            let (file, end) = match wal.segments.last() {
+                Some(before) if scan.end == 0 => (file_name(before.number), before.end),
+                _ => (file_name(number), scan.end as u64),
+            };
+            let proof = format!("{} offset {offset}", file_name(number));
+            let reason = format!("the batch here is damaged, and one at {proof} proves that it was durable");
+            return Err(self::corrupt(&file, end, &reason));
+        }
+        if scan.end == 0 {
+            // A segment that was never begun: the crash came before its first batch was durable. Nothing can follow it.
+            if place + 1 < numbers.len() {
+                return Err(corrupt(
+                    0,
+                    "it has no beginning, and a later segment proves that it had one",
+                ));
+            }
+            never_begun = Some(number);
+            break;
+        }
+        wal.link = scan.link;
+        last_contents = contents;
+        wal.segments.push(Segment {
+            number,
+            file,
+            bytes,
+            end: scan.end as u64,
+        });
+    }
+    if wal.segments.is_empty() && !may_be_blank {
+        return Err(corrupt(
+            &file_name(1),
+            0,
+            "the log is missing or has lost its beginning",
+        ));
+    }
+    if let Some(last) = wal.segments.last() {
+        wipe_tear(&mut disk, last, &last_contents)?;
+    }
+    if let Some(number) = never_begun {
+        disk.remove(&file_name(number))?;
+    }
+    Ok((disk, (!wal.segments.is_empty()).then_some(wal)))
+}
+
+fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
+    OpenError::Corrupt {
+        file: file.to_string(),
+        offset,
+        reason: reason.to_string(),
+    }
+}
+
+/// Hands the intact batches at the beginning of a segment to `visit`. An error says where and what.
+fn scan(
+    contents: &[u8],
+    number: u64,
+    first: Link,
+    visit: &mut impl FnMut(Record, Location) -> Result<(), String>,
+) -> Result<Scan, (usize, String)> {
+    let mut scan = Scan { end: 0, link: first };
+    while let Some(batch) = contents.get(scan.end..).and_then(Batch::parse) {
+        if batch.generation != number
+            || batch.link != scan.link
+            || scan.end + batch.padded_bytes() > contents.len()
+        {
+            break;
+        }
+        // The checksum was right, so these bytes are what was written: a build that doesn't know them must not guess.
+        let record = wire::decode(batch.payload).map_err(|error| (scan.end, error.to_string()))?;
+        visit(
+            record,
+            Location {
+                segment: number,
+                offset: scan.end as u64,
+            },
+        )
+        .map_err(|why| (scan.end, why))?;
+        scan = Scan {
+            end: scan.end + batch.padded_bytes(),
+            link: batch.next_link(),
+        };
+    }
+    Ok(scan)
+}
+
+/// Where an intact batch of this segment follows the place at which its batches seem to end.
+fn later_batch(contents: &[u8], number: u64, scan: &Scan) -> Option<usize> {
+    (scan.end..contents.len()).step_by(BLOCK_BYTES).find(|offset| {
+        Batch::parse(&contents[*offset..])
+            .is_some_and(|batch| batch.generation == number && batch.link.sequence >= scan.link.sequence)
+    })
+}
+
+/// Overwrites what an interrupted write left behind the last batch of `segment` with zeros, durably.
+fn wipe_tear(disk: &mut impl Disk, segment: &Segment, contents: &[u8]) -> Result<(), DiskError> {
+    let end = usize::try_from(segment.end).expect("the segment was read into memory");
+    let Some(last) = contents[end..].iter().rposition(|byte| *byte != 0) else {
+        return Ok(());
+    };
+    let zeros = vec![0; (last + 1).next_multiple_of(BLOCK_BYTES)];
+    disk.write(segment.file, segment.end, &zeros)?;
+    disk.sync(segment.file)
+}

@@ -38,6 +38,15 @@ pub enum Refusal {
     Busy,
 }
 
+impl From<ProposeError> for Refusal {
+    fn from(error: ProposeError) -> Refusal {
+        match error {
+            ProposeError::NotLeader { leader } => Refusal::NotLeader { leader },
+            ProposeError::Busy => Refusal::Busy,
+        }
+    }
+}
+
 /// What is to be passed on. The caller empties it.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -140,7 +149,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     ///
     /// # Errors
     /// The folder belongs to somebody else or is damaged, the disk fails, or the settings can't work.
-    pub fn open(disk: D, options: Options, logger: L) -> Result<Self, OpenError> {
+    pub fn open(disk: D, options: &Options, logger: L) -> Result<Self, OpenError> {
         #[cfg_attr(
             not(feature = "mutants"),
             expect(unused_mut, reason = "only a mutant changes the settings")
@@ -152,7 +161,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
         config.validate()?;
         options.timing.validate()?;
-        let (store, incarnation) = open_store(disk, &options)?;
+        let (store, incarnation) = open_store(disk, options)?;
         let node = RawNode::new(config, options.timing, options.seed, store, logger)?;
         Ok(Replica {
             node,
@@ -213,10 +222,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub fn command(&mut self, ticket: Ticket, command: &Command) {
         match self.node.propose(command.to_bytes()) {
             Ok(position) => self.commands.push_back((position, ticket)),
-            Err(ProposeError::NotLeader { leader }) => {
-                self.refused.push((ticket, Refusal::NotLeader { leader }))
-            }
-            Err(ProposeError::Busy) => self.refused.push((ticket, Refusal::Busy)),
+            Err(error) => self.refused.push((ticket, error.into())),
         }
     }
 

@@ -1,10 +1,19 @@
 //! What clients do to a cluster under test, and which model judges what they saw.
 //!
-//! A workload is operations, a generator and a specification. Everything here is a pure function of its
-//! inputs: a generator sees a seed and the progress of the run, never a clock.
+//! A [`Workload`] is operations, a generator and a specification, in one file, under one name. Whoever runs it asks the
+//! [`Generator`] for each thread's next [`Op`], carries it out, tells the generator its [`Completion`], and writes both down as lines
+//! of [`checker::history`], with [`Op::kind`], [`Op::key`], [`Op::argument`] and [`Ret::to_value`] in them. Afterwards [`judge`] reads the
+//! history back and holds it against the workload's model.
+//!
+//! # What is absent
+//!
+//! Clocks, sockets, entropy: a generator is a pure function of its seed and of what it was told.
 
+mod judge;
 mod op;
+mod register;
 mod workload;
 
+pub use judge::judge;
 pub use op::{Completion, Op, Ret};
-pub use workload::{Generator, Workload};
+pub use workload::{Generator, Setting, Workload, all, by_name};

@@ -1,8 +1,10 @@
 //! The seam between a workload and whoever runs it.
 
 use crate::op::{Completion, Op};
+use crate::register::Register;
+use checker::{Limits, Log, ReadError, Report};
 
-/// A source of operations: a pure function of its seed and of what it was told.
+/// A source of operations: a pure function of its setting and of what it was told.
 pub trait Generator: Send {
     /// The next operation for client `thread` (`0..concurrency`), or `None` when this thread has nothing to do
     /// now (ask again later). Threads are stable; process ids, which change after an indefinite outcome, are
@@ -16,6 +18,17 @@ pub trait Generator: Send {
     fn final_reads(&self) -> Vec<Op>;
 }
 
+/// What a generator is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Decides everything that is random.
+    pub seed: u64,
+    /// How many nodes are under test.
+    pub nodes: usize,
+    /// How many client threads there are.
+    pub concurrency: usize,
+}
+
 /// Operations, generator and specification under one name.
 pub trait Workload: Send + Sync {
     /// The name on the command line.
@@ -24,10 +37,25 @@ pub trait Workload: Send + Sync {
     /// One line for `--workload list`.
     fn about(&self) -> &'static str;
 
-    /// A generator for `concurrency` client threads.
-    fn generator(&self, seed: u64, concurrency: usize) -> Box<dyn Generator>;
+    /// A generator.
+    fn generator(&self, setting: Setting) -> Box<dyn Generator>;
 
-    /// The kinds of operation (`"read"`, `"write"`, …) of which a run needs at least one ok, or its verdict is
-    /// unknown.
+    /// The kinds of operation ([`Op::kind`]) of which a run needs at least one ok, or its verdict is unknown.
     fn needed_kinds(&self) -> &'static [&'static str];
+
+    /// Holds a history against the workload's model.
+    ///
+    /// # Errors
+    /// The history has an operation, argument or result that this workload does not know.
+    fn judge(&self, log: &Log, limits: Limits<'_>) -> Result<Report, ReadError>;
+}
+
+/// All workloads, by name.
+pub fn all() -> &'static [&'static dyn Workload] {
+    &[&Register]
+}
+
+/// The workload called `name`.
+pub fn by_name(name: &str) -> Option<&'static dyn Workload> {
+    all().iter().copied().find(|workload| workload.name() == name)
 }

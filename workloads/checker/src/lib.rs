@@ -1,1 +1,78 @@
-//! x
+//! A linearizability checker, without I/O.
+//!
+//! A concurrent object is *linearizable* if each operation seems to take effect at one instant between its invocation and its
+//! return (Herlihy and Wing, 1990). Given a [`Model`] of the object and a history, the checker says whether there is an order of
+//! the operations that fits both, and if not, which operation no order explains.
+//!
+//! - [`Log::read`] reads the native history;
+//! - [`check_objects`] checks the objects of a history apart, [`check_object`] one of them, [`Engine`] one of them event by event;
+//! - [`explain`] says in words what is wrong, and shrinks it to the smallest core.
+//!
+//! The verdict has three values: a check that reached a limit is *unknown*, and so is one of nothing. The engine and its
+//! reductions are described in the module `search`.
+//!
+//! # Semantics
+//!
+//! - An operation that returned took effect between invocation and return; one that failed did not happen and is left out by the
+//!   caller; one whose outcome nobody learned may take effect at any time after its invocation, or never.
+//! - Intervals are closed: events at the same time are concurrent.
+//!
+//! # What is absent
+//!
+//! Clocks, files and threads of its own: limits are a callback, and parallelism is rayon's, behind the feature `rayon`. The same
+//! history gives the same verdict and the same explanation, byte for byte.
+//!
+//! # A model of one's own
+//!
+//! ```
+//! use checker::{Limits, Model, ObjectVerdict, Operation, check_object};
+//! use stateright::semantics::SequentialSpec;
+//!
+//! #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+//! struct Counter(u64);
+//!
+//! #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+//! enum Op { Add(u64), Read }
+//!
+//! impl SequentialSpec for Counter {
+//!     type Op = Op;
+//!     type Ret = Option<u64>;
+//!     fn invoke(&mut self, op: &Op) -> Option<u64> {
+//!         match op {
+//!             Op::Add(amount) => { self.0 += amount; None }
+//!             Op::Read => Some(self.0),
+//!         }
+//!     }
+//! }
+//!
+//! impl Model for Counter {}
+//!
+//! let operation = |op, ret, invoked, returned| Operation::<Counter> { process: 0, node: None, op, ret, invoked, returned };
+//! let history = [
+//!     operation(Op::Add(2), Some(None), 0, 10),
+//!     operation(Op::Read, Some(Some(0)), 20, 30),
+//! ];
+//! let verdict = check_object(&Counter(0), &history, Limits::default());
+//! assert_eq!(verdict, ObjectVerdict::Violation { operation: 1, states: vec![Counter(2)] });
+//! ```
+
+mod antichain;
+mod bits;
+mod engine;
+mod explain;
+pub mod history;
+mod intern;
+mod model;
+pub mod models;
+mod object;
+mod search;
+mod verdict;
+
+pub use engine::{Engine, Limits, OPEN_OPERATIONS_MAX, OpenOperation, Refused};
+pub use explain::{Explanation, explain, shrink};
+pub use history::{Log, ReadError};
+pub use model::Model;
+pub use object::{ObjectVerdict, ObjectsVerdict, Operation, check_object, check_objects};
+pub use search::Reductions;
+pub use stateright::semantics::SequentialSpec;
+pub use verdict::{Report, Verdict};

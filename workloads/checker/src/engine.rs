@@ -1,0 +1,159 @@
+//! The general engine, for every model: a [`Search`] that grows wider as more operations are open at once.
+
+use crate::model::Model;
+use crate::search::{Budget, NEVER_RETURNS, Reductions, Search, Stop};
+
+/// The most operations that may be open at once, those included whose outcome nobody learned.
+pub const OPEN_OPERATIONS_MAX: usize = 1024;
+
+/// Limits on one check.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Memory for the configurations of one partition, in bytes, about.
+    pub bytes_max: usize,
+    /// Asked every millisecond or so: whether to give up.
+    pub should_stop: &'a (dyn Fn() -> bool + Sync),
+    /// Which reductions are used.
+    pub reductions: Reductions,
+}
+
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Limits {
+            bytes_max: 1 << 30,
+            should_stop: &|| false,
+            reductions: Reductions::default(),
+        }
+    }
+}
+
+/// Names an operation that was pushed and has not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOperation(usize);
+
+/// Why an engine takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No order explains the operation that returned.
+    #[error("no order explains the operation that returned")]
+    Violation,
+    /// The caller's `should_stop` said so.
+    #[error("the check was stopped by its time limit")]
+    Stopped,
+    /// The configurations would take more memory than allowed.
+    #[error("the check reached its limit on memory, {bytes_max} bytes")]
+    Memory {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// More operations are open at once than [`OPEN_OPERATIONS_MAX`].
+    #[error("more than {OPEN_OPERATIONS_MAX} operations are open at once")]
+    Width,
+}
+
+enum Width<M: Model> {
+    One(Search<M, 1>),
+    Two(Search<M, 2>),
+    Four(Search<M, 4>),
+    Sixteen(Box<Search<M, 16>>),
+}
+
+/// Calls the same method of whichever width there is.
+macro_rules! each_width {
+    ($width:expr, $search:ident => $call:expr) => {
+        match $width {
+            Width::One($search) => $call,
+            Width::Two($search) => $call,
+            Width::Four($search) => $call,
+            Width::Sixteen($search) => $call,
+        }
+    };
+}
+
+/// Holds one object's history against its model, event by event in time order.
+///
+/// The outcome of an operation must be known when it is pushed, so an online caller lags behind by the longest operation.
+/// After an error the engine stands still: every further call repeats it.
+pub struct Engine<'a, M: Model> {
+    /// `None` only while one is being replaced by a wider one.
+    width: Option<Width<M>>,
+    limits: Limits<'a>,
+    refused: Option<Refused>,
+}
+
+impl<'a, M: Model> Engine<'a, M> {
+    /// An engine for an object that begins as `init`.
+    pub fn new(init: M, limits: Limits<'a>) -> Self {
+        Engine {
+            width: Some(Width::One(Search::new(init, limits.reductions))),
+            limits,
+            refused: None,
+        }
+    }
+
+    /// An operation is invoked that will return `ret` at `deadline`, in whatever unit that increases with time; or nobody learned
+    /// what became of it (`None`): then it may take effect at any later time, or never.
+    ///
+    /// # Errors
+    /// Too much is open at once, or an earlier error.
+    pub fn invoke(&mut self, op: &M::Op, ret: Option<(&M::Ret, u64)>) -> Result<OpenOperation, Refused> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        if !each_width!(self.width(), search => search.has_room()) && !self.widen() {
+            self.refused = Some(Refused::Width);
+            return Err(Refused::Width);
+        }
+        let call = (op.clone(), ret.map(|(ret, _)| ret.clone()));
+        let deadline = ret.map_or(NEVER_RETURNS, |(_, deadline)| deadline);
+        Ok(OpenOperation(
+            each_width!(self.width(), search => search.invoke(call, deadline)),
+        ))
+    }
+
+    /// The operation returns.
+    ///
+    /// # Errors
+    /// No order explains what it returned, a limit was reached, or an earlier error.
+    pub fn complete(&mut self, operation: OpenOperation) -> Result<(), Refused> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let bytes_max = self.limits.bytes_max;
+        let budget = Budget {
+            bytes_max,
+            should_stop: self.limits.should_stop,
+        };
+        let result = each_width!(self.width(), search => search.complete(operation.0, &budget));
+        let refused = match result {
+            Ok(()) => return Ok(()),
+            Err(Stop::Rejected) => Refused::Violation,
+            Err(Stop::Interrupted) => Refused::Stopped,
+            Err(Stop::Memory) => Refused::Memory { bytes_max },
+        };
+        self.refused = Some(refused);
+        Err(refused)
+    }
+
+    /// The states that the object may be in; after a violation, those before it.
+    pub fn states(&mut self) -> Vec<M> {
+        each_width!(self.width(), search => search.states())
+    }
+
+    fn width(&mut self) -> &mut Width<M> {
+        self.width.as_mut().expect("it is put back at once")
+    }
+
+    /// Makes room for more operations at once; `false` where there is none to be had.
+    fn widen(&mut self) -> bool {
+        let width = self.width.take().expect("it is put back at once");
+        let (width, widened) = match width {
+            Width::One(search) => (Width::Two(search.widened()), true),
+            Width::Two(search) => (Width::Four(search.widened()), true),
+            Width::Four(search) => (Width::Sixteen(Box::new(search.widened())), true),
+            Width::Sixteen(search) => (Width::Sixteen(search), false),
+        };
+        self.width = Some(width);
+        widened
+    }
+}

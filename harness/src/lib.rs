@@ -1,1 +1,35 @@
-//! x
+//! The harness: it starts a cluster of operating-system processes, loads it, breaks it, heals it, and says whether what the
+//! clients saw was right.
+//!
+//! # How data flows
+//!
+//! ```text
+//! workload's generator ─▶ client ─▶ recorder ─▶ history.jsonl ─▶ checker ─▶ verdict ─▶ report
+//!                           │          ▲
+//!                        cluster ◀── nemesis
+//! ```
+//!
+//! - [`cluster`]: the processes, and the links between them;
+//! - [`nemesis`]: what goes wrong with them, and when;
+//! - [`client`]: connections to the nodes, and what became of each operation;
+//! - [`record`]: the history, as one stream in time order;
+//! - [`run`]: a test from its start to its verdict;
+//! - [`report`]: the verdict in words, in `results.json` and on the terminal;
+//! - [`check`]: verdicts on histories that were recorded earlier;
+//! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
+//!
+//! # Architecture invariants
+//!
+//! The harness never links the node: it speaks to it over its socket, its signals and its command line, and nothing in the node
+//! knows that it is being tested. What decides a verdict (models, engines) lives in the crates `workloads` and `checker`, which know
+//! neither clocks nor sockets.
+
+pub mod check;
+pub mod cli;
+pub mod client;
+pub mod cluster;
+pub mod nemesis;
+pub mod record;
+pub mod report;
+pub mod run;
+mod up;

@@ -1,0 +1,1 @@
+//! Verdicts on histories that were recorded earlier.

@@ -1,0 +1,1 @@
+//! The history, as one stream in time order.

@@ -1,0 +1,1 @@
+//! The verdict in words, in files and on the terminal.

@@ -1,0 +1,1 @@
+//! A test from its start to its verdict.

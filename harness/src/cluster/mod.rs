@@ -1,0 +1,381 @@
+//! The cluster under test: operating-system processes, and the links between them.
+//!
+//! Nodes listen on ports that the system picks, and reach each other only through the harness's own proxies, one for each
+//! ordered pair ([`links`]), so that partitions need no privileges and clients are told real addresses. A node's death is tied
+//! to the harness's ([`spawner`]). A [`monitor`] asks every node how it is, over its socket, as any operator would.
+
+mod binary;
+mod links;
+mod monitor;
+mod node_client;
+mod process;
+mod spawner;
+
+pub use binary::{Binary, BinaryError};
+pub use monitor::{NodeView, Observation};
+
+use links::Links;
+use monitor::Monitor;
+use process::{NodeProcess, NodeSpec};
+use spawner::Spawner;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A node's number: `1..=n`.
+pub type NodeNumber = u64;
+
+/// How long a node may take from its start to its ready line.
+const READY_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a node may take to stop when asked to.
+const STOP_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long a signal may take to show.
+const SIGNAL_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A cluster to start.
+#[derive(Clone, Debug)]
+pub struct ClusterSpec {
+    /// The program.
+    pub binary: Binary,
+    /// How many nodes.
+    pub nodes: u64,
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// Each node's data and log lie in `nodes/<number>/` below it.
+    pub dir: PathBuf,
+    /// Decides the nodes' randomized time-outs.
+    pub seed: u64,
+    /// The nodes' time-outs.
+    pub timing: Timing,
+    /// Further arguments for each node.
+    pub extra_args: Vec<String>,
+}
+
+/// The nodes' time-outs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The length of a tick.
+    pub tick: Duration,
+    /// The election time-out is drawn from this range.
+    pub election_ticks: (u32, u32),
+    /// Between two heartbeats of a leader.
+    pub heartbeat_ticks: u32,
+}
+
+/// Elections after 150 to 300 ms, as in Raft §9.3; heartbeats every 40 ms.
+impl Default for Timing {
+    fn default() -> Self {
+        Timing { tick: Duration::from_millis(10), election_ticks: (15, 30), heartbeat_ticks: 4 }
+    }
+}
+
+/// What may go wrong with a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A folder or a file can't be made.
+    #[error("can't write {path}: {error}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The operating system's word.
+        error: std::io::Error,
+    },
+    /// The operating system refuses something.
+    #[error("can't {what}: {error}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Its word.
+        error: std::io::Error,
+    },
+    /// A node did not start.
+    #[error("node {node} did not start: {reason}")]
+    Start {
+        /// Which.
+        node: NodeNumber,
+        /// Its last words, or that it had none.
+        reason: String,
+    },
+    /// A signal had no effect.
+    #[error("node {node} could not be {what}")]
+    Signal {
+        /// Which.
+        node: NodeNumber,
+        /// Killed, paused, resumed.
+        what: &'static str,
+    },
+    /// Nobody serves.
+    #[error("the cluster served nobody for {}", humantime::format_duration(*.0))]
+    NotServing(Duration),
+}
+
+/// A node that died by itself.
+#[derive(Clone, Debug)]
+pub struct NodeExit {
+    /// Which.
+    pub node: NodeNumber,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// The end of its log.
+    pub last_lines: Vec<String>,
+}
+
+/// One node: what it takes to start it, and its process while it has one.
+struct Member {
+    spec: NodeSpec,
+    process: Mutex<Option<NodeProcess>>,
+    paused: AtomicBool,
+}
+
+struct Inner {
+    spawner: Spawner,
+    members: Vec<Arc<Member>>,
+    links: Links,
+    monitor: Monitor,
+    unexpected: Arc<Mutex<Vec<NodeExit>>>,
+}
+
+/// A running cluster; cheap to clone. When the last clone is dropped, its processes are killed.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+impl Cluster {
+    /// Starts all nodes and waits for their ready lines, but not for a leader.
+    ///
+    /// # Errors
+    /// Folders can't be made, ports can't be had, or a node does not start.
+    pub async fn start(spec: ClusterSpec) -> Result<Cluster, ClusterError> {
+        let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
+        let links = Links::open(&numbers).await.map_err(|error| system("open the links", error))?;
+        let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
+        let members: Vec<Arc<Member>> = numbers
+            .iter()
+            .map(|node| {
+                let spec = NodeSpec::new(&spec, *node, &links);
+                Arc::new(Member { spec, process: Mutex::new(None), paused: AtomicBool::new(false) })
+            })
+            .collect();
+        let monitor = Monitor::new(&numbers);
+        let cluster =
+            Cluster(Arc::new(Inner { spawner, members, links, monitor, unexpected: Arc::default() }));
+        let starts = numbers.iter().map(|node| {
+            let (cluster, node) = (cluster.clone(), *node);
+            tokio::spawn(async move { cluster.restart(node).await })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await.expect("starting a node does not panic")?;
+        }
+        cluster.0.monitor.start(Arc::downgrade(&cluster.0));
+        Ok(cluster)
+    }
+
+    /// Waits until a leader answers a linearizable read; returns how long that took.
+    ///
+    /// # Errors
+    /// Nobody did within `limit`.
+    pub async fn wait_serving(&self, limit: Duration) -> Result<Duration, ClusterError> {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            for node in self.nodes() {
+                if let Some(address) = self.client_address(node)
+                    && node_client::serves_reads(node, address).await
+                {
+                    return Ok(begun.elapsed());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Err(ClusterError::NotServing(limit))
+    }
+
+    /// The nodes' numbers.
+    pub fn nodes(&self) -> Vec<NodeNumber> {
+        self.0.members.iter().map(|member| member.spec.node).collect()
+    }
+
+    /// Where clients reach a node now; it changes with each start. `None` while it is down.
+    pub fn client_address(&self, node: NodeNumber) -> Option<SocketAddr> {
+        self.0.client_address(node)
+    }
+
+    /// Whether the node's process is there.
+    pub fn is_up(&self, node: NodeNumber) -> bool {
+        self.client_address(node).is_some()
+    }
+
+    /// Whether the node's process is stopped by a pause.
+    pub fn is_paused(&self, node: NodeNumber) -> bool {
+        self.0.member(node).paused.load(Ordering::Relaxed)
+    }
+
+    /// Kills a node with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// It is still there after a while.
+    pub async fn kill(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        let member = self.0.member(node);
+        let Some(mut process) = member.take_process() else { return Ok(()) };
+        self.0.links.set_target(node, None);
+        process.expect_exit();
+        process.signal(rustix::process::Signal::KILL);
+        member.paused.store(false, Ordering::Relaxed);
+        let gone = process.wait_exit(SIGNAL_TIME_MAX).await;
+        gone.then_some(()).ok_or(ClusterError::Signal { node, what: "killed" })
+    }
+
+    /// Starts a node that is down, on the data it had, and waits for its ready line.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        let member = self.0.member(node);
+        if self.is_up(node) {
+            return Ok(());
+        }
+        let process =
+            NodeProcess::spawn(&self.0.spawner, &member.spec, Arc::clone(&self.0.unexpected), READY_TIME_MAX).await?;
+        self.0.links.set_target(node, Some(process.address()));
+        *member.lock() = Some(process);
+        Ok(())
+    }
+
+    /// Stops a node with SIGSTOP and waits until it stands still.
+    ///
+    /// # Errors
+    /// It still runs after a while, or is down.
+    pub async fn pause(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        self.signal_until(node, rustix::process::Signal::STOP, true, "paused").await
+    }
+
+    /// Lets a paused node go on with SIGCONT.
+    ///
+    /// # Errors
+    /// It still stands after a while, or is down.
+    pub async fn resume(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        self.signal_until(node, rustix::process::Signal::CONT, false, "resumed").await
+    }
+
+    async fn signal_until(
+        &self,
+        node: NodeNumber,
+        signal: rustix::process::Signal,
+        stopped: bool,
+        what: &'static str,
+    ) -> Result<(), ClusterError> {
+        let member = self.0.member(node);
+        let pid = match member.lock().as_ref() {
+            Some(process) => {
+                member.paused.store(stopped, Ordering::Relaxed);
+                process.signal(signal);
+                process.pid()
+            }
+            None => return Err(ClusterError::Signal { node, what }),
+        };
+        let begun = Instant::now();
+        while begun.elapsed() < SIGNAL_TIME_MAX {
+            if process::is_stopped(pid) == Some(stopped) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Err(ClusterError::Signal { node, what })
+    }
+
+    /// Cuts the link on which `from` speaks to `to`.
+    pub fn cut(&self, from: NodeNumber, to: NodeNumber) {
+        self.0.links.cut(from, to);
+    }
+
+    /// Heals the link on which `from` speaks to `to`; its connections are reset.
+    pub fn heal(&self, from: NodeNumber, to: NodeNumber) {
+        self.0.links.heal(from, to);
+    }
+
+    /// Heals every link.
+    pub fn heal_all(&self) {
+        for from in self.nodes() {
+            for to in self.nodes() {
+                self.0.links.heal(from, to);
+            }
+        }
+    }
+
+    /// How much cut links have swallowed since the start: bytes and connections.
+    pub fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
+        self.0.links.swallowed(from, to)
+    }
+
+    /// How the cluster was when it was last asked, some ten milliseconds ago.
+    pub fn observe(&self) -> Observation {
+        self.0.monitor.latest()
+    }
+
+    /// Hears of every observation.
+    pub fn subscribe(&self) -> watch::Receiver<Observation> {
+        self.0.monitor.subscribe()
+    }
+
+    /// The nodes that died by themselves.
+    pub fn unexpected_exits(&self) -> Vec<NodeExit> {
+        self.0.unexpected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops every node where it stands, so that somebody can look at it.
+    pub async fn freeze_all(&self) {
+        for node in self.nodes() {
+            if self.is_up(node) {
+                // One that can't be stopped has just died; there is nothing left of it to freeze.
+                let _ = self.pause(node).await;
+            }
+        }
+    }
+
+    /// Stops every node cleanly, and those that don't stop by force.
+    pub async fn stop(&self) {
+        self.0.monitor.stop();
+        let mut stopping = Vec::new();
+        for member in &self.0.members {
+            if let Some(mut process) = member.take_process() {
+                process.expect_exit();
+                process.signal(rustix::process::Signal::CONT);
+                process.signal(rustix::process::Signal::TERM);
+                stopping.push(process);
+            }
+        }
+        for mut process in stopping {
+            if !process.wait_exit(STOP_TIME_MAX).await {
+                process.signal(rustix::process::Signal::KILL);
+                process.wait_exit(STOP_TIME_MAX).await;
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn member(&self, node: NodeNumber) -> &Arc<Member> {
+        let place = usize::try_from(node).ok().and_then(|node| node.checked_sub(1));
+        place.and_then(|place| self.members.get(place)).unwrap_or_else(|| panic!("there is no node {node}"))
+    }
+
+    fn client_address(&self, node: NodeNumber) -> Option<SocketAddr> {
+        self.member(node).lock().as_ref().filter(|process| process.is_running()).map(NodeProcess::address)
+    }
+}
+
+impl Member {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<NodeProcess>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_process(&self) -> Option<NodeProcess> {
+        self.lock().take()
+    }
+}
+
+fn system(what: &str, error: std::io::Error) -> ClusterError {
+    ClusterError::System { what: what.to_owned(), error }
+}

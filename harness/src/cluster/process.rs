@@ -1,0 +1,229 @@
+//! One node's process.
+
+use super::links::Links;
+use super::spawner::Spawner;
+use super::{ClusterError, ClusterSpec, NodeExit, NodeNumber, system};
+use rustix::process::Signal;
+use serde::Deserialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// How much of a log's end is looked at for its last lines.
+const LOG_END_BYTES: u64 = 8 << 10;
+/// How many last lines are quoted.
+const LAST_LINES_MAX: usize = 12;
+
+/// What it takes to start a node.
+pub(super) struct NodeSpec {
+    pub(super) node: NodeNumber,
+    program: PathBuf,
+    args: Vec<String>,
+    dir: PathBuf,
+}
+
+impl NodeSpec {
+    pub(super) fn new(cluster: &ClusterSpec, node: NodeNumber, links: &Links) -> NodeSpec {
+        let dir = cluster.dir.join("nodes").join(node.to_string());
+        // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
+        let peer = |to| links.address(node, to).map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        let peers: Vec<String> = (1..=cluster.nodes).map(|to| format!("{to}={}", peer(to))).collect();
+        let (least, most) = cluster.timing.election_ticks;
+        let mut args = vec![
+            "serve".to_owned(),
+            format!("--id={node}"),
+            format!("--cluster-id={}", cluster.cluster_id),
+            "--listen=127.0.0.1:0".to_owned(),
+            format!("--cluster={}", peers.join(",")),
+            format!("--data={}", dir.join("data").display()),
+            format!("--tick={}us", cluster.timing.tick.as_micros()),
+            format!("--election-ticks={least}..{most}"),
+            format!("--heartbeat-ticks={}", cluster.timing.heartbeat_ticks),
+            format!("--seed={}", cluster.seed.wrapping_mul(31).wrapping_add(node)),
+        ];
+        args.extend(cluster.extra_args.iter().cloned());
+        NodeSpec { node, program: cluster.binary.path().to_owned(), args, dir }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+}
+
+/// What a node says when it serves.
+#[derive(Deserialize)]
+struct ReadyLine {
+    listen: SocketAddr,
+}
+
+/// A node's process.
+pub(super) struct NodeProcess {
+    pid: u32,
+    /// Names the process even if its number is used again.
+    handle: OwnedFd,
+    address: SocketAddr,
+    exit: watch::Receiver<Option<ExitStatus>>,
+    exit_is_expected: Arc<AtomicBool>,
+}
+
+impl NodeProcess {
+    /// Starts a node and waits for its ready line.
+    pub(super) async fn spawn(
+        spawner: &Spawner,
+        spec: &NodeSpec,
+        unexpected: Arc<Mutex<Vec<NodeExit>>>,
+        limit: Duration,
+    ) -> Result<NodeProcess, ClusterError> {
+        let node = spec.node;
+        let log = spec.log();
+        let log_file = open_log(&spec.dir, &log)?;
+        let mut command = Command::new(&spec.program);
+        command.args(&spec.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file);
+        let child = spawner
+            .spawn(command)
+            .await
+            .map_err(|error| system(&format!("start {}", spec.program.display()), error))?;
+        let pid = child.id();
+        let handle = open_handle(pid).map_err(|error| system("watch a node's process", error))?;
+
+        let (ready, ready_line) = oneshot::channel();
+        let (exit_sender, mut exit) = watch::channel(None);
+        // Until it has said that it is ready, whoever waits for that tells of its exit.
+        let exit_is_expected = Arc::new(AtomicBool::new(true));
+        let expected = Arc::clone(&exit_is_expected);
+        let watched_log = log.clone();
+        std::thread::Builder::new()
+            .name(format!("node {node}"))
+            .spawn(move || {
+                let Some(status) = watch_child(child, ready) else { return };
+                if !expected.load(Ordering::SeqCst) {
+                    let last_lines = last_lines(&watched_log);
+                    let exit = NodeExit { node, status, last_lines };
+                    unexpected.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
+                }
+                exit_sender.send_replace(Some(status));
+            })
+            .map_err(|error| system("start a watching thread", error))?;
+
+        let line = tokio::time::timeout(limit, ready_line).await;
+        let failed = |reason: String| ClusterError::Start { node, reason };
+        let address = match line {
+            Ok(Ok(line)) => match line.strip_prefix("ready ").map(serde_json::from_str::<ReadyLine>) {
+                Some(Ok(ready)) => ready.listen,
+                _ => {
+                    kill(&handle);
+                    return Err(failed(format!("its first line is no ready line: {:?}", line.trim_end())));
+                }
+            },
+            Ok(Err(_)) => {
+                let status = exit.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+                let status = status.map_or_else(|| "exited".to_owned(), |status| status.to_string());
+                let words = last_lines(&log).pop().unwrap_or_else(|| "without a word".to_owned());
+                return Err(failed(format!("{status}: {words}")));
+            }
+            Err(_) => {
+                kill(&handle);
+                let limit = humantime::format_duration(limit);
+                return Err(failed(format!("it said nothing for {limit}; its log is {}", log.display())));
+            }
+        };
+        exit_is_expected.store(false, Ordering::SeqCst);
+        Ok(NodeProcess { pid, handle, address, exit, exit_is_expected })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+
+    /// From now on it may end without that being news.
+    pub(super) fn expect_exit(&mut self) {
+        self.exit_is_expected.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends a signal; a process that is gone is past hearing it.
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = rustix::process::pidfd_send_signal(&self.handle, signal);
+    }
+
+    /// Waits until it is gone; `false` if it isn't within `limit`.
+    pub(super) async fn wait_exit(&mut self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.exit.wait_for(Option::is_some)).await.is_ok()
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        self.expect_exit();
+        kill(&self.handle);
+    }
+}
+
+fn kill(handle: &OwnedFd) {
+    // One that is gone needs no killing.
+    let _ = rustix::process::pidfd_send_signal(handle, Signal::KILL);
+}
+
+fn open_handle(pid: u32) -> std::io::Result<OwnedFd> {
+    let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = raw.ok_or_else(|| std::io::Error::other("it has no process number"))?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+fn open_log(dir: &Path, log: &Path) -> Result<File, ClusterError> {
+    let failed = |error| ClusterError::Folder { path: log.to_owned(), error };
+    fs::create_dir_all(dir).map_err(failed)?;
+    OpenOptions::new().create(true).append(true).open(log).map_err(failed)
+}
+
+/// Passes on the first line that a process prints, reads the rest, and waits for its end.
+fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitStatus> {
+    let mut lines = BufReader::new(child.stdout.take().expect("its standard output is piped"));
+    let mut first = String::new();
+    if lines.read_line(&mut first).is_ok_and(|bytes| bytes > 0) {
+        // Whoever asked may have given up.
+        let _ = ready.send(first);
+    } else {
+        drop(ready);
+    }
+    let mut rest = [0; 4096];
+    while lines.read(&mut rest).is_ok_and(|bytes| bytes > 0) {}
+    child.wait().ok()
+}
+
+/// The last lines of a log.
+fn last_lines(log: &Path) -> Vec<String> {
+    let end = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_END_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = end().unwrap_or_default();
+    let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(LAST_LINES_MAX)..].to_vec()
+}
+
+/// Whether a process stands still; `None` if it is gone.
+pub(super) fn is_stopped(pid: u32) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The state follows the program's name, which stands in parentheses and may itself contain some.
+    let state = stat.rsplit(')').next()?.trim_start().chars().next()?;
+    Some(state == 'T')
+}

@@ -1,0 +1,56 @@
+//! Starting processes that die with the harness.
+//!
+//! Linux can send a process a signal when its parent dies, but means by that the *thread* that started it. So one thread, which
+//! lives as long as the cluster, starts them all.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+type Job = (Command, oneshot::Sender<io::Result<Child>>);
+
+/// A thread that starts processes.
+pub(super) struct Spawner(mpsc::Sender<Job>);
+
+impl Spawner {
+    /// Starts the thread; it ends when the spawner is dropped.
+    pub(super) fn start() -> io::Result<Spawner> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
+            for (mut command, reply) in inbox {
+                // A caller that is gone is no reason to keep its process: dropping the reply drops the child's pipes.
+                let _ = reply.send(spawn_tied(&mut command));
+            }
+        })?;
+        Ok(Spawner(jobs))
+    }
+
+    /// Starts a process whose death is tied to the harness's.
+    pub(super) async fn spawn(&self, command: Command) -> io::Result<Child> {
+        let (reply, outcome) = oneshot::channel();
+        let gone = || io::Error::other("the spawning thread is gone");
+        self.0.send((command, reply)).map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}
+
+fn spawn_tied(command: &mut Command) -> io::Result<Child> {
+    let harness = rustix::process::getpid();
+    let tie = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The parent may have died before the signal was asked for; then it will never come.
+        if rustix::process::getppid() == Some(harness) {
+            Ok(())
+        } else {
+            Err(io::Error::other("the harness is gone"))
+        }
+    };
+    #[expect(unsafe_code, reason = "there is no safe way to run code between fork and exec")]
+    // SAFETY: `tie` makes two system calls, allocates nothing on success and takes no lock: it may run after a fork.
+    unsafe {
+        command.pre_exec(tie);
+    }
+    command.spawn()
+}

@@ -1,0 +1,167 @@
+//! Drawing a plan's faults from its seed: pure.
+
+use super::{Aim, Fault, Kind, Plan, ScheduledFault};
+use crate::cluster::{Cluster, NodeNumber};
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// How often each kind must fit into the time limit.
+const TIMES_EACH_MIN: usize = 2;
+/// A fault lasts this part of its interval, at least and at most; the rest is for the cluster to recover in.
+const LASTS_PERCENT: std::ops::RangeInclusive<u32> = 30..=65;
+
+/// A fault to come.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Draft {
+    /// Since the nemesis's beginning.
+    pub(super) start: Duration,
+    /// Since the nemesis's beginning.
+    pub(super) stop: Duration,
+    pub(super) aim: Aim,
+    target: Target,
+}
+
+/// What is known of a fault's targets beforehand.
+#[derive(Clone, Debug, PartialEq)]
+enum Target {
+    /// They are chosen when it begins, by this shuffled order of the nodes.
+    Open { kind: Kind, order: Vec<NodeNumber> },
+    /// They are those of an earlier run.
+    Recorded(Fault),
+}
+
+impl Draft {
+    /// The fault itself, aimed now.
+    pub(super) fn aimed(&self, cluster: &Cluster) -> Fault {
+        let leader = cluster.observe().leader;
+        let (kind, mut order) = match &self.target {
+            Target::Recorded(fault) if !self.aim.follows_leader() => return fault.clone(),
+            Target::Recorded(fault) => (fault.kind(), cluster.nodes()),
+            Target::Open { kind, order } => (*kind, order.clone()),
+        };
+        if self.aim.follows_leader()
+            && let Some(place) = order.iter().position(|node| Some(*node) == leader)
+        {
+            order.swap(0, place);
+        }
+        Fault::new(kind, self.aim, &order)
+    }
+}
+
+impl From<ScheduledFault> for Draft {
+    fn from(fault: ScheduledFault) -> Draft {
+        Draft {
+            start: Duration::from_millis(fault.start_ms),
+            stop: Duration::from_millis(fault.stop_ms),
+            aim: fault.aim,
+            target: Target::Recorded(fault.fault),
+        }
+    }
+}
+
+/// The faults of a plan for `nodes` nodes.
+pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
+    if plan.kinds.is_empty() {
+        return Vec::new();
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+    // Half an interval of quiet at the end lets the last fault's effects show.
+    let fitting = plan.time_limit.mul_f64(1.0 / (TIMES_EACH_MIN * plan.kinds.len()) as f64);
+    let interval = plan.interval.min(fitting);
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut bag: Vec<Kind> = Vec::new();
+    let mut start = Duration::ZERO;
+    while start + interval <= plan.time_limit + Duration::from_millis(1) {
+        if bag.is_empty() {
+            bag.clone_from(&plan.kinds);
+            bag.shuffle(&mut random);
+        }
+        let kind = bag.pop().expect("it was just filled");
+        let first_of_kind = drafts.len() < plan.kinds.len();
+        let aims = aims(kind, nodes);
+        let aim = if first_of_kind { Aim::Leader } else { *aims.choose(&mut random).expect("each kind has aims") };
+        let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
+        order.shuffle(&mut random);
+        let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
+        drafts.push(Draft { start, stop: start + lasts, aim, target: Target::Open { kind, order } });
+        start += interval;
+    }
+    drafts
+}
+
+/// What a kind may be aimed at among `nodes` nodes.
+pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
+    const PROCESSES: [Aim; 5] = [Aim::Leader, Aim::One, Aim::Minority, Aim::Majority, Aim::All];
+    const LINKS: [Aim; 7] =
+        [Aim::Leader, Aim::One, Aim::Halves, Aim::LeaderDeaf, Aim::LeaderMute, Aim::Bridge, Aim::Ring];
+    match kind {
+        Kind::Kill | Kind::Pause => &PROCESSES,
+        // A bridge needs somebody on each side, and a ring of three is no partition.
+        Kind::Partition if nodes < 3 => &LINKS[..5],
+        Kind::Partition if nodes < 5 => &LINKS[..6],
+        Kind::Partition => &LINKS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn plan(seed: u64, limit: u64) -> Plan {
+        Plan {
+            kinds: Kind::ALL.to_vec(),
+            interval: Duration::from_secs(5),
+            time_limit: Duration::from_secs(limit),
+            seed,
+            replay: None,
+        }
+    }
+
+    fn kind(draft: &Draft) -> Kind {
+        match &draft.target {
+            Target::Open { kind, .. } => *kind,
+            Target::Recorded(fault) => fault.kind(),
+        }
+    }
+
+    #[test]
+    fn each_kind_comes_at_least_twice_and_first_at_the_leader() {
+        for seed in 0..200 {
+            for limit in [5, 20, 60] {
+                let drafts = drafts(&plan(seed, limit), 5);
+                let mut seen = BTreeMap::<Kind, u32>::new();
+                for draft in &drafts {
+                    let times = seen.entry(kind(draft)).or_default();
+                    assert!(*times > 0 || draft.aim == Aim::Leader, "{draft:?}");
+                    *times += 1;
+                }
+                assert!(Kind::ALL.iter().all(|kind| seen[kind] >= 2), "{seen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn faults_follow_each_other_within_the_time_limit_with_quiet_between_them() {
+        for seed in 0..200 {
+            let drafts = drafts(&plan(seed, 20), 5);
+            for pair in drafts.windows(2) {
+                assert!(pair[0].stop < pair[1].start, "{pair:?}");
+            }
+            assert!(drafts.last().is_some_and(|last| last.stop < Duration::from_secs(20)));
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        assert_eq!(drafts(&plan(3, 20), 5), drafts(&plan(3, 20), 5));
+        assert_ne!(drafts(&plan(3, 20), 5), drafts(&plan(4, 20), 5));
+    }
+
+    #[test]
+    fn without_kinds_nothing_happens() {
+        assert!(drafts(&Plan { kinds: Vec::new(), ..plan(1, 20) }, 5).is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! The nemesis: what goes wrong with a cluster, and when.
+//!
+//! A [`Plan`] names kinds of faults; the planner draws from the seed when each begins, how long it lasts and whom it is
+//! aimed at ([`draft`]). Whom that hits is decided when it begins, since leaders change ([`Fault`]). What was done is kept as a
+//! [`Schedule`], which can be replayed.
+
+mod draft;
+mod fault;
+
+pub use fault::{Aim, Fault};
+
+use crate::cluster::{Cluster, ClusterError};
+use draft::{Draft, drafts};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long an undo is tried again before it is given up.
+const UNDO_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// SIGKILL, and later a start on the same data.
+    Kill,
+    /// SIGSTOP, and later SIGCONT.
+    Pause,
+    /// Links between nodes are cut, and later healed.
+    Partition,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Kill => "kill",
+            Kind::Pause => "pause",
+            Kind::Partition => "partition",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no nemesis {0:?}; there are kill, pause, partition, all and none")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Kind, UnknownKind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| UnknownKind(name.to_owned()))
+    }
+}
+
+/// What a nemesis is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which kinds of faults.
+    pub kinds: Vec<Kind>,
+    /// From the start of one to the start of the next; less where the time limit is too short for two of each kind.
+    pub interval: Duration,
+    /// For how long.
+    pub time_limit: Duration,
+    /// Decides everything that is random.
+    pub seed: u64,
+    /// What an earlier run did, to be done again.
+    pub replay: Option<Schedule>,
+}
+
+/// What was done: enough to do it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// In the order of their starts.
+    pub faults: Vec<ScheduledFault>,
+}
+
+/// A fault, when it began, and when it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledFault {
+    /// Milliseconds from the nemesis's beginning.
+    pub start_ms: u64,
+    /// Milliseconds from the nemesis's beginning.
+    pub stop_ms: u64,
+    /// Whom it was aimed at. A replay aims at the leader where this did: another node may lead this time.
+    pub aim: Aim,
+    /// What it was, with its targets.
+    pub fault: Fault,
+}
+
+/// Whether a fault begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It begins.
+    Start,
+    /// It ends.
+    Stop,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Start => "start",
+            Phase::Stop => "stop",
+        })
+    }
+}
+
+/// A fault begins or ends.
+#[derive(Clone, Debug)]
+pub struct FaultEvent {
+    /// Since the nemesis began.
+    pub at: Duration,
+    /// Its kind.
+    pub kind: Kind,
+    /// Which of the two.
+    pub phase: Phase,
+    /// Whom it hits, in words: `leader n3`, `halves n1 n2 | n3 n4 n5`.
+    pub targets: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What was done.
+    pub schedule: Schedule,
+    /// How many faults of each kind were begun.
+    pub applied: BTreeMap<Kind, u32>,
+    /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed.
+    pub took_effect: BTreeMap<Kind, u32>,
+    /// What went wrong with the nemesis itself.
+    pub troubles: Vec<String>,
+}
+
+/// Injects faults into a cluster.
+pub struct Nemesis {
+    drafts: Vec<Draft>,
+    cluster: Cluster,
+}
+
+impl Nemesis {
+    /// A nemesis that will do as planned.
+    pub fn new(plan: Plan, cluster: Cluster) -> Nemesis {
+        let drafts = match plan.replay {
+            Some(schedule) => schedule.faults.into_iter().map(Draft::from).collect(),
+            None => drafts(&plan, cluster.nodes().len()),
+        };
+        Nemesis { drafts, cluster }
+    }
+
+    /// Injects faults, one after another, until all are done or `stop` says so; what has begun is undone.
+    pub async fn run(self, mut events: impl FnMut(FaultEvent) + Send, stop: CancellationToken) -> Outcome {
+        let begun = Instant::now();
+        let mut outcome = Outcome::default();
+        for draft in self.drafts {
+            if !sleep_until(begun + draft.start, &stop).await {
+                break;
+            }
+            let fault = draft.aimed(&self.cluster);
+            let (kind, targets) = (fault.kind(), fault.describe(draft.aim));
+            let mut tell = |phase| {
+                let event = FaultEvent { at: begun.elapsed(), kind, phase, targets: targets.clone() };
+                events(event);
+            };
+            let start_ms = millis(begun.elapsed());
+            tell(Phase::Start);
+            *outcome.applied.entry(kind).or_default() += 1;
+            let before = fault.swallowed(&self.cluster);
+            let mut effective = match fault.begin(&self.cluster).await {
+                Ok(()) => true,
+                Err(error) => {
+                    outcome.troubles.push(error.to_string());
+                    false
+                }
+            };
+            sleep_until(begun + draft.stop, &stop).await;
+            effective &= fault.kind() != Kind::Partition || fault.swallowed(&self.cluster) > before;
+            if let Err(error) = undo(&fault, &self.cluster).await {
+                outcome.troubles.push(error.to_string());
+            }
+            tell(Phase::Stop);
+            *outcome.took_effect.entry(kind).or_default() += u32::from(effective);
+            let stop_ms = millis(begun.elapsed());
+            outcome.schedule.faults.push(ScheduledFault { start_ms, stop_ms, aim: draft.aim, fault });
+        }
+        outcome
+    }
+}
+
+/// Faults off: links healed, paused nodes resumed, nodes that are down started.
+///
+/// # Errors
+/// A node can't be resumed or started.
+pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
+    cluster.heal_all();
+    for node in cluster.nodes() {
+        if cluster.is_paused(node) {
+            cluster.resume(node).await?;
+        }
+        if !cluster.is_up(node) {
+            cluster.restart(node).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Undoes a fault; what fails is tried again for a while, since a node that is being started may need a moment.
+async fn undo(fault: &Fault, cluster: &Cluster) -> Result<(), ClusterError> {
+    let begun = Instant::now();
+    loop {
+        match fault.end(cluster).await {
+            Err(_) if begun.elapsed() < UNDO_TIME_MAX => tokio::time::sleep(Duration::from_millis(100)).await,
+            done => return done,
+        }
+    }
+}
+
+/// Sleeps; `false` if `stop` came first.
+async fn sleep_until(time: Instant, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep_until(time.into()) => true,
+        () = stop.cancelled() => false,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("a run ends within 500 million years")
+}

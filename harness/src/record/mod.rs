@@ -1,1 +1,283 @@
-//! The history, as one stream in time order.
+//! The recorder: the history, as one stream in time order, written while it happens.
+//!
+//! Clients stamp nothing themselves. [`Recorder::invoke`] takes the time and appends the line under one lock, and so do
+//! [`Recorder::complete`] and [`Recorder::remark`]; the lines of the file are therefore in the order of their times, and every prefix of
+//! it is sound: no result stands in it whose cause is missing. A thread of its own brings what was appended to the file, no later
+//! than [`FLUSH_INTERVAL`] afterwards, so that the history survives the harness's own death.
+//!
+//! Under the same lock the recorder counts, so that a status line costs nothing more.
+
+mod tally;
+
+pub use tally::{Counts, Latency, Outcome, Tally};
+
+use checker::history::{Header, Kind, Process, Record, Value};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use workloads::{Completion, Op};
+
+/// How long a line stays in memory before it is written to the file.
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How many bytes wait for the file before clients have to.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// An operation that was invoked and not completed.
+#[derive(Debug)]
+#[must_use = "an operation that is not completed stays open in the history"]
+pub struct Invoked {
+    process: u64,
+    time: u64,
+}
+
+/// See the module's documentation.
+pub struct Recorder {
+    shared: Arc<Shared>,
+    flusher: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    /// Time zero of the history.
+    start: Instant,
+    state: Mutex<State>,
+    /// Tells the flusher that it is to end, and clients that there is room again.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    tally: Tally,
+    ended: bool,
+    /// Why nothing more reaches the file.
+    failed: Option<String>,
+}
+
+impl Recorder {
+    /// Begins the history of `workload` in a new file at `path`.
+    ///
+    /// # Errors
+    /// The file can't be made or written.
+    pub fn create(path: &Path, workload: &str) -> io::Result<Recorder> {
+        let mut file = File::create_new(path)?;
+        let mut header = Vec::new();
+        Header::new(workload).write(&mut header);
+        file.write_all(&header)?;
+        Recorder::begin(file)
+    }
+
+    fn begin(file: File) -> io::Result<Recorder> {
+        let shared = Arc::new(Shared {
+            start: Instant::now(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let of_flusher = Arc::clone(&shared);
+        let flusher = std::thread::Builder::new()
+            .name(String::from("history"))
+            .spawn(move || flush_until_end(&of_flusher, file))?;
+        Ok(Recorder {
+            shared,
+            flusher: Some(flusher),
+        })
+    }
+
+    /// How long ago the history began.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.start.elapsed()
+    }
+
+    /// The moment of the history that `instant` is.
+    pub fn time_of(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.shared.start)
+    }
+
+    /// `process` invokes `op` on `node` now. It belongs immediately before the request is written. `intended` is when it should
+    /// have been, where a rate was asked for.
+    pub fn invoke(&self, process: u64, op: &Op, node: u64, intended: Option<Duration>) -> Invoked {
+        let value = op.argument();
+        let mut state = self.lock();
+        let time = self.now();
+        state.append(&Record {
+            time,
+            process: Process::Client(process),
+            kind: Kind::Invoke,
+            f: Cow::Borrowed(op.kind()),
+            key: Some(op.key()),
+            value,
+            error: None,
+            node: Some(node),
+            intended: intended.map(nanoseconds),
+        });
+        state.tally.invoked();
+        self.make_room(state);
+        Invoked { process, time }
+    }
+
+    /// The operation ends now. It belongs immediately after the reply is read.
+    pub fn complete(&self, invoked: Invoked, op: &Op, completion: &Completion) {
+        let (kind, outcome, value, error) = match completion {
+            Completion::Ok(ret) => (Kind::Ok, Outcome::Ok, ret.to_value(), None),
+            Completion::Fail(reason) => (Kind::Fail, Outcome::Fail, Value::Null, Some(reason)),
+            Completion::Info(reason) => (Kind::Info, Outcome::Info, Value::Null, Some(reason)),
+        };
+        let mut state = self.lock();
+        let time = self.now();
+        state.append(&Record {
+            time,
+            process: Process::Client(invoked.process),
+            kind,
+            f: Cow::Borrowed(op.kind()),
+            key: Some(op.key()),
+            value,
+            error: error.map(|reason| Cow::Borrowed(reason.as_str())),
+            node: None,
+            intended: None,
+        });
+        let latency = Duration::from_nanos(time - invoked.time);
+        state.tally.completed(op.kind(), outcome, latency);
+        if let Some(reason) = error {
+            state.tally.reason(outcome, reason);
+        }
+        self.make_room(state);
+    }
+
+    /// The nemesis did something: `f` is what (`kill start`), `value` to whom. The time of the line.
+    pub fn remark(&self, f: &str, value: &str) -> Duration {
+        let mut state = self.lock();
+        let time = self.now();
+        state.append(&Record {
+            time,
+            process: Process::Nemesis,
+            kind: Kind::Info,
+            f: Cow::Borrowed(f),
+            key: None,
+            value: Value::Text(value.to_owned()),
+            error: None,
+            node: None,
+            intended: None,
+        });
+        self.make_room(state);
+        Duration::from_nanos(time)
+    }
+
+    /// How many operations there were, by outcome.
+    pub fn counts(&self) -> Counts {
+        self.lock().tally.counts()
+    }
+
+    /// Everything that was counted.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
+    /// Why nothing more reaches the file, once that is so.
+    pub fn failure(&self) -> Option<String> {
+        self.lock().failed.clone()
+    }
+
+    /// Brings the rest to the file, and ends.
+    ///
+    /// # Errors
+    /// The file could not be written, in words.
+    pub fn finish(mut self) -> Result<Tally, String> {
+        self.end();
+        let state = self.lock();
+        match &state.failed {
+            Some(failed) => Err(failed.clone()),
+            None => Ok(state.tally.clone()),
+        }
+    }
+
+    fn end(&mut self) {
+        self.lock().ended = true;
+        self.shared.changed.notify_all();
+        if let Some(flusher) = self.flusher.take() {
+            flusher
+                .join()
+                .expect("the flusher does not panic: it reports what fails");
+        }
+    }
+
+    fn now(&self) -> u64 {
+        nanoseconds(self.shared.start.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect(NO_PANIC)
+    }
+
+    /// Waits until what waits for the file is no more than allowed; nearly always it is not.
+    fn make_room(&self, state: MutexGuard<'_, State>) {
+        if state.waiting.len() <= WAITING_BYTES_MAX {
+            return;
+        }
+        drop(
+            self.shared
+                .changed
+                .wait_while(state, |state| {
+                    state.waiting.len() > WAITING_BYTES_MAX && state.failed.is_none()
+                })
+                .expect(NO_PANIC),
+        );
+    }
+}
+
+/// Why a lock is never poisoned.
+const NO_PANIC: &str = "nothing panics while it holds the lock";
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl State {
+    fn append(&mut self, record: &Record<'_>) {
+        // After the file has failed the run is lost, and memory shall not go with it.
+        if self.failed.is_none() {
+            record.write(&mut self.waiting);
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).expect("a run ends before 584 years are over")
+}
+
+/// Two buffers take turns: one is appended to while the other is written.
+fn flush_until_end(shared: &Shared, mut file: File) {
+    let mut writing = Vec::new();
+    loop {
+        let state = shared.state.lock().expect(NO_PANIC);
+        let (mut state, _) = shared
+            .changed
+            .wait_timeout_while(state, FLUSH_INTERVAL, |state| !state.ended)
+            .expect(NO_PANIC);
+        std::mem::swap(&mut writing, &mut state.waiting);
+        let ended = state.ended;
+        drop(state);
+        shared.changed.notify_all();
+        let written = file.write_all(&writing);
+        writing.clear();
+        if let Err(error) = written {
+            let mut state = shared.state.lock().expect(NO_PANIC);
+            state.failed = Some(format!("the history can't be written: {error}"));
+            state.waiting = Vec::new();
+            drop(state);
+            shared.changed.notify_all();
+            return;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

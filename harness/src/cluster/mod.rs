@@ -169,7 +169,7 @@ impl Cluster {
         for start in starts.collect::<Vec<_>>() {
             start.await.expect("starting a node does not panic")?;
         }
-        cluster.0.monitor.start(Arc::downgrade(&cluster.0));
+        cluster.0.monitor.start(&Arc::downgrade(&cluster.0));
         Ok(cluster)
     }
 

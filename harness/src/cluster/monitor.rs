@@ -66,9 +66,9 @@ impl Monitor {
     }
 
     /// Begins to ask. The cluster is not kept alive by that.
-    pub(super) fn start(&self, cluster: Weak<Inner>) {
+    pub(super) fn start(&self, cluster: &Weak<Inner>) {
         let nodes: Vec<NodeNumber> = self.latest.borrow().nodes.keys().copied().collect();
-        let tasks = nodes.into_iter().map(|node| tokio::spawn(watch_node(cluster.clone(), node)));
+        let tasks = nodes.into_iter().map(|node| tokio::spawn(watch_node(Weak::clone(cluster), node)));
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
 

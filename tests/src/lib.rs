@@ -1,1 +1,108 @@
-//! x
+//! What the end-to-end tests share: the programs under test, and what they said.
+//!
+//! Cargo does not build one package's programs for another package's tests, so the first test that needs them builds them here,
+//! with its own profile. Those with seeded bugs go into a target folder of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The workspace's folder.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace's folder")
+}
+
+/// Where this profile's programs lie.
+fn programs() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let own = std::env::current_exe().expect("a program knows where it lies");
+        let folder = own.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned();
+        let target = folder.parent().expect("the profile's folder lies in the target folder");
+        build(target, &profile(&folder), &["--bin", "node", "--bin", "harness"]);
+        folder
+    })
+}
+
+/// The `harness` program.
+pub fn harness() -> PathBuf {
+    programs().join("harness")
+}
+
+/// The `node` program.
+pub fn node() -> PathBuf {
+    programs().join("node")
+}
+
+/// A `node` program that takes `--mutant NAME`.
+pub fn node_with_mutants() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let folder = programs();
+        let target = folder.parent().expect("the profile's folder lies in the target folder").join("mutants");
+        build(&target, &profile(folder), &["--bin", "node", "--features", "rustyraft-node/mutants"]);
+        target.join(folder.file_name().expect("a profile's folder has a name")).join("node")
+    });
+    built.clone()
+}
+
+fn profile(folder: &Path) -> String {
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev".to_owned(),
+        Some(profile) => profile.to_owned(),
+    }
+}
+
+fn build(target: &Path, profile: &str, what: &[&str]) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--locked", "--profile", profile, "--target-dir"])
+        .arg(target)
+        .args(what)
+        .stdin(Stdio::null())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Said {
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Said {
+    /// The last line of its standard output, as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        let line = self.out.lines().last().unwrap_or_else(|| panic!("no JSON line: {self:?}"));
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Runs a program to its end. It is not run under cargo as far as it can tell: it must find what it needs by itself.
+pub fn run(program: &Path, args: &[&str]) -> Said {
+    command(program, args).output().unwrap_or_else(|error| panic!("{}: {error}", program.display())).into()
+}
+
+/// A program to run.
+pub fn command(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_remove("CARGO").env_remove("CARGO_MANIFEST_DIR").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}

@@ -1,2 +1,203 @@
-//! x
-fn main() {}
+//! A node of a small replicated key-value store, and the client for people.
+//!
+//! `node serve` is a thin shell around [`replica::Replica`]: sockets, a timer and a disk. Everything that decides anything is in
+//! the crates below it, which know of none of these.
+//!
+//! # The loop
+//!
+//! One thread runs it all. Tasks read from sockets and put what they read into the inbox; the loop takes all of it at once.
+//!
+//! ```text
+//!   clients ──▶ one task each ──┐                                       ┌──▶ peers    (one connection to each)
+//!   peers   ──▶ one task each ──┼──▶ inbox ──▶ loop ──▶ outgoing queues ┤
+//!   timer   ────────────────────┘     ▲          │                      └──▶ clients
+//!                                     │          ▼
+//!                          (bounded: readers wait)
+//!
+//!   one turn:   1  take in      everything in the inbox, into the replica
+//!               2  send         what may leave before the disk is touched; one write a peer
+//!               3  carry out    one write and one sync for all that came in; apply; answer; one write a client
+//!               4  again from 2 while there is work, then wait for the inbox or the timer
+//! ```
+//!
+//! While the thread syncs, more arrives, and shares the next turn: so requests are grouped as naturally as they come, and no
+//! timer delays any. Appends are on their way to the followers while this node's own disk works.
+//!
+//! A socket that takes less than it is given gets a task that waits until it takes more; nobody else waits for it.
+//!
+//! # Bounds
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | a frame | `wire::limits` | the connection is closed |
+//! | connections that have not said hello | `GREETINGS_MAX`, `GREETING_TIME_MAX` | the oldest is closed |
+//! | clients | `CLIENTS_MAX` | refused, with the reason |
+//! | requests in flight of one client | `IN_FLIGHT_MAX` | nothing more is read from it |
+//! | what waits in the inbox | `INBOX_BYTES_MAX` | nothing more is read from anybody |
+//! | messages to one peer | `QUEUED_MAX` | lost, as the protocol allows |
+//! | a socket that takes nothing | `STALL_MAX` | the connection is closed |
+//! | what is uncommitted | the core's `uncommitted_bytes_max` | refused as busy |
+//!
+//! # What is absent
+//!
+//! Encryption and authentication: it listens on loopback unless told `--insecure`. Forwarding: a node that does not lead says
+//! who does, and where.
+
+mod cli;
+mod client;
+mod connection;
+mod disk;
+mod exit;
+mod logging;
+mod serve;
+mod server;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command, Reach, ServeArgs};
+use exit::Failure;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+use wire::client::RequestBody;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too. Where it can't be printed there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::DONE
+            });
+        }
+    };
+    let code = dispatch(cli.command).unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        failure.code()
+    });
+    ExitCode::from(code)
+}
+
+fn dispatch(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Serve(args) => serve(*args),
+        Command::Get { key, reach } => request(
+            RequestBody::Get {
+                key: client::bytes(key),
+            },
+            &reach,
+        ),
+        Command::Put { key, value, reach } => {
+            let (key, value) = (client::bytes(key), client::bytes(value));
+            request(RequestBody::Put { key, value }, &reach)
+        }
+        Command::Cas {
+            key,
+            values,
+            absent,
+            reach,
+        } => request(cas(key, values, absent)?, &reach),
+        Command::Delete { key, reach } => request(
+            RequestBody::Delete {
+                key: client::bytes(key),
+            },
+            &reach,
+        ),
+        Command::Status { json, reach } => block_on(client::status(&reach, json)),
+        Command::Version { json } => {
+            version(json);
+            Ok(exit::DONE)
+        }
+        Command::Help { topic } => help(topic.as_deref()),
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<u8, Failure> {
+    let settings = args.settings()?;
+    // A broken invariant means that the data is no longer safe with this process; nothing in it may go on.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(i32::from(exit::INTERNAL));
+    }));
+    serve::serve(settings)?;
+    Ok(exit::DONE)
+}
+
+fn cas(key: OsString, values: Vec<OsString>, absent: bool) -> Result<RequestBody, Failure> {
+    let mut values = values.into_iter().map(client::bytes);
+    let (expected, value) = match (absent, values.next(), values.next()) {
+        (true, Some(value), None) => (None, value),
+        (false, Some(expected), Some(value)) => (Some(expected), value),
+        (true, ..) => return Err(Failure::Usage("cas --absent takes KEY NEW".to_string())),
+        (false, ..) => {
+            return Err(Failure::Usage(
+                "cas takes KEY EXPECTED NEW, or --absent KEY NEW".to_string(),
+            ));
+        }
+    };
+    let key = client::bytes(key);
+    Ok(RequestBody::Cas { key, expected, value })
+}
+
+fn request(body: RequestBody, reach: &Reach) -> Result<u8, Failure> {
+    block_on(client::run(body, reach))
+}
+
+fn block_on(task: impl Future<Output = u8>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
+    let code = runtime.block_on(task);
+    // A name look-up may still hang in a thread of its own; the answer is known, so nobody waits for it.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+fn version(json: bool) {
+    #[derive(Serialize)]
+    struct Version {
+        version: &'static str,
+        wire_min: u16,
+        wire_max: u16,
+        mutants: bool,
+    }
+    let version = Version {
+        version: env!("CARGO_PKG_VERSION"),
+        wire_min: wire::VERSION_MIN,
+        wire_max: wire::VERSION_MAX,
+        mutants: cfg!(feature = "mutants"),
+    };
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string(&version).expect("numbers and texts are always JSON")
+        );
+    } else {
+        let seeded = if version.mutants { ", with seeded bugs" } else { "" };
+        println!(
+            "node {}, protocol {} to {}{seeded}",
+            version.version, version.wire_min, version.wire_max
+        );
+    }
+}
+
+fn help(topic: Option<&str>) -> Result<u8, Failure> {
+    let mut command = Cli::command();
+    command.build();
+    match topic {
+        None => print!("{}\nTopics: `node help exit-codes`\n", command.render_long_help()),
+        Some("exit-codes") => print!("{}", exit::HELP),
+        Some(topic) => {
+            let explained = command.find_subcommand_mut(topic).ok_or_else(|| {
+                Failure::Usage(format!("there is no command or topic {topic:?}; see `node help`"))
+            })?;
+            print!("{}", explained.render_long_help());
+        }
+    }
+    Ok(exit::DONE)
+}

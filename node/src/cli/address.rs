@@ -1,0 +1,127 @@
+//! Addresses, and who is reached where.
+
+use raft::NodeId;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::str::FromStr;
+use wire::limits::ADDRESS_BYTES_MAX;
+
+/// The largest number of voting members: more only make every commit wait longer.
+const MEMBERS_MAX: usize = 31;
+
+/// `HOST:PORT`; the host may be a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Address(String);
+
+impl Address {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| format!("{text:?} is not HOST:PORT"))?;
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(format!("{text:?} is not HOST:PORT: it names no host"));
+        }
+        if port.parse::<u16>().is_err() {
+            return Err(format!("{text:?} is not HOST:PORT: {port:?} is no port"));
+        }
+        if text.len() > ADDRESS_BYTES_MAX {
+            return Err(format!("an address has at most {ADDRESS_BYTES_MAX} bytes"));
+        }
+        Ok(Address(text.to_string()))
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Address, String> {
+        text.parse()
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The voting members, and where the others reach each of them: `ID=HOST:PORT,…`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Members(pub(crate) BTreeMap<NodeId, Address>);
+
+impl FromStr for Members {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Members, String> {
+        let mut members = BTreeMap::new();
+        for member in text.split(',') {
+            let (id, address) = member
+                .split_once('=')
+                .ok_or_else(|| format!("{member:?} is not ID=HOST:PORT"))?;
+            let id = id
+                .parse()
+                .ok()
+                .filter(|id| *id >= 1)
+                .ok_or_else(|| format!("{id:?} is no node id: ids are whole numbers from 1 on"))?;
+            if members.insert(NodeId(id), address.parse()?).is_some() {
+                return Err(format!("node {id} is named twice"));
+            }
+        }
+        if members.len() > MEMBERS_MAX {
+            return Err(format!("a cluster has at most {MEMBERS_MAX} members"));
+        }
+        Ok(Members(members))
+    }
+}
+
+impl TryFrom<String> for Members {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Members, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_from_pairs() {
+        let members: Members = "2=b:2,1=[::1]:1".parse().unwrap();
+        let read: Vec<_> = members.0.iter().map(|(id, at)| (id.0, at.as_str())).collect();
+        assert_eq!(read, [(1, "[::1]:1"), (2, "b:2")]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_members_is_said() {
+        for (text, part) in [
+            ("", "ID=HOST:PORT"),
+            ("1=a:1,", "ID=HOST:PORT"),
+            ("0=a:1", "from 1 on"),
+            ("x=a:1", "from 1 on"),
+            ("1=a:1,1=b:1", "twice"),
+            ("1=a", "HOST:PORT"),
+            ("1=:1", "names no host"),
+            ("1=a:65536", "no port"),
+        ] {
+            let error = text.parse::<Members>().unwrap_err();
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+        let long = format!("1={}:1", "a".repeat(ADDRESS_BYTES_MAX));
+        assert!(long.parse::<Members>().unwrap_err().contains("at most"));
+        let many: Vec<String> = (1..=MEMBERS_MAX + 1).map(|id| format!("{id}=a:1")).collect();
+        assert!(many.join(",").parse::<Members>().unwrap_err().contains("at most"));
+    }
+}

@@ -1,0 +1,144 @@
+//! The command line.
+
+mod address;
+mod config_file;
+mod serve;
+
+pub(crate) use address::Address;
+pub(crate) use serve::{LogLevel, ServeArgs, Settings};
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// A node of a small replicated key-value store, and the client for people.
+#[derive(Debug, Parser)]
+#[command(name = "node", version, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a node.
+    ///
+    /// When it serves, it prints one line to stdout: `ready` and a JSON object that says what was bound. Logs go to stderr.
+    /// SIGTERM and SIGINT stop it.
+    Serve(Box<ServeArgs>),
+    /// Prints the value at a key.
+    ///
+    /// The read is linearizable. Exits with 1 where the key has no value.
+    Get {
+        /// The key.
+        key: OsString,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Writes a value.
+    ///
+    /// Exits with 2, and does not try again, where it can't be known whether the write took effect.
+    Put {
+        /// The key.
+        key: OsString,
+        /// What it holds afterwards.
+        value: OsString,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Writes a value if the key holds what is expected.
+    ///
+    /// Exits with 1 where it doesn't, and with 2 where it can't be known whether the write took effect.
+    #[command(
+        override_usage = "node cas [OPTIONS] --endpoints <HOST:PORT,…> <KEY> <EXPECTED> <NEW>\n       \
+                                 node cas [OPTIONS] --endpoints <HOST:PORT,…> --absent <KEY> <NEW>"
+    )]
+    Cas {
+        /// The key.
+        key: OsString,
+        /// What it must hold, unless `--absent`; then what it holds afterwards.
+        #[arg(required = true, num_args = 1..=2, value_names = ["EXPECTED", "NEW"])]
+        values: Vec<OsString>,
+        /// Expect the key to have no value.
+        #[arg(long)]
+        absent: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Removes a key.
+    ///
+    /// Exits with 1 where it had no value, and with 2 where it can't be known whether the removal took effect.
+    Delete {
+        /// The key.
+        key: OsString,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Shows how each endpoint is.
+    ///
+    /// Every node answers from what it knows itself. Exits with 1 where an endpoint did not answer.
+    Status {
+        /// Print a JSON array instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Prints the version of this program and of the protocol that it speaks.
+    Version {
+        /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explains a command, or a topic: `exit-codes`.
+    Help {
+        /// The command or topic.
+        topic: Option<String>,
+    },
+}
+
+/// How a client reaches the cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Reach {
+    /// Where nodes are reached: `HOST:PORT,…`.
+    ///
+    /// They are tried in turn; a node that does not lead says who does.
+    #[arg(
+        long,
+        short,
+        required = true,
+        value_delimiter = ',',
+        value_name = "HOST:PORT,…"
+    )]
+    pub(crate) endpoints: Vec<Address>,
+    /// How long to try, all in all.
+    #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
+    pub(crate) timeout: Duration,
+}
+
+/// A duration such as `10ms` or `5s`, above zero.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err("it must be more than zero".to_string());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_carry_a_unit_and_are_not_zero() {
+        assert_eq!(positive_duration("10ms"), Ok(Duration::from_millis(10)));
+        assert!(positive_duration("0s").is_err());
+        assert!(positive_duration("10").is_err());
+    }
+}

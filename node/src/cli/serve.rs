@@ -1,0 +1,337 @@
+//! What `node serve` is told, by flags and by a file, and whether it can work.
+
+use super::address::{Address, Members};
+use super::{config_file, positive_duration};
+use crate::exit::Failure;
+use clap::{Args, ValueEnum};
+use raft::{NodeId, Timing};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use wire::limits::CLUSTER_ID_BYTES_MAX;
+
+const TICK: Duration = Duration::from_millis(10);
+const TICK_MAX: Duration = Duration::from_secs(10);
+const ELECTION_TICKS: ElectionTicks = ElectionTicks { min: 15, max: 30 };
+const HEARTBEAT_TICKS: u32 = 4;
+
+/// The flags of `node serve`; also, but for `--config`, the keys of its configuration file.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ServeArgs {
+    /// A TOML file that sets the same as the flags; flags win.
+    ///
+    /// Its keys are the flags' long names, its values what the flags take: `tick = "10ms"`, `cluster = "1=a:7001,2=b:7001"`.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+    /// This node's id, from 1 on. Required.
+    #[arg(long)]
+    pub(crate) id: Option<u64>,
+    /// The name of the cluster. Required.
+    ///
+    /// Nodes refuse connections that mean another cluster, and data folders that belong to one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster_id: Option<String>,
+    /// Where to listen, for clients and for the other nodes. Required.
+    ///
+    /// Port 0 takes a free one; the ready line says which. Other addresses than loopback need `--insecure`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<Address>,
+    /// Where clients reach this node, if that is not where it listens.
+    ///
+    /// Other nodes name it to clients when this node leads.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) client_address: Option<Address>,
+    /// All members of the cluster, this node included, and where the others reach them: `ID=HOST:PORT,…`. Required.
+    #[arg(long, value_name = "ID=HOST:PORT,…")]
+    pub(crate) cluster: Option<Members>,
+    /// The data folder; made if there is none. Required.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How long a tick of the protocol's clock is [default: 10ms]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) tick: Option<Period>,
+    /// After how many ticks without a leader a node stands for election: drawn anew each time from MIN..MAX, both included
+    /// [default: 15..30]
+    #[arg(long, value_name = "MIN..MAX")]
+    pub(crate) election_ticks: Option<ElectionTicks>,
+    /// Every how many ticks a leader lets itself be heard [default: 4]
+    #[arg(long, value_name = "TICKS")]
+    pub(crate) heartbeat_ticks: Option<u32>,
+    /// Decides the random election time-outs, together with the id [default: drawn at random]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Listen on other addresses than loopback. Connections are neither encrypted nor authenticated.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// How much to log to stderr [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Seeds a bug into this node, for testing the tests.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mutant: Option<String>,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// What stops or endangers the node.
+    Error,
+    /// Also what someone should look into.
+    Warn,
+    /// Also elections and connections.
+    #[default]
+    Info,
+    /// Also what helps to find a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A duration above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Period(pub(crate) Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Period, String> {
+        positive_duration(text).map(Period)
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Period, String> {
+        text.parse()
+    }
+}
+
+/// The range of election time-outs, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ElectionTicks {
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+}
+
+impl FromStr for ElectionTicks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ElectionTicks, String> {
+        let parse = |(min, max): (&str, &str)| {
+            Some(ElectionTicks {
+                min: min.parse().ok()?,
+                max: max.parse().ok()?,
+            })
+        };
+        text.split_once("..")
+            .and_then(parse)
+            .ok_or_else(|| format!("{text:?} is not MIN..MAX, as in 15..30"))
+    }
+}
+
+impl TryFrom<String> for ElectionTicks {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<ElectionTicks, String> {
+        text.parse()
+    }
+}
+
+/// What a node is to do: complete and consistent.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) id: NodeId,
+    pub(crate) cluster_id: String,
+    pub(crate) listen: SocketAddr,
+    pub(crate) client_address: Option<Address>,
+    /// This node included.
+    pub(crate) members: BTreeMap<NodeId, Address>,
+    pub(crate) data: PathBuf,
+    pub(crate) tick: Duration,
+    pub(crate) timing: Timing,
+    pub(crate) seed: Option<u64>,
+    pub(crate) log_level: LogLevel,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<replica::Mutant>,
+}
+
+impl ServeArgs {
+    /// These flags over the file that they name.
+    pub(crate) fn settings(self) -> Result<Settings, Failure> {
+        let file = match &self.config {
+            Some(path) => config_file::read(path)?,
+            None => ServeArgs::default(),
+        };
+        self.over(file).validated().map_err(Failure::Usage)
+    }
+
+    fn over(self, file: ServeArgs) -> ServeArgs {
+        ServeArgs {
+            config: self.config,
+            id: self.id.or(file.id),
+            cluster_id: self.cluster_id.or(file.cluster_id),
+            listen: self.listen.or(file.listen),
+            client_address: self.client_address.or(file.client_address),
+            cluster: self.cluster.or(file.cluster),
+            data: self.data.or(file.data),
+            tick: self.tick.or(file.tick),
+            election_ticks: self.election_ticks.or(file.election_ticks),
+            heartbeat_ticks: self.heartbeat_ticks.or(file.heartbeat_ticks),
+            seed: self.seed.or(file.seed),
+            insecure: self.insecure || file.insecure,
+            log_level: self.log_level.or(file.log_level),
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant.or(file.mutant),
+        }
+    }
+
+    fn validated(self) -> Result<Settings, String> {
+        let id = NodeId(given(self.id, "id")?);
+        let cluster_id = given(self.cluster_id, "cluster-id")?;
+        let listen = given(self.listen, "listen")?;
+        let Members(members) = given(self.cluster, "cluster")?;
+        let data = given(self.data, "data")?;
+        if id.0 == 0 {
+            return Err("--id must be at least 1".to_string());
+        }
+        if cluster_id.is_empty() || cluster_id.len() > CLUSTER_ID_BYTES_MAX {
+            return Err(format!(
+                "--cluster-id must have 1 to {CLUSTER_ID_BYTES_MAX} bytes"
+            ));
+        }
+        if !members.contains_key(&id) {
+            return Err(format!("--cluster does not name this node, {}", id.0));
+        }
+        let listen = resolve(&listen)?;
+        if !listen.ip().is_loopback() && !self.insecure {
+            return Err(format!(
+                "--listen {listen} is not loopback, and connections are neither encrypted nor authenticated: \
+                 say --insecure if that is meant"
+            ));
+        }
+        if listen.ip().is_unspecified() && self.client_address.is_none() {
+            return Err(format!(
+                "--listen {listen} is no address that clients can reach: give --client-address"
+            ));
+        }
+        let tick = self.tick.map_or(TICK, |period| period.0);
+        if tick < Duration::from_millis(1) || tick > TICK_MAX {
+            return Err("--tick must be from 1ms to 10s".to_string());
+        }
+        let ElectionTicks { min, max } = self.election_ticks.unwrap_or(ELECTION_TICKS);
+        let timing = Timing {
+            election_ticks_min: min,
+            election_ticks_max: max,
+            heartbeat_ticks: self.heartbeat_ticks.unwrap_or(HEARTBEAT_TICKS),
+        };
+        timing.validate().map_err(|error| error.to_string())?;
+        Ok(Settings {
+            id,
+            cluster_id,
+            listen,
+            client_address: self.client_address,
+            members,
+            data,
+            tick,
+            timing,
+            seed: self.seed,
+            log_level: self.log_level.unwrap_or_default(),
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant.as_deref().map(mutant).transpose()?,
+        })
+    }
+}
+
+fn given<T>(value: Option<T>, flag: &str) -> Result<T, String> {
+    value.ok_or_else(|| format!("--{flag} is missing; `node help serve` explains it"))
+}
+
+fn resolve(address: &Address) -> Result<SocketAddr, String> {
+    let mut resolved = address
+        .as_str()
+        .to_socket_addrs()
+        .map_err(|error| format!("--listen {address}: {error}"))?;
+    resolved
+        .next()
+        .ok_or_else(|| format!("--listen {address}: the name has no address"))
+}
+
+#[cfg(feature = "mutants")]
+fn mutant(name: &str) -> Result<replica::Mutant, String> {
+    replica::Mutant::by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = replica::Mutant::all().map(|(known, _)| known).collect();
+        format!("--mutant {name:?} is unknown; there are {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> ServeArgs {
+        ServeArgs {
+            id: Some(1),
+            cluster_id: Some("c".to_string()),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            cluster: Some("1=127.0.0.1:1,2=127.0.0.1:2".parse().unwrap()),
+            data: Some(PathBuf::from("d")),
+            ..ServeArgs::default()
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = ServeArgs {
+            seed: Some(5),
+            ..complete()
+        };
+        let file = ServeArgs {
+            seed: Some(6),
+            heartbeat_ticks: Some(2),
+            ..ServeArgs::default()
+        };
+        let settings = flags.over(file).validated().unwrap();
+        assert_eq!((settings.seed, settings.timing.heartbeat_ticks), (Some(5), 2));
+    }
+
+    #[test]
+    fn each_mistake_has_its_line() {
+        type Mistake = fn(&mut ServeArgs);
+        let mistakes: [(Mistake, &str); 10] = [
+            (|args| args.id = None, "--id is missing"),
+            (|args| args.id = Some(0), "at least 1"),
+            (|args| args.id = Some(3), "does not name this node"),
+            (|args| args.cluster_id = Some(String::new()), "1 to 64 bytes"),
+            (|args| args.cluster_id = Some("x".repeat(65)), "1 to 64 bytes"),
+            (|args| args.data = None, "--data is missing"),
+            (|args| args.listen = "192.0.2.1:1".parse().ok(), "--insecure"),
+            (
+                |args| {
+                    args.listen = "0.0.0.0:1".parse().ok();
+                    args.insecure = true;
+                },
+                "--client-address",
+            ),
+            (|args| args.heartbeat_ticks = Some(15), "heartbeat_ticks"),
+            (|args| args.tick = Some(Period(Duration::from_nanos(1))), "--tick"),
+        ];
+        assert!(complete().validated().is_ok());
+        for (mistake, part) in mistakes {
+            let mut args = complete();
+            mistake(&mut args);
+            let error = args.validated().unwrap_err();
+            assert!(error.contains(part), "{error:?} does not say {part:?}");
+            assert!(!error.contains('\n'), "{error:?} is more than one line");
+        }
+    }
+}

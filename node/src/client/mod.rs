@@ -1,0 +1,61 @@
+//! The client for people: `node get`, `put`, `cas`, `delete`, `status`.
+
+mod ask;
+mod status;
+
+pub(crate) use status::status;
+
+use crate::cli::Reach;
+use crate::exit;
+use ask::{Outcome, ask};
+use bytes::Bytes;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use wire::client::{Reply, RequestBody};
+
+/// The bytes of an argument.
+pub(crate) fn bytes(argument: OsString) -> Bytes {
+    Bytes::from(argument.into_vec())
+}
+
+/// Asks the cluster, prints what it answers, and returns the exit code.
+pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
+    match ask(body, reach).await {
+        Outcome::Done(reply) => print(reply),
+        Outcome::NotDone(reason) => {
+            eprintln!("not done: {reason}");
+            exit::NOT_DONE
+        }
+        Outcome::Unknown(reason) => {
+            eprintln!("unknown whether done, and not tried again: {reason}");
+            exit::UNKNOWN
+        }
+    }
+}
+
+fn print(reply: Reply) -> u8 {
+    match reply {
+        Reply::Value(Some(value)) => {
+            let mut line = value.to_vec();
+            line.push(b'\n');
+            match std::io::stdout().lock().write_all(&line) {
+                Ok(()) => exit::DONE,
+                Err(error) => {
+                    eprintln!("the value can't be printed: {error}");
+                    exit::INTERNAL
+                }
+            }
+        }
+        Reply::Value(None) => nothing("the key has no value"),
+        Reply::Written | Reply::Swapped(true) | Reply::Deleted(true) => exit::DONE,
+        Reply::Swapped(false) => nothing("not done: the key does not hold what is expected"),
+        Reply::Deleted(false) => nothing("the key had no value"),
+        Reply::Status(_) => nothing("the node answered something else than was asked"),
+    }
+}
+
+fn nothing(why: &str) -> u8 {
+    eprintln!("{why}");
+    exit::NOT_DONE
+}

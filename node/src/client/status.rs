@@ -1,0 +1,169 @@
+//! `node status`: how each endpoint is.
+
+use super::ask::{client_hello, exchange};
+use crate::cli::{Address, Reach};
+use crate::connection::dial;
+use crate::exit;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use wire::client::{NodeRole, Reply, Request, RequestBody, Status};
+
+const HEADINGS: [&str; 9] = [
+    "ENDPOINT",
+    "NODE",
+    "ROLE",
+    "TERM",
+    "LEADER",
+    "LAST",
+    "COMMITTED",
+    "APPLIED",
+    "STATE",
+];
+
+/// What an endpoint answered.
+struct Line {
+    endpoint: Address,
+    answer: Result<Status, String>,
+}
+
+/// Asks all endpoints at once, prints what they say, and returns the exit code.
+pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
+    let asked: Vec<_> = reach
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            let (endpoint, timeout) = (endpoint.clone(), reach.timeout);
+            tokio::task::spawn_local(async move {
+                let answer = ask(&endpoint, timeout).await;
+                Line { endpoint, answer }
+            })
+        })
+        .collect();
+    let mut lines = Vec::new();
+    for line in asked {
+        lines.push(line.await.expect("asking for a status does not panic"));
+    }
+    let text = if as_json { json_text(&lines) } else { table(&lines) };
+    if let Err(error) = std::io::stdout().lock().write_all(text.as_bytes()) {
+        eprintln!("the status can't be printed: {error}");
+        return exit::INTERNAL;
+    }
+    if lines.iter().all(|line| line.answer.is_ok()) {
+        exit::DONE
+    } else {
+        exit::NOT_DONE
+    }
+}
+
+async fn ask(endpoint: &Address, timeout: Duration) -> Result<Status, String> {
+    let deadline = Instant::now() + timeout;
+    let dialled = dial(endpoint.as_str(), &client_hello(), timeout)
+        .await
+        .map_err(|error| error.to_string())?;
+    let request = Request {
+        id: 1,
+        body: RequestBody::Status,
+    };
+    match timeout_at(deadline, exchange(dialled, &request)).await {
+        Ok(Ok(Ok(Reply::Status(status)))) => Ok(status),
+        Ok(Ok(Ok(Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_)))) => {
+            Err("it answered something else than was asked".to_string())
+        }
+        Ok(Ok(Err(error))) => Err(error.to_string()),
+        Ok(Err(reason)) => Err(reason),
+        Err(_) => Err("no answer in time".to_string()),
+    }
+}
+
+fn role(role: NodeRole) -> &'static str {
+    match role {
+        NodeRole::Follower => "follower",
+        NodeRole::PreCandidate => "pre-candidate",
+        NodeRole::Candidate => "candidate",
+        NodeRole::Leader => "leader",
+    }
+}
+
+fn table(lines: &[Line]) -> String {
+    let mut rows = vec![HEADINGS.map(str::to_string)];
+    for Line { endpoint, answer } in lines {
+        if let Ok(status) = answer {
+            rows.push(row(endpoint, status));
+        }
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    for Line { endpoint, answer } in lines {
+        if let Err(reason) = answer {
+            text.push_str(&format!("{endpoint}  {reason}\n"));
+        }
+    }
+    text
+}
+
+fn row(endpoint: &Address, status: &Status) -> [String; HEADINGS.len()] {
+    [
+        endpoint.to_string(),
+        status.node.to_string(),
+        role(status.role).to_string(),
+        status.term.to_string(),
+        status
+            .leader
+            .map_or_else(|| "-".to_string(), |leader| leader.to_string()),
+        status.last_index.to_string(),
+        status.commit_index.to_string(),
+        status.applied_index.to_string(),
+        format!("{:016x}", status.state_hash),
+    ]
+}
+
+fn json_text(lines: &[Line]) -> String {
+    let lines: Vec<Value> = lines.iter().map(json_line).collect();
+    let mut text = serde_json::to_string_pretty(&lines).expect("numbers and texts are always JSON");
+    text.push('\n');
+    text
+}
+
+fn json_line(Line { endpoint, answer }: &Line) -> Value {
+    let status = match answer {
+        Ok(status) => status,
+        Err(reason) => return json!({ "endpoint": endpoint.as_str(), "error": reason }),
+    };
+    let progress = |peer: &wire::client::PeerStatus| {
+        json!({
+            "node": peer.node,
+            "matched": peer.matched,
+            "next": peer.next,
+            "state": peer.state,
+            "in_flight": peer.in_flight,
+            "active": peer.active,
+        })
+    };
+    json!({
+        "endpoint": endpoint.as_str(),
+        "node": status.node,
+        "cluster_id": status.cluster_id,
+        "role": role(status.role),
+        "term": status.term,
+        "leader": status.leader,
+        "last_index": status.last_index,
+        "commit_index": status.commit_index,
+        "applied_index": status.applied_index,
+        // A text: not every reader of JSON keeps 64 bits.
+        "state_hash": format!("{:016x}", status.state_hash),
+        "voters": status.voters,
+        "progress": status.progress.iter().map(progress).collect::<Vec<Value>>(),
+    })
+}

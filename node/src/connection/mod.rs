@@ -1,0 +1,9 @@
+//! One TCP connection: frames in, frames out, and the dialler's half of the handshake.
+
+mod dial;
+mod incoming;
+mod outgoing;
+
+pub(crate) use dial::{Dialled, dial};
+pub(crate) use incoming::{Incoming, ReadError};
+pub(crate) use outgoing::{Frame, Outgoing, append_frame};

@@ -1,0 +1,182 @@
+//! What goes out over a connection.
+//!
+//! Frames wait in a queue as values and are encoded only when the socket takes them: a peer that reads slowly makes this node
+//! hold references, not copies.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+use wire::limits::FRAME_BYTES_MAX;
+
+/// How many bytes are encoded ahead of the socket, but for the frame that goes beyond.
+const ENCODED_BYTES: usize = 256 << 10;
+
+/// Something that leaves as one frame.
+pub(crate) trait Frame {
+    /// Appends the frame's payload to `buffer` and returns it.
+    fn append_payload(self, buffer: Vec<u8>) -> Vec<u8>;
+}
+
+/// Appends a whole frame to `buffer` and returns it.
+///
+/// # Panics
+/// The payload is longer than the protocol allows. What may be that long is refused or split before it comes here.
+pub(crate) fn append_frame(frame: impl Frame, mut buffer: Vec<u8>) -> Vec<u8> {
+    let begin = buffer.len();
+    buffer.extend_from_slice(&[0; 4]);
+    let mut buffer = frame.append_payload(buffer);
+    let payload = buffer.len() - begin - 4;
+    assert!(
+        payload <= FRAME_BYTES_MAX,
+        "a frame of {payload} bytes; {FRAME_BYTES_MAX} are allowed"
+    );
+    let length = u32::try_from(payload).expect("the longest frame is far below 4 GiB");
+    buffer[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
+    buffer
+}
+
+/// A connection's outgoing frames. Whoever puts frames in bounds how many, by [`Outgoing::queued`].
+#[derive(Debug)]
+pub(crate) struct Outgoing<F> {
+    half: OwnedWriteHalf,
+    queue: RefCell<Queue<F>>,
+    /// A task waits for the socket to take more.
+    draining: Cell<bool>,
+    closed: Cell<bool>,
+    /// How long the socket may take nothing.
+    stall_max: Duration,
+    /// Frames have left the queue.
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct Queue<F> {
+    frames: VecDeque<F>,
+    encoded: Vec<u8>,
+    /// How much of `encoded` the socket has taken.
+    sent: usize,
+}
+
+impl<F: Frame + 'static> Outgoing<F> {
+    pub(crate) fn new(half: OwnedWriteHalf, stall_max: Duration) -> Rc<Outgoing<F>> {
+        Rc::new(Outgoing {
+            half,
+            queue: RefCell::new(Queue {
+                frames: VecDeque::new(),
+                encoded: Vec::new(),
+                sent: 0,
+            }),
+            draining: Cell::new(false),
+            closed: Cell::new(false),
+            stall_max,
+            room: Notify::new(),
+        })
+    }
+
+    /// Puts a frame into the queue; [`Outgoing::flush`] sends it. One that is closed takes nothing.
+    pub(crate) fn push(&self, frame: F) {
+        if !self.closed.get() {
+            self.queue.borrow_mut().frames.push_back(frame);
+        }
+    }
+
+    /// How many frames wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.borrow().frames.len()
+    }
+
+    /// Waits until frames leave the queue, or the connection is closed.
+    pub(crate) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Sends what the socket takes at once; a task of its own sends what is left.
+    pub(crate) fn flush(self: &Rc<Self>) {
+        if self.closed.get() || self.draining.get() {
+            return;
+        }
+        match self.send_some() {
+            Ok(true) => {}
+            Ok(false) => {
+                self.draining.set(true);
+                tokio::task::spawn_local(Rc::clone(self).drain());
+            }
+            Err(_) => self.close(),
+        }
+    }
+
+    /// Closes the connection in both directions: whoever reads from it sees its end.
+    pub(crate) fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        // It may be closed already by the other side; then there is nothing to be done.
+        let _ = rustix::net::shutdown(self.half.as_ref(), rustix::net::Shutdown::Both);
+        let mut queue = self.queue.borrow_mut();
+        queue.frames.clear();
+        queue.encoded = Vec::new();
+        queue.sent = 0;
+        self.room.notify_one();
+    }
+
+    async fn drain(self: Rc<Self>) {
+        loop {
+            match tokio::time::timeout(self.stall_max, self.half.writable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return self.close(),
+            }
+            match self.send_some() {
+                Ok(true) => return self.draining.set(false),
+                Ok(false) => {}
+                Err(_) => return self.close(),
+            }
+        }
+    }
+
+    /// Sends until the socket takes no more; whether all is sent.
+    fn send_some(&self) -> io::Result<bool> {
+        let mut queue = self.queue.borrow_mut();
+        loop {
+            if queue.sent == queue.encoded.len() {
+                queue.sent = 0;
+                if queue.encode() {
+                    self.room.notify_one();
+                }
+                if queue.encoded.is_empty() {
+                    return Ok(true);
+                }
+            }
+            match self.half.try_write(&queue.encoded[queue.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(sent) => queue.sent += sent,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl<F: Frame> Queue<F> {
+    /// Encodes the next frames; whether there were any.
+    fn encode(&mut self) -> bool {
+        let mut buffer = std::mem::take(&mut self.encoded);
+        buffer.clear();
+        // A burst is no reason to keep its memory for ever.
+        buffer.shrink_to(2 * ENCODED_BYTES);
+        while buffer.len() < ENCODED_BYTES
+            && let Some(frame) = self.frames.pop_front()
+        {
+            buffer = append_frame(frame, buffer);
+        }
+        self.encoded = buffer;
+        !self.encoded.is_empty()
+    }
+}

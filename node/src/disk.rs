@@ -1,0 +1,301 @@
+//! The real [`Disk`]: one data folder.
+//!
+//! ```text
+//! DIR/lock                  held by the node that uses the folder
+//! DIR/identity              whose folder it is
+//! DIR/wal-….log             the log
+//! DIR/….new                 a file that is about to replace the one without the suffix
+//! ```
+
+use replica::{Disk, DiskError, FileId};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The file whose lock says that a node uses the folder.
+const LOCK: &str = "lock";
+
+/// What the name of a file that is about to replace another ends in.
+const REPLACEMENT_SUFFIX: &str = ".new";
+
+/// The largest file that [`Disk::read_file`] reads.
+const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How many zeros are written at once.
+const ZEROS_BYTES: usize = 256 << 10;
+
+/// A sync that takes longer is worth a word in the log: it delays everything that this node has to say.
+const SYNC_SLOW: Duration = Duration::from_millis(100);
+
+/// One node's data folder, locked for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    folder: File,
+    /// By [`FileId`]; `None` once removed.
+    files: Vec<Option<OpenFile>>,
+    /// Its lock goes when it is closed, and so when the process ends in whichever way.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    name: String,
+    file: File,
+}
+
+/// Why a data folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    /// Another process holds it.
+    #[error("the data folder {0} is in use by another node")]
+    Busy(PathBuf),
+    /// The operating system's word for it.
+    #[error("the data folder {0}: {1}")]
+    Unusable(PathBuf, io::Error),
+}
+
+impl DataFolder {
+    /// Makes the folder if there is none, and locks it.
+    pub(crate) fn lock(path: &Path) -> Result<DataFolder, LockError> {
+        let unusable = |error| LockError::Unusable(path.to_path_buf(), error);
+        make_folder(path).map_err(unusable)?;
+        let folder = File::open(path).map_err(unusable)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(DataFolder {
+                path: path.to_path_buf(),
+                folder,
+                files: Vec::new(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Busy(path.to_path_buf())),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+
+    fn opened(&mut self, name: &str, file: File) -> FileId {
+        self.files.push(Some(OpenFile {
+            name: name.to_string(),
+            file,
+        }));
+        FileId(self.files.len() - 1)
+    }
+
+    fn file(&self, id: FileId) -> &OpenFile {
+        self.files[id.0]
+            .as_ref()
+            .expect("a removed file is not used any more")
+    }
+
+    fn write_replacement(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let replacement = self.path.join(format!("{name}{REPLACEMENT_SUFFIX}"));
+        let mut file = File::create(&replacement)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&replacement, self.path.join(name))?;
+        self.folder.sync_all()
+    }
+
+    fn create_zeroed(&self, name: &str, bytes: u64) -> io::Result<File> {
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))?;
+        // Written, not only reserved: a block that was never written costs the first sync that touches it a journal entry.
+        let zeros = vec![0; ZEROS_BYTES];
+        let mut left = bytes;
+        while left > 0 {
+            let chunk = usize::try_from(left).map_or(ZEROS_BYTES, |left| left.min(ZEROS_BYTES));
+            file.write_all(&zeros[..chunk])?;
+            left -= chunk as u64;
+        }
+        file.sync_all()?;
+        self.folder.sync_all()?;
+        Ok(file)
+    }
+}
+
+/// Makes `path` and what leads to it, durably as far as its own name goes.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(_) | None => File::open(".")?.sync_all(),
+    }
+}
+
+fn failed(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> DiskError {
+    move |error| DiskError {
+        operation,
+        file: name.to_string(),
+        reason: error.to_string(),
+    }
+}
+
+impl Disk for DataFolder {
+    fn list(&self) -> Result<Vec<String>, DiskError> {
+        let in_folder = || failed("list", "the data folder");
+        let mut names = Vec::new();
+        for item in std::fs::read_dir(&self.path).map_err(in_folder())? {
+            // A name that is no text is none of ours.
+            names.extend(item.map_err(in_folder())?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn read_file(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
+        let file = match File::open(self.path.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed("open", name))?,
+        };
+        let mut bytes = Vec::new();
+        file.take(SMALL_FILE_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed("read", name))?;
+        if bytes.len() as u64 > SMALL_FILE_BYTES_MAX {
+            let error = io::Error::other(format!("it has more than {SMALL_FILE_BYTES_MAX} bytes"));
+            return Err(failed("read", name)(error));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn replace_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write_replacement(name, bytes)
+            .map_err(failed("replace", name))
+    }
+
+    fn create(&mut self, name: &str, bytes: u64) -> Result<FileId, DiskError> {
+        let file = self.create_zeroed(name, bytes).map_err(failed("create", name))?;
+        Ok(self.opened(name, file))
+    }
+
+    fn open(&mut self, name: &str) -> Result<(FileId, u64), DiskError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path.join(name))
+            .map_err(failed("open", name))?;
+        let length = file.metadata().map_err(failed("open", name))?.len();
+        Ok((self.opened(name, file), length))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), DiskError> {
+        for slot in &mut self.files {
+            if slot.as_ref().is_some_and(|file| file.name == name) {
+                *slot = None;
+            }
+        }
+        std::fs::remove_file(self.path.join(name))
+            .and_then(|()| self.folder.sync_all())
+            .map_err(failed("remove", name))
+    }
+
+    fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        let OpenFile { name, file } = self.file(file);
+        file.read_exact_at(buffer, offset).map_err(failed("read", name))
+    }
+
+    fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let OpenFile { name, file } = self.file(file);
+        file.write_all_at(bytes, offset).map_err(failed("write", name))
+    }
+
+    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
+        let OpenFile { name, file } = self.file(file);
+        let begun = Instant::now();
+        file.sync_data().map_err(failed("sync", name))?;
+        let took = begun.elapsed();
+        if took >= SYNC_SLOW {
+            tracing::warn!("a sync of {name} took {} ms", took.as_millis());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, DataFolder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::lock(&dir.path().join("a/b")).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn a_folder_is_used_by_one_at_a_time() {
+        let (dir, folder) = folder();
+        let path = dir.path().join("a/b");
+        assert!(matches!(DataFolder::lock(&path), Err(LockError::Busy(_))));
+        drop(folder);
+        assert!(DataFolder::lock(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_the_folder_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(DataFolder::lock(&path), Err(LockError::Unusable(..))));
+    }
+
+    #[test]
+    fn a_created_file_is_all_zeros_and_keeps_what_is_written() {
+        let (_dir, mut folder) = folder();
+        let bytes = ZEROS_BYTES as u64 * 2 + 4096;
+        let file = folder.create("f", bytes).unwrap();
+        let mut all = vec![1; usize::try_from(bytes).unwrap()];
+        folder.read(file, 0, &mut all).unwrap();
+        assert!(all.iter().all(|byte| *byte == 0));
+        folder.write(file, 4096, b"text").unwrap();
+        folder.sync(file).unwrap();
+        let (again, length) = folder.open("f").unwrap();
+        assert_eq!(length, bytes);
+        let mut text = [0; 4];
+        folder.read(again, 4096, &mut text).unwrap();
+        assert_eq!(&text, b"text");
+    }
+
+    #[test]
+    fn what_cannot_be_done_names_operation_and_file() {
+        let (_dir, mut folder) = folder();
+        let file = folder.create("f", 10).unwrap();
+        let beyond = folder.read(file, 8, &mut [0; 4]).unwrap_err();
+        assert_eq!((beyond.operation, beyond.file.as_str()), ("read", "f"));
+        assert_eq!(folder.create("f", 1).unwrap_err().operation, "create");
+        assert_eq!(folder.open("g").unwrap_err().operation, "open");
+        assert_eq!(folder.remove("g").unwrap_err().operation, "remove");
+        std::fs::write(
+            folder.path.join("big"),
+            vec![0; usize::try_from(SMALL_FILE_BYTES_MAX).unwrap() + 1],
+        )
+        .unwrap();
+        assert_eq!(folder.read_file("big").unwrap_err().operation, "read");
+    }
+
+    #[test]
+    fn replaced_and_removed_files_are_listed_as_they_are() {
+        let (_dir, mut folder) = folder();
+        assert_eq!(folder.read_file("x"), Ok(None));
+        folder.replace_file("x", b"one").unwrap();
+        folder.replace_file("x", b"two").unwrap();
+        assert_eq!(folder.read_file("x"), Ok(Some(b"two".to_vec())));
+        folder.create("y", 1).unwrap();
+        assert_eq!(folder.list().unwrap(), [LOCK, "x", "y"]);
+        folder.remove("y").unwrap();
+        assert_eq!(folder.list().unwrap(), [LOCK, "x"]);
+    }
+}

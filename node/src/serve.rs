@@ -1,0 +1,153 @@
+//! `node serve`: from settings to a node that serves.
+
+use crate::cli::Settings;
+use crate::disk::{DataFolder, LockError};
+use crate::exit::Failure;
+use crate::logging::{self, EventLog};
+use crate::server::{Parts, Server};
+use raft::NodeId;
+use replica::{OpenError, Options, Replica};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
+use serde::Serialize;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the runtime's helper threads (name look-ups) are waited for at the end.
+const SHUTDOWN_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// What the ready line says.
+#[derive(Debug, Serialize)]
+struct Ready {
+    node: u64,
+    /// What was bound.
+    listen: String,
+    version: &'static str,
+    wire_min: u16,
+    wire_max: u16,
+}
+
+/// Serves until told to stop.
+pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
+    logging::begin(settings.log_level);
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
+    let result = runtime.block_on(run(settings));
+    runtime.shutdown_timeout(SHUTDOWN_TIME_MAX);
+    result
+}
+
+async fn run(settings: Settings) -> Result<(), Failure> {
+    // Signals first: one that comes during the start ends it as cleanly as any other time.
+    let internal = |error: std::io::Error| Failure::Internal(format!("signals can't be heard: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop by SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("told to stop by SIGINT"),
+        }
+    };
+    let disk = DataFolder::lock(&settings.data).map_err(|error| match error {
+        LockError::Busy(_) | LockError::Unusable(..) => Failure::Usage(error.to_string()),
+    })?;
+    let (listener, listen) = listen(settings.listen).await?;
+    let replica =
+        Replica::open(disk, &options(&settings)?, EventLog).map_err(|error| open_failure(&error))?;
+    let client_address = match &settings.client_address {
+        Some(address) => address.as_str().to_string(),
+        None => listen.to_string(),
+    };
+    let server = Server::begin(Parts {
+        id: settings.id,
+        cluster_id: settings.cluster_id,
+        members: settings.members,
+        client_address,
+        tick: settings.tick,
+        replica,
+        listener,
+    });
+    say_ready(settings.id, listen);
+    server
+        .run(stop)
+        .await
+        .map_err(|fatal| Failure::Internal(fatal.to_string()))
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failed = |error: std::io::Error| Failure::Usage(format!("can't listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn options(settings: &Settings) -> Result<Options, Failure> {
+    let voters: Vec<NodeId> = settings.members.keys().copied().collect();
+    let mut options = Options::new(settings.id, settings.cluster_id.clone(), voters);
+    options.incarnation = u128::from_ne_bytes(random()?);
+    options.seed = match settings.seed {
+        // Two nodes with one sequence of time-outs would stand for election at the same time, again and again.
+        Some(seed) => seed ^ settings.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        None => u64::from_ne_bytes(random()?),
+    };
+    options.timing = settings.timing;
+    #[cfg(feature = "mutants")]
+    {
+        options.mutant = settings.mutant;
+    }
+    Ok(options)
+}
+
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+    let mut bytes = [0; BYTES];
+    match getrandom(&mut bytes, GetRandomFlags::empty()) {
+        Ok(read) if read == BYTES => Ok(bytes),
+        Ok(_) | Err(_) => Err(Failure::Internal(
+            "the operating system has no random numbers to give".to_string(),
+        )),
+    }
+}
+
+fn open_failure(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Foreign { .. } | OpenError::Format { .. } | OpenError::Config(_) => {
+            Failure::Usage(error.to_string())
+        }
+        OpenError::Corrupt { .. } | OpenError::Disk(_) => Failure::Internal(error.to_string()),
+    }
+}
+
+/// Prints the ready line. Whoever does not read it does not miss it: the node serves all the same.
+fn say_ready(node: NodeId, listen: SocketAddr) {
+    let ready = Ready {
+        node: node.0,
+        listen: listen.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        wire_min: wire::VERSION_MIN,
+        wire_max: wire::VERSION_MAX,
+    };
+    let ready = serde_json::to_string(&ready).expect("numbers and texts are always JSON");
+    let mut stdout = std::io::stdout().lock();
+    let said = writeln!(stdout, "ready {ready}").and_then(|()| stdout.flush());
+    if let Err(error) = said {
+        tracing::warn!("the ready line could not be printed: {error}");
+    }
+}
+
+/// Takes as many descriptors as the system gives: the usual soft limit is less than the clients that are served.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("the limit on open files stays as it is: {error}");
+    }
+}

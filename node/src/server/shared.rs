@@ -1,0 +1,38 @@
+//! What the tasks of a node have in common. All of them run on one thread.
+
+use super::clients::Places;
+use super::handshake::Membership;
+use super::inbox::Inbox;
+use super::peers::Peers;
+use wire::Hello;
+
+/// What the tasks of a node have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) membership: Membership,
+    /// Where clients reach this node.
+    pub(crate) client_address: String,
+    /// The random identity of this node's data folder.
+    pub(crate) incarnation: u128,
+    pub(crate) inbox: Inbox,
+    pub(crate) peers: Peers,
+    pub(crate) clients: Places,
+}
+
+impl Shared {
+    /// What this node says to `peer` first.
+    pub(crate) fn hello_to(&self, peer: raft::NodeId) -> Hello {
+        Hello {
+            magic: wire::MAGIC,
+            version_min: wire::VERSION_MIN,
+            version_max: wire::VERSION_MAX,
+            cluster_id: self.membership.cluster_id.clone(),
+            role: wire::Role::Peer {
+                node: self.membership.id.0,
+                to: peer.0,
+                incarnation: self.incarnation,
+                client_address: self.client_address.clone(),
+            },
+        }
+    }
+}

@@ -90,8 +90,7 @@ impl From<Output> for Said {
 impl Said {
     /// The last line of its standard output, as JSON.
     pub fn json(&self) -> serde_json::Value {
-        let line = self.out.lines().last().unwrap_or_else(|| panic!("no JSON line: {self:?}"));
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        json(self.out.lines().last().unwrap_or_else(|| panic!("no JSON line: {self:?}")))
     }
 }
 
@@ -105,4 +104,9 @@ pub fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).env_remove("CARGO").env_remove("CARGO_MANIFEST_DIR").env("NO_COLOR", "1").stdin(Stdio::null());
     command
+}
+
+/// A line as JSON.
+pub fn json(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }

@@ -1,0 +1,141 @@
+//! The main job on the real node: what is right is called valid, and everything about it is kept.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tests::{Said, command, harness, node, run};
+
+/// A run in a store of its own.
+fn run_in(store: &Path, args: &[&str]) -> Said {
+    let node = node();
+    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
+    all.extend(["--store", store.to_str().unwrap()]);
+    all.extend(args);
+    run(&harness(), &all)
+}
+
+#[test]
+fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
+    let store = tempfile::tempdir().unwrap();
+    let said = run_in(store.path(), &["--nodes", "5", "--time-limit", "9s", "--seed", "1"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = said.json();
+    assert_eq!(result["valid"], true, "{result}");
+    assert_eq!(result["workload"], "register");
+    assert_eq!(result["system"], "node");
+    assert_eq!(result["nodes"], 5);
+    assert_eq!(result["seed"], 1);
+    for kind in ["kill", "pause", "partition"] {
+        assert!(result["faults"][kind].as_u64().unwrap() >= 2, "{kind}: {result}");
+    }
+    assert!(result["elections"].as_u64().unwrap() >= 2, "{result}");
+    assert!(result["ops"]["ok"].as_u64().unwrap() >= 500, "{result}");
+
+    let run_dir = Path::new(result["run_dir"].as_str().unwrap()).to_owned();
+    for file in ["test.json", "history.jsonl", "results.json", "nodes/1/log", "nodes/5/data"] {
+        assert!(run_dir.join(file).exists(), "{file} is missing");
+    }
+
+    // The history alone gives the same verdict.
+    let history = run_dir.join("history.jsonl");
+    let checked = run(&harness(), &["check", "--json", history.to_str().unwrap()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert_eq!(checked.json()["valid"], true);
+
+    // The run can be repeated, with its seed and its faults.
+    let again = run_in(store.path(), &["--replay", run_dir.to_str().unwrap()]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(again.json()["seed"], 1);
+    assert_eq!(again.json()["faults"], result["faults"]);
+}
+
+#[test]
+fn one_node_two_nodes_and_several_tests_run() {
+    let store = tempfile::tempdir().unwrap();
+    for nodes in ["1", "2"] {
+        let said = run_in(store.path(), &["--nodes", nodes, "--time-limit", "3s", "--nemesis", "kill"]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let said = run_in(store.path(), &["--nodes", "3", "--time-limit", "2s", "--nemesis", "none", "--test-count", "2"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let seeds: Vec<u64> = said.out.lines().map(|line| tests::json(line)["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds.len(), 2);
+    assert_ne!(seeds[0], seeds[1]);
+}
+
+#[test]
+fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked() {
+    let store = tempfile::tempdir().unwrap();
+    let (node, path) = (node(), store.path().to_str().unwrap());
+    let args = ["run", "--node-binary", node.to_str().unwrap(), "--store", path, "--nemesis", "pause", "--nodes", "3"];
+    let mut child = command(&harness(), &args)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let history = wait_for("a history of some length", || {
+        let path = find(store.path(), "history.jsonl")?;
+        (fs::metadata(&path).ok()?.len() > 100_000).then_some(path)
+    });
+    assert_eq!(processes_that_name(path).len(), 4, "three nodes and their harness");
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    child.wait().unwrap();
+    wait_for("the nodes' end", || processes_that_name(path).is_empty().then_some(()));
+    let checked = run(&harness(), &["check", "--json", history.to_str().unwrap()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.json()["ops"].as_u64().unwrap() > 100, "{checked:?}");
+}
+
+#[test]
+fn up_tells_of_an_election_and_stops_cleanly() {
+    let store = tempfile::tempdir().unwrap();
+    let (node, dir) = (node(), store.path().join("up"));
+    let args = ["up", "--nodes", "3", "--node-binary", node.to_str().unwrap(), "--dir", dir.to_str().unwrap()];
+    let log = store.path().join("said");
+    let said = fs::File::create(&log).unwrap();
+    let errors = said.try_clone().unwrap();
+    let mut child = command(&harness(), &args).stdout(said).stderr(errors).spawn().unwrap();
+    wait_for("a leader", || fs::read_to_string(&log).ok()?.contains("lead").then_some(()));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}: {}", fs::read_to_string(&log).unwrap());
+    assert!(processes_that_name(dir.to_str().unwrap()).is_empty());
+}
+
+/// Waits, for as long as a very slow machine may need.
+fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        if let Some(found) = condition() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// The first file of that name below a folder.
+fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        // Links lead to folders that are met anyway.
+        let kind = entry.file_type().ok()?;
+        if kind.is_dir() {
+            if let Some(found) = find(&entry.path(), name) {
+                return Some(found);
+            }
+        } else if kind.is_file() && entry.file_name() == name {
+            return Some(entry.path());
+        }
+    }
+    None
+}
+
+/// The processes whose command line contains `text`.
+fn processes_that_name(text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(text)).collect()
+}

@@ -1,0 +1,73 @@
+//! The harness can say no: bugs that are seeded into the node are found by real processes under real faults, with the right
+//! explanation; and the same faults find nothing in the node as it is.
+
+use std::path::Path;
+use tests::{Said, harness, node_with_mutants, run};
+
+/// A run of the node that was built with seeded bugs, with the one called `mutant`, or with none.
+fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> Said {
+    let (node, seed) = (node_with_mutants(), seed.to_string());
+    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap(), "--seed", &seed];
+    all.extend(["--store", store.to_str().unwrap()]);
+    all.extend(args);
+    let mutant = mutant.map(|mutant| format!("--mutant={mutant}"));
+    if let Some(mutant) = &mutant {
+        all.extend(["--node-arg", mutant]);
+    }
+    run(&harness(), &all)
+}
+
+/// One of a few seeds must find the bug and call it a violation; whatever it finds is explained.
+#[track_caller]
+fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], words: &[&str]) {
+    let store = tempfile::tempdir().unwrap();
+    for seed in seeds.clone() {
+        let said = run_mutant(store.path(), Some(mutant), seed, args);
+        match said.code {
+            0 | 2 => continue,
+            1 => {
+                assert_eq!(said.json()["valid"], false, "{said:?}");
+                for word in words {
+                    assert!(said.err.contains(word), "{mutant}: {word:?} is missing in {}", said.err);
+                }
+                return;
+            }
+            _ => panic!("{mutant}, seed {seed}: {said:?}"),
+        }
+    }
+    panic!("{mutant} was found with none of the seeds {seeds:?} under {args:?}");
+}
+
+const UNDER_PAUSE: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "pause"];
+const UNDER_PARTITION: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "partition"];
+const UNDER_KILL: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "kill"];
+
+#[test]
+fn stale_local_reads_are_found_under_pause() {
+    found("stale-local-read", 1..6, &UNDER_PAUSE, &["not linearizable", "read returned"]);
+}
+
+#[test]
+fn stale_local_reads_are_found_under_partition() {
+    found("stale-local-read", 1..6, &UNDER_PARTITION, &["not linearizable", "read returned"]);
+}
+
+#[test]
+fn a_state_that_a_failover_empties_is_found_under_kill() {
+    found("failover-empties", 1..6, &UNDER_KILL, &["not linearizable"]);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_not_verified_is_found_under_partition_or_kill() {
+    found("ack-last-index", 1..11, &["--nodes", "5", "--time-limit", "8s", "--nemesis", "all"], &[]);
+}
+
+#[test]
+fn the_node_as_it_is_passes_under_the_same_faults() {
+    let store = tempfile::tempdir().unwrap();
+    for (nemesis, seed) in ["pause", "partition", "kill", "all"].into_iter().cycle().zip(1..=4) {
+        let args = ["--nodes", "3", "--time-limit", "6s", "--nemesis", nemesis];
+        let said = run_mutant(store.path(), None, seed, &args);
+        assert_eq!(said.code, 0, "{nemesis}, seed {seed}: {said:?}");
+    }
+}

@@ -1,0 +1,129 @@
+//! Golden scripts: what is played is compared with what is stored. `UPDATE_GOLDEN=1` stores it anew; the difference is reviewed
+//! like code.
+
+use crate::script::Interpreter;
+use raft::Config;
+use std::fs;
+use std::path::PathBuf;
+
+/// What stands in front of the lines that a command leads to.
+const INDENT: &str = "  ";
+
+/// One test for each script, and the list of them.
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                compare(stringify!($name));
+            }
+        )*
+
+        pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scripts! {
+    ack_names_what_was_verified
+    append_is_acknowledged_when_durable
+    append_replaced_while_being_written
+    candidacy_waits_for_the_disk
+    commit_carries_what_came_before
+    crash_with_a_write_pending
+    deposed_leader_loses_its_tail
+    election_in_one_round
+    election_restriction
+    leader_commits_without_its_own_disk
+    leader_without_a_majority_steps_down
+    log_repair_figure_7
+    log_repair_skips_terms
+    losses_are_found_by_heartbeats
+    old_term_is_not_committed_by_counting_figure_8
+    overload_is_refused
+    pre_vote_is_lost
+    pre_vote_with_a_high_term_and_a_short_log
+    pre_vote_with_a_low_term_and_a_long_log
+    read_asked_during_a_round_waits_for_the_next
+    read_is_aborted_by_a_step_down
+    read_waits_for_the_terms_first_commit
+    restart_keeps_term_vote_and_log
+    returning_server_disturbs_nobody
+    single_server
+    split_vote
+    stale_append_does_not_truncate
+    stickiness_holds_without_pre_vote
+    vote_is_given_when_durable
+    window_bounds_what_is_in_flight
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/{name}.txt"))
+}
+
+pub(crate) fn stored(name: &str) -> String {
+    let path = path(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Plays a script: its comments and commands, with what they lead to now.
+pub(crate) fn play(script: &str, configure: impl Fn(&mut Config) + 'static) -> String {
+    let mut interpreter = Interpreter::new(configure);
+    let mut played = String::new();
+    for line in script.lines().filter(|line| !line.starts_with(INDENT)) {
+        played.push_str(line);
+        played.push('\n');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // Shown if the script fails before its end.
+        println!("{line}");
+        for shown in interpreter.run(line).lines() {
+            println!("{INDENT}{shown}");
+            played.push_str(INDENT);
+            played.push_str(shown);
+            played.push('\n');
+        }
+    }
+    played
+}
+
+fn compare(name: &str) {
+    let stored = stored(name);
+    let played = play(&stored, |_| {});
+    if stored == played {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(path(name), played).expect("a golden script is written");
+        return;
+    }
+    let pairs = stored.lines().zip(played.lines());
+    let equal = pairs.take_while(|(stored, played)| stored == played).count();
+    panic!(
+        "{name}.txt, line {}:\n  stored: {:?}\n  played: {:?}\nthe whole of it as played:\n{played}",
+        equal + 1,
+        stored.lines().nth(equal),
+        played.lines().nth(equal),
+    );
+}
+
+#[test]
+fn every_stored_script_is_played_and_opens_with_a_sentence() {
+    let folder = path("any");
+    let folder = folder.parent().expect("a file lies in a folder");
+    let files = fs::read_dir(folder).expect("testdata is there");
+    let mut stored: Vec<String> = files
+        .map(|file| file.expect("testdata can be listed").path())
+        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    stored.sort();
+    assert_eq!(stored, NAMES);
+    for name in NAMES {
+        let script = self::stored(name);
+        let first = script.lines().next().unwrap_or_default();
+        assert!(
+            first.starts_with("# ") && first.ends_with('.'),
+            "{name}.txt opens with {first:?}"
+        );
+    }
+}

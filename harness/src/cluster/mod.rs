@@ -207,6 +207,17 @@ impl Cluster {
         self.client_address(node).is_some()
     }
 
+    /// The number of the node's process; `None` while it is down.
+    pub fn process(&self, node: NodeNumber) -> Option<u32> {
+        let process = self.0.member(node).lock();
+        process.as_ref().filter(|process| process.is_running()).map(NodeProcess::pid)
+    }
+
+    /// Where the node's log is.
+    pub fn log(&self, node: NodeNumber) -> PathBuf {
+        self.0.member(node).spec.log()
+    }
+
     /// Whether the node's process is stopped by a pause.
     pub fn is_paused(&self, node: NodeNumber) -> bool {
         self.0.member(node).paused.load(Ordering::Relaxed)

@@ -52,7 +52,7 @@ impl NodeSpec {
         NodeSpec { node, program: cluster.binary.path().to_owned(), args, dir }
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.dir.join("log")
     }
 }

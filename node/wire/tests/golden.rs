@@ -1,0 +1,323 @@
+//! The bytes of every type that travels or lies in a log, pinned: nodes of different builds speak with each other, and a build
+//! reads what an older one wrote. Variants and fields are only ever appended; what changes a line here breaks the protocol.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
+use wire::peer::{self, Body, Message, Position};
+use wire::record::{Command, Entry, EntryData, HardState, Identity, Record};
+use wire::{Hello, Refusal, Role, Welcome};
+
+const LAST: Position = Position { term: 7, index: 9 };
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn hello(role: Role) -> Hello {
+    Hello {
+        magic: wire::MAGIC,
+        version_min: 1,
+        version_max: 300,
+        cluster_id: "c".to_string(),
+        role,
+    }
+}
+
+fn request(body: RequestBody) -> Request {
+    Request { id: 300, body }
+}
+
+fn response(result: Result<Reply, Error>) -> Response {
+    Response { id: 300, result }
+}
+
+fn status(role: NodeRole) -> Status {
+    Status {
+        node: 1,
+        cluster_id: "c".to_string(),
+        role,
+        term: 2,
+        leader: Some(3),
+        last_index: 4,
+        commit_index: 5,
+        applied_index: 6,
+        state_hash: u64::MAX,
+        voters: vec![1, 3],
+        progress: vec![PeerStatus {
+            node: 3,
+            matched: 7,
+            next: 8,
+            state: "probe".to_string(),
+            in_flight: 9,
+            active: true,
+        }],
+    }
+}
+
+fn hard_state(vote: Option<u64>) -> HardState {
+    HardState {
+        term: 7,
+        vote,
+        commit: 5,
+    }
+}
+
+fn message(body: Body) -> Message {
+    Message { term: 7, body }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[track_caller]
+fn pinned<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, golden: &str) {
+    let encoded = wire::encode(value);
+    assert_eq!(hex(&encoded), golden, "{value:?}");
+    assert_eq!(wire::decode::<T>(&encoded).as_ref(), Ok(value));
+}
+
+#[test]
+fn the_first_frame_of_a_connection() {
+    pinned(&hello(Role::Client), "7252667401ac02016300");
+    pinned(
+        &hello(Role::Peer {
+            node: 1,
+            to: 2,
+            incarnation: 128,
+            client_address: "a:1".to_string(),
+        }),
+        "7252667401ac020163010102800103613a31",
+    );
+}
+
+#[test]
+fn its_answer() {
+    pinned(
+        &Welcome::Accepted {
+            version: 1,
+            node: 2,
+            cluster_id: "c".to_string(),
+        },
+        "0001020163",
+    );
+    pinned(&Welcome::Refused(Refusal::NotHello), "0100");
+    pinned(&Welcome::Refused(Refusal::Version { min: 1, max: 2 }), "01010102");
+    pinned(
+        &Welcome::Refused(Refusal::Cluster {
+            actual: "c".to_string(),
+        }),
+        "01020163",
+    );
+    pinned(&Welcome::Refused(Refusal::Node { actual: 3 }), "010303");
+    pinned(&Welcome::Refused(Refusal::NotMember { node: 4 }), "010404");
+    pinned(&Welcome::Refused(Refusal::Incarnation { node: 5 }), "010505");
+    pinned(&Welcome::Refused(Refusal::Busy { max: 1024 }), "01068008");
+}
+
+#[test]
+fn what_clients_ask() {
+    pinned(&request(RequestBody::Get { key: bytes("k") }), "ac0200016b");
+    pinned(
+        &request(RequestBody::Put {
+            key: bytes("k"),
+            value: bytes("v"),
+        }),
+        "ac0201016b0176",
+    );
+    pinned(
+        &request(RequestBody::Cas {
+            key: bytes("k"),
+            expected: None,
+            value: bytes("v"),
+        }),
+        "ac0202016b000176",
+    );
+    pinned(
+        &request(RequestBody::Cas {
+            key: bytes("k"),
+            expected: Some(bytes("u")),
+            value: bytes("v"),
+        }),
+        "ac0202016b0101750176",
+    );
+    pinned(&request(RequestBody::Delete { key: bytes("k") }), "ac0203016b");
+    pinned(&request(RequestBody::Status), "ac0204");
+}
+
+#[test]
+fn what_clients_are_told() {
+    pinned(&response(Ok(Reply::Value(None))), "ac02000000");
+    pinned(&response(Ok(Reply::Value(Some(bytes("v"))))), "ac020000010176");
+    pinned(&response(Ok(Reply::Written)), "ac020001");
+    pinned(&response(Ok(Reply::Swapped(true))), "ac02000201");
+    pinned(&response(Ok(Reply::Deleted(false))), "ac02000300");
+    pinned(&response(Err(Error::NotLeader { leader: None })), "ac02010000");
+    pinned(
+        &response(Err(Error::NotLeader {
+            leader: Some(Leader {
+                node: 2,
+                client_address: "a:1".to_string(),
+            }),
+        })),
+        "ac020100010203613a31",
+    );
+    pinned(&response(Err(Error::LeadershipLost)), "ac020101");
+    pinned(&response(Err(Error::ReadAborted)), "ac020102");
+    pinned(&response(Err(Error::Busy)), "ac020103");
+    pinned(
+        &response(Err(Error::Invalid {
+            reason: "r".to_string(),
+        })),
+        "ac0201040172",
+    );
+}
+
+#[test]
+fn how_a_node_is() {
+    pinned(
+        &response(Ok(Reply::Status(status(NodeRole::Follower)))),
+        "ac02000401016300020103040506ffffffffffffffffff01020103010307080570726f62650901",
+    );
+    pinned(
+        &response(Ok(Reply::Status(status(NodeRole::PreCandidate)))),
+        "ac02000401016301020103040506ffffffffffffffffff01020103010307080570726f62650901",
+    );
+    pinned(
+        &response(Ok(Reply::Status(status(NodeRole::Candidate)))),
+        "ac02000401016302020103040506ffffffffffffffffff01020103010307080570726f62650901",
+    );
+    pinned(
+        &response(Ok(Reply::Status(status(NodeRole::Leader)))),
+        "ac02000401016303020103040506ffffffffffffffffff01020103010307080570726f62650901",
+    );
+}
+
+#[test]
+fn what_entries_carry() {
+    pinned(
+        &Command::Put {
+            key: bytes("k"),
+            value: bytes("v"),
+        },
+        "00016b0176",
+    );
+    pinned(
+        &Command::Cas {
+            key: bytes("k"),
+            expected: None,
+            value: bytes("v"),
+        },
+        "01016b000176",
+    );
+    pinned(
+        &Command::Cas {
+            key: bytes("k"),
+            expected: Some(bytes("u")),
+            value: bytes("v"),
+        },
+        "01016b0101750176",
+    );
+    pinned(&Command::Delete { key: bytes("k") }, "02016b");
+}
+
+#[test]
+fn what_lies_in_a_log_and_beside_it() {
+    pinned(
+        &Record::Open {
+            hard_state: hard_state(None),
+            voters: vec![1, 2, 3],
+            next_index: 9,
+        },
+        "000700050301020309",
+    );
+    pinned(
+        &Record::Write {
+            hard_state: hard_state(Some(2)),
+            first_index: 9,
+            entries: vec![
+                Entry {
+                    term: 7,
+                    data: EntryData::Noop,
+                },
+                Entry {
+                    term: 7,
+                    data: EntryData::Command(bytes("c")),
+                },
+            ],
+        },
+        "01070102050902070007010163",
+    );
+    pinned(
+        &Identity {
+            format: 1,
+            cluster_id: "c".to_string(),
+            node: 2,
+            incarnation: 128,
+        },
+        "010163028001",
+    );
+}
+
+#[test]
+fn what_nodes_say_to_each_other() {
+    pinned(
+        &message(Body::PreVote {
+            next_term: 8,
+            last: LAST,
+        }),
+        "0700080709",
+    );
+    pinned(
+        &message(Body::PreVoteResponse {
+            next_term: 8,
+            granted: true,
+        }),
+        "07010801",
+    );
+    pinned(&message(Body::Vote { last: LAST }), "07020709");
+    pinned(&message(Body::VoteResponse { granted: false }), "070300");
+    pinned(
+        &message(Body::Append {
+            prev: LAST,
+            entries: vec![
+                peer::Entry {
+                    term: 7,
+                    data: EntryData::Noop,
+                },
+                peer::Entry {
+                    term: 7,
+                    data: EntryData::Command(bytes("c")),
+                },
+            ],
+            commit: 5,
+        }),
+        "070407090207000701016305",
+    );
+    pinned(&message(Body::AppendAccepted { matched: 9 }), "070509");
+    pinned(
+        &message(Body::AppendRejected {
+            probed: 9,
+            hint: LAST,
+        }),
+        "0706090709",
+    );
+    pinned(
+        &message(Body::Heartbeat {
+            commit: 5,
+            round: 300,
+        }),
+        "070705ac02",
+    );
+    pinned(&message(Body::HeartbeatResponse { round: 300 }), "0708ac02");
+}
+
+#[test]
+fn a_checksum_precedes_what_a_node_says_and_a_version_what_an_entry_carries() {
+    let payload = message(Body::HeartbeatResponse { round: 300 }).to_payload();
+    assert_eq!(hex(&payload), "a006dbdf0708ac02");
+    let command = Command::Delete { key: bytes("k") };
+    assert_eq!(hex(&command.to_bytes()), "0102016b");
+}

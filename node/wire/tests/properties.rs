@@ -1,0 +1,384 @@
+//! Whatever is encoded decodes to itself, and whatever bytes come in, decoding them ends in a value or an error.
+
+#![cfg(feature = "codec")]
+
+use bytes::{Bytes, BytesMut};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use tokio_util::codec::Decoder;
+use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
+use wire::peer::{self, Body, Message, Position};
+use wire::record::{Command, Entry, EntryData, HardState, Identity, Record};
+use wire::{DecodeError, Hello, Refusal, Role, Welcome};
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,20}"
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    any::<(u64, u64)>().prop_map(|(term, index)| Position { term, index })
+}
+
+fn peer_entry() -> impl Strategy<Value = peer::Entry> {
+    entry().prop_map(|Entry { term, data }| peer::Entry { term, data })
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let data = prop_oneof![Just(EntryData::Noop), bytes().prop_map(EntryData::Command)];
+    (any::<u64>(), data).prop_map(|(term, data)| Entry { term, data })
+}
+
+fn hard_state() -> impl Strategy<Value = HardState> {
+    any::<(u64, Option<u64>, u64)>().prop_map(|(term, vote, commit)| HardState { term, vote, commit })
+}
+
+fn hello() -> impl Strategy<Value = Hello> {
+    let peer = (any::<(u64, u64, u128)>(), text()).prop_map(|((node, to, incarnation), client_address)| {
+        Role::Peer {
+            node,
+            to,
+            incarnation,
+            client_address,
+        }
+    });
+    let role = prop_oneof![Just(Role::Client), peer];
+    (any::<([u8; 4], u16, u16)>(), text(), role).prop_map(
+        |((magic, version_min, version_max), cluster_id, role)| Hello {
+            magic,
+            version_min,
+            version_max,
+            cluster_id,
+            role,
+        },
+    )
+}
+
+fn welcome() -> impl Strategy<Value = Welcome> {
+    let refusal = prop_oneof![
+        Just(Refusal::NotHello),
+        any::<(u16, u16)>().prop_map(|(min, max)| Refusal::Version { min, max }),
+        text().prop_map(|actual| Refusal::Cluster { actual }),
+        any::<u64>().prop_map(|actual| Refusal::Node { actual }),
+        any::<u64>().prop_map(|node| Refusal::NotMember { node }),
+        any::<u64>().prop_map(|node| Refusal::Incarnation { node }),
+        any::<u32>().prop_map(|max| Refusal::Busy { max }),
+    ];
+    let accepted =
+        (any::<(u16, u64)>(), text()).prop_map(|((version, node), cluster_id)| Welcome::Accepted {
+            version,
+            node,
+            cluster_id,
+        });
+    prop_oneof![accepted, refusal.prop_map(Welcome::Refused)]
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let body = prop_oneof![
+        bytes().prop_map(|key| RequestBody::Get { key }),
+        (bytes(), bytes()).prop_map(|(key, value)| RequestBody::Put { key, value }),
+        (bytes(), option::of(bytes()), bytes()).prop_map(|(key, expected, value)| RequestBody::Cas {
+            key,
+            expected,
+            value
+        }),
+        bytes().prop_map(|key| RequestBody::Delete { key }),
+        Just(RequestBody::Status),
+    ];
+    (any::<u64>(), body).prop_map(|(id, body)| Request { id, body })
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    let role = prop_oneof![
+        Just(NodeRole::Follower),
+        Just(NodeRole::PreCandidate),
+        Just(NodeRole::Candidate),
+        Just(NodeRole::Leader)
+    ];
+    let peer = (any::<(u64, u64, u64, u32, bool)>(), text()).prop_map(
+        |((node, matched, next, in_flight, active), state)| PeerStatus {
+            node,
+            matched,
+            next,
+            state,
+            in_flight,
+            active,
+        },
+    );
+    let numbers = any::<(u64, u64, Option<u64>, u64, u64, u64, u64)>();
+    (numbers, text(), role, vec(any::<u64>(), 0..5), vec(peer, 0..5)).prop_map(
+        |(
+            (node, term, leader, last_index, commit_index, applied_index, state_hash),
+            cluster_id,
+            role,
+            voters,
+            progress,
+        )| {
+            Status {
+                node,
+                cluster_id,
+                role,
+                term,
+                leader,
+                last_index,
+                commit_index,
+                applied_index,
+                state_hash,
+                voters,
+                progress,
+            }
+        },
+    )
+}
+
+fn response() -> impl Strategy<Value = Response> {
+    let leader = (any::<u64>(), text()).prop_map(|(node, client_address)| Leader { node, client_address });
+    let result = prop_oneof![
+        option::of(bytes()).prop_map(|value| Ok(Reply::Value(value))),
+        Just(Ok(Reply::Written)),
+        any::<bool>().prop_map(|swapped| Ok(Reply::Swapped(swapped))),
+        any::<bool>().prop_map(|deleted| Ok(Reply::Deleted(deleted))),
+        status().prop_map(|status| Ok(Reply::Status(status))),
+        option::of(leader).prop_map(|leader| Err(Error::NotLeader { leader })),
+        Just(Err(Error::LeadershipLost)),
+        Just(Err(Error::ReadAborted)),
+        Just(Err(Error::Busy)),
+        text().prop_map(|reason| Err(Error::Invalid { reason })),
+    ];
+    (any::<u64>(), result).prop_map(|(id, result)| Response { id, result })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (bytes(), bytes()).prop_map(|(key, value)| Command::Put { key, value }),
+        (bytes(), option::of(bytes()), bytes()).prop_map(|(key, expected, value)| Command::Cas {
+            key,
+            expected,
+            value
+        }),
+        bytes().prop_map(|key| Command::Delete { key }),
+    ]
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let open =
+        (hard_state(), vec(any::<u64>(), 0..5), any::<u64>()).prop_map(|(hard_state, voters, next_index)| {
+            Record::Open {
+                hard_state,
+                voters,
+                next_index,
+            }
+        });
+    let write =
+        (hard_state(), any::<u64>(), vec(entry(), 0..5)).prop_map(|(hard_state, first_index, entries)| {
+            Record::Write {
+                hard_state,
+                first_index,
+                entries,
+            }
+        });
+    prop_oneof![open, write]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let body = prop_oneof![
+        (any::<u64>(), position()).prop_map(|(next_term, last)| Body::PreVote { next_term, last }),
+        any::<(u64, bool)>().prop_map(|(next_term, granted)| Body::PreVoteResponse { next_term, granted }),
+        position().prop_map(|last| Body::Vote { last }),
+        any::<bool>().prop_map(|granted| Body::VoteResponse { granted }),
+        (position(), vec(peer_entry(), 0..5), any::<u64>()).prop_map(|(prev, entries, commit)| {
+            Body::Append {
+                prev,
+                entries,
+                commit,
+            }
+        }),
+        any::<u64>().prop_map(|matched| Body::AppendAccepted { matched }),
+        (any::<u64>(), position()).prop_map(|(probed, hint)| Body::AppendRejected { probed, hint }),
+        any::<(u64, u64)>().prop_map(|(commit, round)| Body::Heartbeat { commit, round }),
+        any::<u64>().prop_map(|round| Body::HeartbeatResponse { round }),
+    ];
+    (any::<u64>(), body).prop_map(|(term, body)| Message { term, body })
+}
+
+/// Arbitrary bytes seldom get far; bytes that were right but for one do.
+fn damaged(encoded: &Bytes, at: prop::sample::Index, to: u8) -> Vec<u8> {
+    let mut damaged = encoded.to_vec();
+    if !damaged.is_empty() {
+        let at = at.index(damaged.len());
+        damaged[at] = to;
+    }
+    damaged
+}
+
+/// Decodes `bytes`; a value that comes of them, encoded again, decodes to itself.
+fn decodes_soundly<T>(bytes: &[u8]) -> Result<(), TestCaseError>
+where
+    T: serde::Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    if let Ok(value) = wire::decode::<T>(bytes) {
+        prop_assert_eq!(wire::decode::<T>(&wire::encode(&value)), Ok(value));
+    }
+    Ok(())
+}
+
+macro_rules! round_trips {
+    ($($name:ident: $strategy:expr, $type:ty;)*) => {
+        proptest! {
+            $(#[test]
+            fn $name(value in $strategy, at in any::<prop::sample::Index>(), to in any::<u8>(), more in any::<u8>()) {
+                let encoded = wire::encode(&value);
+                let decoded = wire::decode::<$type>(&encoded);
+                prop_assert_eq!(decoded.as_ref(), Ok(&value));
+                for length in 0..encoded.len() {
+                    prop_assert_eq!(wire::decode::<$type>(&encoded[..length]), Err(DecodeError::Malformed));
+                }
+                let mut longer = encoded.to_vec();
+                longer.push(more);
+                prop_assert_eq!(wire::decode::<$type>(&longer), Err(DecodeError::Trailing(1)));
+                decodes_soundly::<$type>(&damaged(&encoded, at, to))?;
+            })*
+        }
+    };
+}
+
+round_trips! {
+    hellos_survive_the_wire: hello(), Hello;
+    welcomes_survive_the_wire: welcome(), Welcome;
+    requests_survive_the_wire: request(), Request;
+    responses_survive_the_wire: response(), Response;
+    commands_survive_the_log: command(), Command;
+    records_survive_the_log: record(), Record;
+    messages_survive_the_wire: message(), Message;
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_values_or_errors(input in vec(any::<u8>(), 0..200)) {
+        decodes_soundly::<Hello>(&input)?;
+        decodes_soundly::<Welcome>(&input)?;
+        decodes_soundly::<Request>(&input)?;
+        decodes_soundly::<Response>(&input)?;
+        decodes_soundly::<Message>(&input)?;
+        decodes_soundly::<Record>(&input)?;
+        decodes_soundly::<Identity>(&input)?;
+        let _ = Command::from_bytes(&input);
+        // A right checksum takes arbitrary bytes past the first door.
+        let mut payload = crc32c(&input).to_le_bytes().to_vec();
+        payload.extend_from_slice(&input);
+        if let Ok(message) = Message::from_payload(&payload) {
+            let _ = message.into_envelope(raft::NodeId(1), raft::NodeId(2));
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_is_noticed(message in message(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        let payload = message.to_payload();
+        let intact = Message::from_payload(&payload);
+        prop_assert_eq!(intact.as_ref(), Ok(&message));
+        let place = at.index(payload.len());
+        let damaged = damaged(&payload, at, payload[place] ^ (1_u8 << bit));
+        let noticed = matches!(Message::from_payload(&damaged), Err(DecodeError::Checksum { .. }));
+        prop_assert!(noticed);
+    }
+
+    #[test]
+    fn a_message_becomes_the_cores_and_back(message in message()) {
+        if let Ok(envelope) = message.clone().into_envelope(raft::NodeId(1), raft::NodeId(2)) {
+            prop_assert_eq!(Message::from(envelope), message);
+        } else {
+            let is_append = matches!(message.body, Body::Append { .. });
+            prop_assert!(is_append, "only an append can mean nothing");
+        }
+    }
+
+    #[test]
+    fn a_command_is_read_back_from_its_entry(command in command(), version in 2..=u8::MAX) {
+        let mut encoded = command.to_bytes().to_vec();
+        prop_assert_eq!(Command::from_bytes(&encoded), Ok(command));
+        encoded[0] = version;
+        let refused = matches!(Command::from_bytes(&encoded), Err(DecodeError::Invalid(_)));
+        prop_assert!(refused, "a newer version must not be guessed at");
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive(payloads in vec(vec(any::<u8>(), 0..50), 0..6), piece in 1_usize..20) {
+        let mut stream = Vec::new();
+        for payload in &payloads {
+            stream.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes());
+            stream.extend_from_slice(payload);
+        }
+        let (mut codec, mut buffer, mut frames) = (wire::frames(), BytesMut::new(), Vec::new());
+        for piece in stream.chunks(piece) {
+            buffer.extend_from_slice(piece);
+            while let Some(frame) = codec.decode(&mut buffer).unwrap() {
+                frames.push(frame.to_vec());
+            }
+        }
+        prop_assert_eq!(frames, payloads);
+    }
+
+    #[test]
+    fn a_frame_longer_than_allowed_ends_the_connection(beyond in 1..=u32::MAX - (8 << 20)) {
+        let hello_max = u32::try_from(wire::limits::HELLO_BYTES_MAX).unwrap();
+        let frame_max = u32::try_from(wire::limits::FRAME_BYTES_MAX).unwrap();
+        for (mut codec, max) in [(wire::hello_frames(), hello_max), (wire::frames(), frame_max)] {
+            prop_assert!(codec.decode(&mut BytesMut::from(&(max + beyond).to_be_bytes()[..])).is_err());
+        }
+    }
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    // The message's own checksum of arbitrary bytes, by the error that names it.
+    let mut payload = vec![0; 4];
+    payload.extend_from_slice(bytes);
+    match Message::from_payload(&payload) {
+        Err(DecodeError::Checksum { computed, .. }) => computed,
+        Ok(_) | Err(_) => 0,
+    }
+}
+
+#[test]
+fn an_entry_beyond_its_senders_term_or_before_its_predecessor_is_refused() {
+    let append = |terms: [u64; 2]| {
+        let entries = terms.map(|term| peer::Entry {
+            term,
+            data: EntryData::Noop,
+        });
+        let body = Body::Append {
+            prev: Position { term: 3, index: 5 },
+            entries: entries.to_vec(),
+            commit: 0,
+        };
+        Message { term: 4, body }.into_envelope(raft::NodeId(1), raft::NodeId(2))
+    };
+    assert!(append([3, 4]).is_ok());
+    for terms in [[2, 4], [4, 3], [4, 5]] {
+        assert!(matches!(append(terms), Err(DecodeError::Invalid(_))), "{terms:?}");
+    }
+}
+
+#[test]
+fn an_append_whose_indexes_overflow_is_refused() {
+    let body = Body::Append {
+        prev: Position {
+            term: 1,
+            index: u64::MAX,
+        },
+        entries: vec![peer::Entry {
+            term: 1,
+            data: EntryData::Noop,
+        }],
+        commit: 0,
+    };
+    let message = Message { term: 1, body };
+    assert!(matches!(
+        message.into_envelope(raft::NodeId(1), raft::NodeId(2)),
+        Err(DecodeError::Invalid(_))
+    ));
+}

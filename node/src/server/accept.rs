@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use wire::{Refusal, Welcome};
 
-/// How many connections may be at their first steps; one more costs the oldest of them its chance.
-const GREETINGS_MAX: usize = 128;
+/// How many connections may be at their first steps; one more costs the oldest of them its chance. As many as there are clients
+/// at most, so that all of them may come at once.
+const GREETINGS_MAX: usize = clients::CLIENTS_MAX;
 
 /// How long the first steps may take.
 const GREETING_TIME_MAX: Duration = Duration::from_secs(2);

@@ -16,6 +16,7 @@
 //! - [`run`]: a test from its start to its verdict;
 //! - [`report`]: the verdict in words, in `results.json` and on the terminal;
 //! - [`check`]: verdicts on histories that were recorded earlier;
+//! - [`up`]: a cluster to play with;
 //! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
 //!
 //! # Architecture invariants
@@ -32,4 +33,4 @@ pub mod nemesis;
 pub mod record;
 pub mod report;
 pub mod run;
-mod up;
+pub mod up;

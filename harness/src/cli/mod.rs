@@ -1,10 +1,321 @@
-//! The command line.
+//! The command line: what can be asked for, and what a program that asks is told.
 
 pub mod exit;
+mod help;
+mod values;
 
+use crate::cli::exit::Exit;
+use crate::cli::values::Rate;
+use crate::run::{Concurrency, Options, Series};
+use crate::up::UpOptions;
+use crate::{check, run, up};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// Runs a real cluster under load and under fault, and says whether what its clients saw was right.
+///
+/// `harness run --workload register --nodes 5` starts five processes, lets ten clients read, write and compare-and-set, kills,
+/// pauses and parts the nodes meanwhile, heals them, and checks the recorded history for linearizability.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, disable_help_subcommand = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts a cluster, loads it, breaks it, heals it, checks what clients saw, and reports.
+    ///
+    /// Everything about a run is kept in a folder of its own, `STORE/WORKLOAD/TIME/`; `STORE/latest` leads to the last one. The exit
+    /// code says how it ended: see `harness help exit-codes`.
+    Run(Box<RunArgs>),
+    /// Checks histories that were recorded earlier.
+    Check(CheckArgs),
+    /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
+    Up(UpArgs),
+    /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`.
+    Help {
+        /// The command or topic.
+        topic: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// What clients do, by name; `list` prints what there is.
+    #[arg(long, value_name = "NAME", default_value = "register", value_parser = values::workload)]
+    workload: String,
+    /// How many nodes, from 1 to 99.
+    ///
+    /// A cluster serves while more than half of its nodes do: 3 tolerate the loss of one, 5 of two. 2 are allowed; they tolerate
+    /// the loss of none.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::nodes)]
+    nodes: u64,
+    /// How many clients: a number, or a multiple of the nodes such as `2n`.
+    ///
+    /// Client i is pinned to node i mod n. It makes one operation at a time.
+    #[arg(long, value_name = "N|Kn", default_value = "2n", value_parser = values::concurrency)]
+    concurrency: Concurrency,
+    /// How many operations a second all clients together begin, or `max`.
+    ///
+    /// The default loads the nodes enough that each fault meets operations in flight, and leaves them time to breathe, so that
+    /// what goes wrong is the fault's doing. With `max` each client begins an operation when the one before it has ended.
+    #[arg(long, value_name = "HZ|max", default_value = "1000", value_parser = values::rate)]
+    rate: Rate,
+    /// For how long the cluster is loaded, faults included.
+    ///
+    /// Healing, final reads and the check come afterwards.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::duration)]
+    time_limit: Duration,
+    /// What goes wrong: `kill`, `pause`, `partition`, several with commas, `all`, or `none`.
+    ///
+    /// kill: SIGKILL, later a restart on the same data. pause: SIGSTOP, later SIGCONT. partition: links between nodes are cut, as halves,
+    /// around one node, in one direction only, or with a bridge. The first fault of each kind is aimed at the leader.
+    #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
+    nemesis: values::Kinds,
+    /// From the start of one fault to the start of the next, about.
+    ///
+    /// It shrinks where the time limit would otherwise not let each kind happen at least twice.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    nemesis_interval: Duration,
+    /// How long a client waits for an answer before it gives an operation up.
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = values::duration)]
+    timeout: Duration,
+    /// Decides what is random: operations, faults, the nodes' time-outs. Drawn and reported where it is not given.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Repeats an earlier run: its flags, its seed and its schedule of faults.
+    ///
+    /// RUN is its folder, such as `store/latest`. What processes and threads do in detail is not in anybody's hand: a replay makes what
+    /// was found likely, not certain.
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg"]
+    )]
+    replay: Option<PathBuf>,
+    /// How many tests, one after the other, each with a fresh cluster and a seed of its own that follows from `--seed`.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::test_count)]
+    test_count: u32,
+    /// Where runs are kept.
+    #[arg(long, value_name = "FOLDER", default_value = "store")]
+    store: PathBuf,
+    /// Leaves the nodes running after the verdict, until Ctrl-C.
+    #[arg(long, conflicts_with = "test_count")]
+    keep_running: bool,
+    /// The node program; by default the one that belongs to this harness.
+    ///
+    /// Under cargo that is built first; an installed harness takes the `node` beside itself.
+    #[arg(long, value_name = "PATH")]
+    node_binary: Option<PathBuf>,
+    /// A further argument for each node; may be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    node_arg: Vec<String>,
+    /// Prints one JSON line for each test to stdout, and everything else to stderr; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+    /// Writes the tests' results as JUnit XML too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Histories, or folders of runs, interrupted ones too.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How long the check of one history may take; then its verdict is unknown.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
+    time_limit: Duration,
+    /// How much memory the check of one object may take, in MiB; then the verdict is unknown.
+    #[arg(long, value_name = "MIB", default_value = "1024", value_parser = values::mebibytes)]
+    memory_limit: usize,
+    /// Prints one JSON line for each file to stdout, and everything else to stderr; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct UpArgs {
+    /// How many nodes, from 1 to 99.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::nodes)]
+    nodes: u64,
+    /// Where the nodes keep data and logs; by default in a fresh folder below `store/up/`.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// The node program; by default the one that belongs to this harness.
+    #[arg(long, value_name = "PATH")]
+    node_binary: Option<PathBuf>,
+    /// A further argument for each node; may be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    node_arg: Vec<String>,
+}
 
 /// What `main` does.
 pub fn main() -> ExitCode {
-    exit::Exit::Valid.into()
+    match parse(std::env::args_os()) {
+        Ok(cli) => execute(cli.command).into(),
+        Err(Refused::Shown(text)) => {
+            print(&text);
+            Exit::Valid.into()
+        }
+        Err(Refused::Usage(line)) => usage(&line).into(),
+    }
 }
+
+/// Why there is no command to execute.
+#[derive(Debug)]
+enum Refused {
+    /// Help or version was asked for.
+    Shown(String),
+    /// The command line is wrong; one line says how, and what is allowed.
+    Usage(String),
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
+    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refused::Shown(error.render().to_string()),
+        // Without any argument, or without a command where one is needed.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Refused::Usage(String::from("a command is needed: run, check, up or help"))
+        }
+        _ => Refused::Usage(one_line(&error.render().to_string())),
+    })
+}
+
+/// What clap says of an error over several paragraphs, without its usage, in one line.
+fn one_line(rendered: &str) -> String {
+    let lines: Vec<&str> = rendered
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+fn execute(command: Command) -> Exit {
+    match command {
+        Command::Run(arguments) => execute_run(*arguments),
+        Command::Check(arguments) => check::check(&check::CheckOptions {
+            files: arguments.files,
+            time_limit: arguments.time_limit,
+            bytes_max: arguments.memory_limit << 20,
+            json: arguments.json,
+        }),
+        Command::Up(arguments) => execute_up(arguments),
+        Command::Help { topic } => explain(topic.as_deref()),
+    }
+}
+
+fn execute_run(arguments: RunArgs) -> Exit {
+    if arguments.workload == values::LIST {
+        for workload in workloads::all() {
+            print(&format!("{:<12} {}\n", workload.name(), workload.about()));
+        }
+        return Exit::Valid;
+    }
+    let (options, seed, schedule) = match &arguments.replay {
+        Some(folder) => match run::recorded(folder) {
+            Ok(recorded) => (recorded.options, recorded.seed, recorded.schedule),
+            Err(error) => return usage(&error.to_string()),
+        },
+        None => {
+            let seed = arguments.seed.unwrap_or_else(run::draw_seed);
+            (options(&arguments), seed, None)
+        }
+    };
+    let series = Series {
+        options,
+        seed,
+        schedule,
+        replay: arguments.replay.is_some(),
+        test_count: arguments.test_count,
+        store: arguments.store,
+        keep_running: arguments.keep_running,
+        node_binary: arguments.node_binary,
+        json: arguments.json,
+        junit: arguments.junit,
+    };
+    on_runtime(run::run(series))
+}
+
+fn execute_up(arguments: UpArgs) -> Exit {
+    on_runtime(up::up(UpOptions {
+        nodes: arguments.nodes,
+        dir: arguments.dir,
+        node_binary: arguments.node_binary,
+        node_args: arguments.node_arg,
+    }))
+}
+
+fn on_runtime(task: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(task);
+            // What still hangs about, a thread that waits for a file say, shall not delay the end.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            eprintln!("harness: can't start threads: {error}");
+            Exit::Internal
+        }
+    }
+}
+
+fn options(arguments: &RunArgs) -> Options {
+    Options {
+        workload: arguments.workload.clone(),
+        nodes: arguments.nodes,
+        concurrency: arguments.concurrency.clients(arguments.nodes),
+        rate: arguments.rate.0,
+        time_limit: arguments.time_limit,
+        nemesis: arguments.nemesis.0.clone(),
+        nemesis_interval: arguments.nemesis_interval,
+        timeout: arguments.timeout,
+        node_args: arguments.node_arg.clone(),
+    }
+}
+
+/// Explains a command or a topic.
+fn explain(topic: Option<&str>) -> Exit {
+    let mut command = Cli::command();
+    let Some(name) = topic else {
+        print(&command.render_long_help().to_string());
+        return Exit::Valid;
+    };
+    if let Some(text) = help::topic(name) {
+        print(text);
+        return Exit::Valid;
+    }
+    command.build();
+    if let Some(subcommand) = command.find_subcommand_mut(name) {
+        print(&subcommand.render_long_help().to_string());
+        return Exit::Valid;
+    }
+    let topics = help::TOPICS.map(|(name, _)| name).join(", ");
+    usage(&format!(
+        "there is no help on {name:?}; there is on run, check, up, {topics}"
+    ))
+}
+
+fn usage(line: &str) -> Exit {
+    eprintln!("harness: {line}");
+    Exit::Usage
+}
+
+/// Prints to stdout. Whoever closes it early, such as `head`, has seen enough.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

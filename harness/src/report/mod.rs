@@ -1,1 +1,19 @@
-//! The verdict in words, in files and on the terminal.
+//! What is said of a run: in `results.json`, as one JSON line, in words, and while it goes on.
+
+mod junit;
+mod live;
+mod paint;
+mod results;
+mod text;
+
+pub use junit::junit;
+pub use live::{Live, Moment};
+pub use paint::Paint;
+pub use results::{Checked, LatencyOf, ReasonOf, Results, Summary, Valid};
+pub use text::{duration, grouped, render};
+
+/// How this program was called, for the commands that a report names.
+pub fn program() -> &'static str {
+    // On a clone of the project it is the alias `cargo harness` that was typed.
+    if std::env::var_os("CARGO").is_some() { "cargo harness" } else { "harness" }
+}

@@ -1,1 +1,30 @@
-//! A test from its start to its verdict.
+//! Running tests: a cluster is started, loaded, broken, healed and checked, and what came of it is kept and told.
+//!
+//! A test goes through these phases:
+//!
+//! ```text
+//! start ─▶ serving ─▶ load, calm ─▶ load, under fault ─▶ heal ─▶ final reads ─▶ check ─▶ report
+//!                     └───────── time limit ─────────┘
+//! ```
+//!
+//! What is *valid* has passed the [`gate`]: it was loaded, and hurt. A node that ends by itself ends the load.
+
+mod directory;
+mod finish;
+pub mod gate;
+mod judge;
+mod load;
+mod narrate;
+mod options;
+mod seed;
+mod series;
+mod test;
+mod verdict;
+
+pub use directory::{DirectoryError, HISTORY, RunDirectory, Test, recorded};
+pub use finish::{FINAL_READS_MAX, RECOVERY_MAX};
+pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, judge};
+pub use options::{Concurrency, Options};
+pub use seed::draw_seed;
+pub use series::{Series, run};
+pub use test::START_MAX;

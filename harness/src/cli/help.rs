@@ -1,0 +1,72 @@
+//! What `harness help TOPIC` prints.
+
+/// The topics, and their texts.
+pub(super) const TOPICS: [(&str, &str); 3] = [
+    ("exit-codes", EXIT_CODES),
+    ("json", JSON),
+    ("run-directory", RUN_DIRECTORY),
+];
+
+const EXIT_CODES: &str = "\
+Exit codes of `harness`, the same in every command:
+
+  0    valid: what was checked is right; or done
+  1    violation: what clients saw has no explanation, or a node found its own state broken
+  2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
+       workload needs never succeeded; a fault that was asked for never took effect; the cluster did not come back; a node ended
+       by itself; the check reached a limit; or the run was interrupted
+  254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
+  255  internal: the harness or this machine failed
+
+Over several tests or files a violation outranks everything; then come 255, 254, unknown, and valid.
+";
+
+const JSON: &str = "\
+With `--json` stdout has JSON lines only, one object each; everything else goes to stderr. Fields are only ever added.
+
+`harness run` prints a line at the end of each test:
+
+  valid        true, false or \"unknown\"
+  reason       why it is not true; null if it is
+  workload     its name
+  system       what was tested: \"node\"
+  nodes        how many
+  seconds      how long the cluster was loaded
+  ops          completed operations by outcome: {\"ok\":n,\"fail\":n,\"info\":n}
+  elections    how many terms with a leader were seen, the first included
+  faults       how many faults took effect, by kind: {\"kill\":n,…}
+  seed         with `--seed` it makes the same operations and faults
+  run_dir      the folder of the run
+
+`harness check` prints a line for each file:
+
+  file           as given
+  format         \"native\"; null if the file can't be read
+  model          the model that judged; null if none did
+  valid          true, false or \"unknown\"
+  reason         why it is not true; null if it is
+  ops            how many operations were judged
+  partitions     on how many objects
+  engine         how; null if the file can't be read
+  parse_seconds  how long reading took
+  check_seconds  how long judging took
+";
+
+const RUN_DIRECTORY: &str = "\
+A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WORKLOAD/latest lead to the last one.
+
+  test.json      what it takes to repeat it: seed, flags, versions, the schedule of faults; see `harness run --replay`
+  history.jsonl  what every client did and saw, one line an event, in time order; written as it happens, so that it can be checked
+                 even if the harness was killed
+  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked
+  report.txt     what was printed at the end
+  nodes/N/       each node's data and log
+";
+
+/// The text of a topic.
+pub(super) fn topic(name: &str) -> Option<&'static str> {
+    TOPICS
+        .iter()
+        .find(|(topic, _)| *topic == name)
+        .map(|(_, text)| *text)
+}

@@ -1,0 +1,126 @@
+//! What flags take, and what is said of what they don't.
+
+use crate::nemesis::Kind;
+use crate::run::Concurrency;
+use std::time::Duration;
+
+/// The most nodes of a cluster; each pair of them takes two listeners.
+const NODES_MAX: u64 = 99;
+/// The most clients.
+const CONCURRENCY_MAX: u64 = 10_000;
+/// The highest rate; a higher one is `max`.
+const RATE_MAX: u64 = 10_000_000;
+/// The most tests of one command.
+const TEST_COUNT_MAX: u32 = 1_000_000;
+/// The longest duration, a month.
+const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The most memory for the check of one object, a tebibyte.
+const MEBIBYTES_MAX: usize = 1 << 20;
+
+/// The word for which `--workload` prints what there is.
+pub(super) const LIST: &str = "list";
+
+/// Operations a second; `None` for as many as go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate(pub(super) Option<u64>);
+
+/// Kinds of faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kinds(pub(super) Vec<Kind>);
+
+pub(super) fn workload(text: &str) -> Result<String, String> {
+    let mut names: Vec<&str> = workloads::all().iter().map(|workload| workload.name()).collect();
+    names.push(LIST);
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("allowed are {}", names.join(", ")))
+}
+
+pub(super) fn nodes(text: &str) -> Result<u64, String> {
+    within(text, 1, NODES_MAX)
+}
+
+pub(super) fn test_count(text: &str) -> Result<u32, String> {
+    within(text, 1, TEST_COUNT_MAX)
+}
+
+pub(super) fn mebibytes(text: &str) -> Result<usize, String> {
+    within(text, 1, MEBIBYTES_MAX)
+}
+
+fn within<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
+    match text.parse() {
+        Ok(number) if least <= number && number <= most => Ok(number),
+        Ok(_) | Err(_) => Err(format!("allowed are whole numbers from {least} to {most}")),
+    }
+}
+
+pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {
+    let allowed = || {
+        format!("allowed are numbers of clients from 1 to {CONCURRENCY_MAX}, and multiples of the nodes such as 2n")
+    };
+    let number = |digits: &str| {
+        within(digits, 1, CONCURRENCY_MAX)
+            .ok()
+            .and_then(|number| usize::try_from(number).ok())
+            .ok_or_else(allowed)
+    };
+    match text.strip_suffix('n') {
+        Some("") => Ok(Concurrency::PerNode(1)),
+        // That many for each of the most nodes is still a number that a machine has sockets for.
+        Some(digits) => number(digits).and_then(|each| {
+            if each <= 100 {
+                Ok(Concurrency::PerNode(each))
+            } else {
+                Err(String::from("allowed are at most 100n"))
+            }
+        }),
+        None => number(text).map(Concurrency::Total),
+    }
+}
+
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate(None));
+    }
+    within(text, 1, RATE_MAX)
+        .map(|rate| Rate(Some(rate)))
+        .map_err(|allowed| format!("{allowed}, and max"))
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() && duration <= DURATION_MAX => Ok(duration),
+        Ok(_) | Err(_) => Err(String::from(
+            "allowed are durations above zero, up to 30 days, with a unit: 500ms, 20s, 3m",
+        )),
+    }
+}
+
+pub(super) fn nemesis(text: &str) -> Result<Kinds, String> {
+    match text {
+        "none" => return Ok(Kinds(Vec::new())),
+        "all" => return Ok(Kinds(Kind::ALL.to_vec())),
+        _ => {}
+    }
+    let mut kinds: Vec<Kind> = Vec::new();
+    for name in text.split(',') {
+        let known = Kind::ALL.iter().find(|kind| kind.to_string() == name);
+        let Some(kind) = known else {
+            let names: Vec<String> = Kind::ALL.iter().map(Kind::to_string).collect();
+            return Err(format!(
+                "{name:?} is no fault; allowed are {}, several with commas, all, and none",
+                names.join(", ")
+            ));
+        };
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    Ok(Kinds(kinds))
+}

@@ -1,0 +1,153 @@
+//! What a run came to.
+
+use crate::cli::exit::Exit;
+use crate::record::{Counts, Latency, Outcome, Tally};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A verdict's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Valid {
+    /// What clients saw is right.
+    True,
+    /// It is wrong, or a node found itself broken.
+    False,
+    /// It could not be told.
+    Unknown,
+}
+
+impl Valid {
+    /// The exit code that says so.
+    pub fn exit(self) -> Exit {
+        match self {
+            Valid::True => Exit::Valid,
+            Valid::False => Exit::Violation,
+            Valid::Unknown => Exit::Unknown,
+        }
+    }
+}
+
+impl Serialize for Valid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Valid::True => serializer.serialize_bool(true),
+            Valid::False => serializer.serialize_bool(false),
+            Valid::Unknown => serializer.serialize_str("unknown"),
+        }
+    }
+}
+
+/// The line that `harness run --json` prints. Fields are only ever added, and `harness help json` says what they are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The verdict.
+    pub valid: Valid,
+    /// Why it is not true.
+    pub reason: Option<String>,
+    /// The workload's name.
+    pub workload: String,
+    /// What was tested.
+    pub system: &'static str,
+    /// How many nodes.
+    pub nodes: u64,
+    /// How long the cluster was loaded.
+    pub seconds: f64,
+    /// Completed operations by outcome.
+    pub ops: Counts,
+    /// How many terms with a leader were seen.
+    pub elections: u64,
+    /// How many faults took effect, by kind.
+    pub faults: BTreeMap<String, u32>,
+    /// The seed.
+    pub seed: u64,
+    /// The run's folder.
+    pub run_dir: PathBuf,
+}
+
+/// `results.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Results {
+    /// What `--json` prints.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// How many clients there were.
+    pub concurrency: usize,
+    /// How long after its start the cluster served.
+    pub start_seconds: Option<f64>,
+    /// How long after the last fault it served.
+    pub recovery_seconds: Option<f64>,
+    /// By operation and outcome.
+    pub latencies: Vec<LatencyOf>,
+    /// Why operations were not ok.
+    pub reasons: Vec<ReasonOf>,
+    /// What was checked; absent if it could not be.
+    pub checked: Option<Checked>,
+    /// The violation in words.
+    pub explanation: Option<String>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+}
+
+/// Latencies of one kind of operation that ended in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LatencyOf {
+    /// The operation.
+    pub op: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// A reason for which operations were not ok.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReasonOf {
+    /// How they ended.
+    pub outcome: Outcome,
+    /// The reason, without particulars.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What was checked, and how.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Checked {
+    /// The model that judged.
+    pub model: &'static str,
+    /// The engine that did.
+    pub engine: &'static str,
+    /// How many operations.
+    pub ops: usize,
+    /// On how many objects.
+    pub partitions: usize,
+    /// How long reading took.
+    pub parse_seconds: f64,
+    /// How long judging took.
+    pub check_seconds: f64,
+}
+
+impl LatencyOf {
+    /// Those of a tally, in its order.
+    pub fn all(tally: &Tally) -> Vec<LatencyOf> {
+        tally
+            .latencies()
+            .into_iter()
+            .map(|((op, outcome), latency)| LatencyOf { op, outcome, latency })
+            .collect()
+    }
+}
+
+impl ReasonOf {
+    /// Those of a tally, the most frequent first.
+    pub fn all(tally: &Tally) -> Vec<ReasonOf> {
+        let mut reasons: Vec<ReasonOf> = tally
+            .reasons()
+            .map(|(outcome, reason, count)| ReasonOf { outcome, reason: reason.to_owned(), count })
+            .collect();
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+        reasons
+    }
+}

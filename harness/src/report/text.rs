@@ -1,0 +1,152 @@
+//! A run in words: verdict, smallest witness, faults, what the test covered, seed, and the commands to look again.
+
+use crate::record::Outcome;
+use crate::report::{Paint, Results, Valid};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How many reasons for failures are listed.
+const REASONS_SHOWN_MAX: usize = 6;
+
+/// The report on a run; `program` is what commands begin with.
+pub fn render(results: &Results, paint: Paint, program: &str) -> String {
+    let mut text = String::new();
+    verdict(&mut text, results, paint);
+    faults(&mut text, results, paint);
+    operations(&mut text, results, paint);
+    if let Some(checked) = &results.checked {
+        let line = format!(
+            "{} operations on {} objects by the model {}, read in {}, judged in {}",
+            grouped(checked.ops as u64),
+            grouped(checked.partitions as u64),
+            checked.model,
+            duration(Duration::from_secs_f64(checked.parse_seconds)),
+            duration(Duration::from_secs_f64(checked.check_seconds)),
+        );
+        row(&mut text, paint, "checked", &line);
+    }
+    for note in &results.notes {
+        row(&mut text, paint, "note", note);
+    }
+    text.push('\n');
+    let folder = results.summary.run_dir.display();
+    row(&mut text, paint, "seed", &results.summary.seed.to_string());
+    row(&mut text, paint, "run", &folder.to_string());
+    row(&mut text, paint, "recheck", &format!("{program} check {folder}"));
+    row(&mut text, paint, "replay", &format!("{program} run --replay {folder}"));
+    text
+}
+
+fn verdict(text: &mut String, results: &Results, paint: Paint) {
+    let summary = &results.summary;
+    let reason = summary.reason.as_deref().unwrap_or_default();
+    match summary.valid {
+        Valid::True => {
+            let _ = writeln!(
+                text,
+                "{}  what {} clients saw of {} nodes in {:.1} s is linearizable\n",
+                paint.good("valid"),
+                results.concurrency,
+                summary.nodes,
+                summary.seconds
+            );
+        }
+        Valid::False => {
+            let _ = writeln!(text, "{}  {reason}\n", paint.bad("violation"));
+        }
+        Valid::Unknown => {
+            let _ = writeln!(text, "{}  {reason}\n", paint.doubtful("unknown"));
+        }
+    }
+    if let Some(explanation) = &results.explanation {
+        let _ = writeln!(text, "{}\n", explanation.trim_end());
+    }
+}
+
+fn faults(text: &mut String, results: &Results, paint: Paint) {
+    let summary = &results.summary;
+    let faults: Vec<String> =
+        summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let faults = if faults.is_empty() { String::from("none") } else { faults.join(" · ") };
+    row(text, paint, "faults", &faults);
+    row(text, paint, "elections", &format!("{}, the first included", summary.elections));
+    let mut serving = Vec::new();
+    if let Some(seconds) = results.start_seconds {
+        serving.push(format!("{} after the start", duration(Duration::from_secs_f64(seconds))));
+    }
+    if let Some(seconds) = results.recovery_seconds {
+        serving.push(format!("{} after the last fault", duration(Duration::from_secs_f64(seconds))));
+    }
+    if !serving.is_empty() {
+        row(text, paint, "served", &serving.join(", "));
+    }
+}
+
+fn operations(text: &mut String, results: &Results, paint: Paint) {
+    let ops = results.summary.ops;
+    let rate = if results.summary.seconds > 0.0 {
+        (ops.total() as f64 / results.summary.seconds).round() as u64
+    } else {
+        0
+    };
+    let line = format!(
+        "{} ok · {} fail · {} info, {} a second",
+        grouped(ops.ok),
+        grouped(ops.fail),
+        grouped(ops.info),
+        grouped(rate)
+    );
+    row(text, paint, "operations", &line);
+    let took = |microseconds| duration(Duration::from_micros(microseconds));
+    for of in results.latencies.iter().filter(|of| of.outcome == Outcome::Ok) {
+        let line = format!(
+            "{:<7} {:>9} ok   p50 {:>8}   p99 {:>8}   max {:>8}",
+            of.op,
+            grouped(of.latency.count),
+            took(of.latency.p50_us),
+            took(of.latency.p99_us),
+            took(of.latency.max_us)
+        );
+        row(text, paint, "", &line);
+    }
+    for (place, of) in results.reasons.iter().take(REASONS_SHOWN_MAX).enumerate() {
+        let outcome = match of.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Fail => "fail",
+            Outcome::Info => "info",
+        };
+        let line = format!("{:>7} {outcome}  {}", grouped(of.count), of.reason);
+        row(text, paint, if place == 0 { "not ok" } else { "" }, &line);
+    }
+}
+
+fn row(text: &mut String, paint: Paint, name: &str, value: &str) {
+    let _ = writeln!(text, "  {}  {value}", paint.dim(&format!("{name:<10}")));
+}
+
+/// A number with its thousands apart: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A duration in the unit that suits it: `850 µs`, `1.2 ms`, `340 ms`, `2.5 s`.
+pub fn duration(duration: Duration) -> String {
+    let microseconds = duration.as_micros();
+    match microseconds {
+        0..1_000 => format!("{microseconds} µs"),
+        1_000..10_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
+        10_000..1_000_000 => format!("{} ms", microseconds / 1_000),
+        _ => format!("{:.1} s", microseconds as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests;

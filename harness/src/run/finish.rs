@@ -1,0 +1,76 @@
+//! The end of a run: faults off, and every node has to answer.
+
+use crate::client::{AddressOf, Client};
+use crate::cluster::{Cluster, ClusterError};
+use crate::nemesis;
+use crate::run::load::{Load, Process};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use workloads::Completion;
+
+/// How long the cluster may take to serve again once the faults are off.
+pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
+/// How long the nodes may take to agree with each other then. If they don't, the final reads show what clients make of it.
+const SETTLING_MAX: Duration = Duration::from_secs(2);
+/// How long the final reads at one node may take all in all.
+pub const FINAL_READS_MAX: Duration = Duration::from_secs(10);
+
+/// Heals the cluster, and waits until it serves; how long that took.
+pub(super) async fn recover(cluster: &Cluster) -> Result<Duration, ClusterError> {
+    let begun = Instant::now();
+    nemesis::heal_everything(cluster).await?;
+    cluster.wait_serving(RECOVERY_MAX).await?;
+    let took = begun.elapsed();
+    let mut observations = cluster.subscribe();
+    // Whether they settle or not, and whether the monitor still lives, the final reads follow.
+    let _ = tokio::time::timeout(SETTLING_MAX, observations.wait_for(|seen| seen.is_settled())).await;
+    Ok(took)
+}
+
+/// Makes the final reads at every node until they are ok; why they are not, if so.
+pub(super) async fn read_everywhere(
+    cluster: &Cluster,
+    load: &Arc<Load>,
+    cluster_id: &str,
+    timeout: Duration,
+    address_of: &AddressOf,
+) -> Result<(), String> {
+    let mut readers = JoinSet::new();
+    for node in cluster.nodes() {
+        let client = Client::new(node, cluster_id.to_owned(), Arc::clone(address_of), timeout);
+        let load = Arc::clone(load);
+        readers.spawn(async move {
+            read_all(load, client)
+                .await
+                .map_err(|reason| format!("node {node} answered no final read: {reason}"))
+        });
+    }
+    let mut failed = Vec::new();
+    for read in readers.join_all().await {
+        failed.extend(read.err());
+    }
+    failed.sort();
+    failed.into_iter().next().map_or(Ok(()), Err)
+}
+
+async fn read_all(load: Arc<Load>, client: Client) -> Result<(), String> {
+    let reads = load.final_reads();
+    let mut process = Process::new(load, client);
+    let begun = Instant::now();
+    for op in reads {
+        loop {
+            let completion = process.invoke(&op, None).await;
+            match (&completion, process.pause_after(&completion)) {
+                (Completion::Ok(_), _) | (_, None) => break,
+                (Completion::Fail(reason) | Completion::Info(reason), Some(pause)) => {
+                    if begun.elapsed() > FINAL_READS_MAX {
+                        return Err(reason.clone());
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+    Ok(())
+}

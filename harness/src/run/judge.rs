@@ -1,0 +1,53 @@
+//! From a file to a verdict, within limits.
+
+use checker::{Limits, Log, ReadError, Report};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+/// How long the check at the end of a run may take.
+pub const CHECK_TIME_MAX: Duration = Duration::from_secs(60);
+/// How much memory the check of one object may take, in bytes.
+pub const CHECK_BYTES_MAX: usize = 1 << 30;
+
+/// A verdict, and how long it took.
+#[derive(Debug)]
+pub struct Judged {
+    /// The verdict.
+    pub report: Report,
+    /// What is odd about the history.
+    pub warnings: Vec<String>,
+    /// How long reading took.
+    pub parse: Duration,
+    /// How long judging took.
+    pub check: Duration,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The file can't be read.
+    #[error("{0}")]
+    File(#[from] io::Error),
+    /// It is no history.
+    #[error("{0}")]
+    History(#[from] ReadError),
+}
+
+/// Judges the history at `path`.
+///
+/// # Errors
+/// The file can't be read, or is no history.
+pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judged, JudgeError> {
+    let begun = Instant::now();
+    let log = {
+        let bytes = fs::read(path)?;
+        Log::read(&bytes)?
+    };
+    let parse = begun.elapsed();
+    let begun = Instant::now();
+    let should_stop = || begun.elapsed() > time_limit;
+    let limits = Limits { bytes_max, should_stop: &should_stop, ..Limits::default() };
+    let report = workloads::judge(&log, limits)?;
+    Ok(Judged { report, warnings: log.warnings, parse, check: begun.elapsed() })
+}

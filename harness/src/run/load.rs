@@ -1,0 +1,193 @@
+//! The load: clients that carry out what the generator says, at the pace that was asked for.
+
+use crate::client::Client;
+use crate::record::Recorder;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use workloads::{Completion, Generator, Op};
+
+/// How long a client waits after its first failure in a row, so that a node that is down does not fill the history with refused
+/// connections; each further one doubles it,
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// up to this.
+const BACKOFF_MAX: Duration = Duration::from_millis(50);
+/// How long a client waits when the generator has nothing for it.
+const IDLE: Duration = Duration::from_millis(1);
+/// How far a client may lag behind the rate and still catch up; what it lags more is left out, or a fault's end would be a flood.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
+/// What all clients share.
+pub(super) struct Load {
+    recorder: Arc<Recorder>,
+    generator: Mutex<Box<dyn Generator>>,
+    next_process: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Load {
+    pub(super) fn new(recorder: Arc<Recorder>, generator: Box<dyn Generator>, stop: CancellationToken) -> Load {
+        Load { recorder, generator: Mutex::new(generator), next_process: AtomicU64::new(0), stop }
+    }
+
+    /// A process id that was never used.
+    fn new_process(&self) -> u64 {
+        self.next_process.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn with_generator<T>(&self, ask: impl FnOnce(&mut dyn Generator) -> T) -> T {
+        ask(self.generator.lock().expect("generators don't panic").as_mut())
+    }
+
+    /// The reads that end the run.
+    pub(super) fn final_reads(&self) -> Vec<Op> {
+        self.with_generator(|generator| generator.final_reads())
+    }
+}
+
+/// A client, the process id that it goes by at the moment, and how long it has been without success.
+pub(super) struct Process {
+    load: Arc<Load>,
+    client: Client,
+    id: u64,
+    backoff: Duration,
+}
+
+impl Process {
+    pub(super) fn new(load: Arc<Load>, client: Client) -> Process {
+        let id = load.new_process();
+        Process { load, client, id, backoff: BACKOFF_MIN }
+    }
+
+    /// Carries out one operation, and records it.
+    pub(super) async fn invoke(&mut self, op: &Op, intended: Option<Duration>) -> Completion {
+        let reached = self.client.reach(op).await;
+        let invoked = self.load.recorder.invoke(self.id, op, self.client.home(), intended);
+        let completion = match reached {
+            Ok(()) => self.client.call(op).await,
+            Err(reason) => Completion::Fail(reason),
+        };
+        self.load.recorder.complete(invoked, op, &completion);
+        if let Completion::Info(_) = completion {
+            self.id = self.load.new_process();
+        }
+        completion
+    }
+
+    /// How long to wait after `completion` before the next operation.
+    pub(super) fn pause_after(&mut self, completion: &Completion) -> Option<Duration> {
+        match completion {
+            Completion::Ok(_) => {
+                self.backoff = BACKOFF_MIN;
+                None
+            }
+            Completion::Fail(_) | Completion::Info(_) => {
+                let pause = self.backoff;
+                self.backoff = (2 * pause).min(BACKOFF_MAX);
+                Some(pause)
+            }
+        }
+    }
+}
+
+/// When client `thread` begins its operations, where a rate was asked for: all clients take turns, evenly.
+pub(super) struct Pace {
+    next: Instant,
+    every: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(start: Instant, rate: u64, thread: usize, clients: usize) -> Pace {
+        let every = Duration::from_secs_f64(clients as f64 / rate as f64);
+        let first = Duration::from_secs_f64(thread as f64 / rate as f64);
+        Pace { next: start + first, every }
+    }
+
+    /// When the next operation is to begin, at the time `now`.
+    fn turn(&mut self, now: Instant) -> Instant {
+        if let Some(earliest) = now.checked_sub(LAG_MAX) {
+            self.next = self.next.max(earliest);
+        }
+        let turn = self.next;
+        self.next += self.every;
+        turn
+    }
+}
+
+/// Starts one task for each client; they end some time after `stop` says so, when what they have begun is complete.
+pub(super) fn start(
+    load: &Arc<Load>,
+    clients: Vec<Client>,
+    rate: Option<u64>,
+    begin: Instant,
+) -> JoinSet<()> {
+    let count = clients.len();
+    let mut tasks = JoinSet::new();
+    for (thread, client) in clients.into_iter().enumerate() {
+        let pace = rate.map(|rate| Pace::new(begin, rate, thread, count));
+        tasks.spawn(work(Arc::clone(load), thread, client, pace));
+    }
+    tasks
+}
+
+async fn work(load: Arc<Load>, thread: usize, client: Client, mut pace: Option<Pace>) {
+    let stop = load.stop.clone();
+    let mut process = Process::new(Arc::clone(&load), client);
+    while !stop.is_cancelled() {
+        let mut intended = None;
+        if let Some(pace) = &mut pace {
+            let turn = pace.turn(Instant::now());
+            intended = Some(load.recorder.time_of(turn));
+            if !unless(&stop, tokio::time::sleep_until(turn.into())).await {
+                return;
+            }
+        }
+        let Some(op) = load.with_generator(|generator| generator.next(thread)) else {
+            unless(&stop, tokio::time::sleep(IDLE)).await;
+            continue;
+        };
+        let completion = process.invoke(&op, intended).await;
+        load.with_generator(|generator| generator.completed(thread, &op, &completion));
+        if let Some(pause) = process.pause_after(&completion) {
+            unless(&stop, tokio::time::sleep(pause)).await;
+        }
+    }
+}
+
+/// Waits; `false` if `stop` came first.
+async fn unless(stop: &CancellationToken, wait: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        () = wait => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_take_turns_evenly() {
+        let start = Instant::now();
+        let turns: Vec<Vec<u128>> = (0..2)
+            .map(|thread| {
+                let mut pace = Pace::new(start, 100, thread, 2);
+                (0..3).map(|_| (pace.turn(start) - start).as_millis()).collect()
+            })
+            .collect();
+        assert_eq!(turns, [[0, 20, 40], [10, 30, 50]]);
+    }
+
+    #[test]
+    fn a_client_that_lags_catches_up_by_a_second_and_no_more() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, 10, 0, 1);
+        let late = start + Duration::from_secs(60);
+        let caught_up = (0..100).map(|_| pace.turn(late)).take_while(|turn| *turn <= late).count();
+        assert_eq!(caught_up, 11);
+    }
+}

@@ -1,0 +1,65 @@
+//! What is asked of a test.
+
+use crate::nemesis::Kind;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What it takes, beside a seed, to make a test; as it stands in `test.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The workload, by name.
+    pub workload: String,
+    /// How many nodes.
+    pub nodes: u64,
+    /// How many clients.
+    pub concurrency: usize,
+    /// How many operations a second they begin together; `None` for as many as go.
+    pub rate: Option<u64>,
+    /// For how long.
+    #[serde(rename = "time_limit_seconds", with = "seconds")]
+    pub time_limit: Duration,
+    /// Which kinds of faults.
+    pub nemesis: Vec<Kind>,
+    /// From the start of one fault to the start of the next.
+    #[serde(rename = "nemesis_interval_seconds", with = "seconds")]
+    pub nemesis_interval: Duration,
+    /// How long a client waits for an answer.
+    #[serde(rename = "timeout_seconds", with = "seconds")]
+    pub timeout: Duration,
+    /// Further arguments for each node.
+    pub node_args: Vec<String>,
+}
+
+/// How many clients there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// So many.
+    Total(usize),
+    /// So many for each node.
+    PerNode(usize),
+}
+
+impl Concurrency {
+    /// How many that is for a cluster of `nodes`.
+    pub fn clients(self, nodes: u64) -> usize {
+        match self {
+            Concurrency::Total(clients) => clients,
+            Concurrency::PerNode(each) => each * usize::try_from(nodes).expect("a cluster has fewer nodes than memory has bytes"),
+        }
+    }
+}
+
+/// Durations as seconds, since people read `test.json`.
+mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,276 @@
+//! Tests one after the other, and what is told of them.
+
+use crate::cli::exit::Exit;
+use crate::cluster::{Binary, Cluster, ClusterError};
+use crate::nemesis::Schedule;
+use crate::report::{self, Live, Paint, Results, Valid, grouped};
+use crate::run::directory::{DirectoryError, RunDirectory, Test};
+use crate::run::test::{self, Surroundings, TestError};
+use crate::run::{Options, seed};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A number of tests, and where and how they are run.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// What is asked of each.
+    pub options: Options,
+    /// The first one's seed; those of the others follow from it.
+    pub seed: u64,
+    /// The faults of an earlier run, to be repeated.
+    pub schedule: Option<Schedule>,
+    /// Whether an earlier run is repeated: then all tests have its seed.
+    pub replay: bool,
+    /// How many.
+    pub test_count: u32,
+    /// Where runs are kept.
+    pub store: PathBuf,
+    /// Whether the nodes are left running after the verdict.
+    pub keep_running: bool,
+    /// The node program, if not the usual one.
+    pub node_binary: Option<PathBuf>,
+    /// Whether stdout gets JSON lines.
+    pub json: bool,
+    /// Where JUnit XML goes.
+    pub junit: Option<PathBuf>,
+}
+
+/// Why a series ended early.
+#[derive(Debug, thiserror::Error)]
+enum SeriesError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl SeriesError {
+    fn exit(&self) -> Exit {
+        match self {
+            SeriesError::Usage(_) => Exit::Usage,
+            SeriesError::Internal(_) => Exit::Internal,
+        }
+    }
+}
+
+/// Runs the tests; the worst of their ends.
+pub async fn run(series: Series) -> Exit {
+    let binary = match Binary::locate(series.node_binary.as_deref()) {
+        Ok(binary) => binary,
+        Err(error) => {
+            eprintln!("harness: {error}");
+            return Exit::Usage;
+        }
+    };
+    run_all(&series, &binary).await
+}
+
+async fn run_all(series: &Series, binary: &Binary) -> Exit {
+    let interrupt = CancellationToken::new();
+    if let Err(error) = listen_for_signals(interrupt.clone()) {
+        eprintln!("harness: can't listen for signals: {error}");
+        return Exit::Internal;
+    }
+    let live = Arc::new(Live::new(series.test_count == 1));
+    introduce(series, binary, &live);
+    let mut worst = Exit::Valid;
+    let mut done = Vec::new();
+    for number in 0..series.test_count {
+        if interrupt.is_cancelled() {
+            worst = worst.max(Exit::Unknown);
+            break;
+        }
+        match run_one(series, binary, &live, &interrupt, number).await {
+            Ok(results) => {
+                worst = worst.max(results.summary.valid.exit());
+                done.push(results);
+            }
+            Err(error) => {
+                live.clear();
+                eprintln!("harness: {error}");
+                worst = worst.max(error.exit());
+                break;
+            }
+        }
+    }
+    if series.test_count > 1 {
+        summarize(series, &done);
+    }
+    if let Some(path) = &series.junit
+        && let Err(error) = std::fs::write(path, report::junit(&done))
+    {
+        eprintln!("harness: can't write {}: {error}", path.display());
+        worst = worst.max(Exit::Usage);
+    }
+    worst
+}
+
+fn introduce(series: &Series, binary: &Binary, live: &Live) {
+    let options = &series.options;
+    live.say(&format!(
+        "{} nodes of {} ({}), {} clients, {}, seed {}",
+        options.nodes,
+        binary.path().display(),
+        binary.version(),
+        options.concurrency,
+        humantime::format_duration(options.time_limit),
+        series.seed
+    ));
+    if options.nodes <= 2 {
+        live.say(&format!("a cluster of {} tolerates the loss of no node; 3 tolerate that of one", options.nodes));
+    }
+    if series.replay && series.schedule.is_none() {
+        live.say("that run was interrupted before its faults were recorded; its seed makes faults like them");
+    }
+}
+
+async fn run_one(
+    series: &Series,
+    binary: &Binary,
+    live: &Arc<Live>,
+    interrupt: &CancellationToken,
+    number: u32,
+) -> Result<Results, SeriesError> {
+    let seed = if series.replay { series.seed } else { seed::of_test(series.seed, number) };
+    let mut test = Test::new(binary, seed, series.options.clone());
+    let directory = RunDirectory::create(&series.store, &test).map_err(|error| SeriesError::Usage(error.to_string()))?;
+    test.schedule = series.schedule.clone();
+    let label = if series.test_count > 1 {
+        format!("test {}/{}  ", number + 1, series.test_count)
+    } else {
+        String::new()
+    };
+    let surroundings = Surroundings { binary, directory: &directory, live, interrupt, label };
+    let (results, cluster) =
+        test::run(&mut test, &surroundings).await.map_err(|error| judged_error(series, error))?;
+    let kept = || async {
+        directory.write_results(&results)?;
+        directory.write_report(&report::render(&results, Paint::PLAIN, report::program()))
+    };
+    let written = kept().await;
+    if series.keep_running {
+        live.clear();
+        tell(series, &results, number);
+        keep(&cluster, live, interrupt).await;
+        cluster.stop().await;
+    } else {
+        cluster.stop().await;
+        live.clear();
+        tell(series, &results, number);
+    }
+    written.map_err(|error| SeriesError::Internal(error.to_string()))?;
+    Ok(results)
+}
+
+/// A node that does not start because of what the user has it called with is the user's affair.
+fn judged_error(series: &Series, error: TestError) -> SeriesError {
+    let words = error.to_string();
+    let theirs = !series.options.node_args.is_empty() || series.node_binary.is_some();
+    match error {
+        TestError::Cluster(ClusterError::Folder { .. }) | TestError::Directory(DirectoryError::Write { .. }) => {
+            SeriesError::Usage(words)
+        }
+        TestError::Cluster(ClusterError::Start { .. }) if theirs => SeriesError::Usage(words),
+        TestError::Cluster(_)
+        | TestError::Directory(DirectoryError::Replay { .. })
+        | TestError::History(_)
+        | TestError::Recorder(_)
+        | TestError::Judge(_) => SeriesError::Internal(words),
+    }
+}
+
+/// Prints what came of a test: all of it for a single one, a line for one of a series that is valid.
+fn tell(series: &Series, results: &Results, number: u32) {
+    let brief = series.test_count > 1 && results.summary.valid == Valid::True;
+    let words = |paint| {
+        if brief {
+            let summary = &results.summary;
+            let faults: Vec<String> =
+                summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            format!(
+                "{}  test {}/{}  seed {}  {} operations, {} elections  {}\n",
+                paint_of(summary.valid, paint),
+                number + 1,
+                series.test_count,
+                summary.seed,
+                grouped(summary.ops.total()),
+                summary.elections,
+                faults.join(" · ")
+            )
+        } else {
+            format!("\n{}", report::render(results, paint, report::program()))
+        }
+    };
+    if series.json {
+        eprint!("{}", words(Paint::for_stream(&std::io::stderr())));
+        let line = serde_json::to_string(&results.summary).expect("its fields have string keys");
+        print(&format!("{line}\n"));
+    } else {
+        print(&words(Paint::for_stream(&std::io::stdout())));
+    }
+}
+
+fn paint_of(valid: Valid, paint: Paint) -> String {
+    match valid {
+        Valid::True => paint.good("valid"),
+        Valid::False => paint.bad("violation"),
+        Valid::Unknown => paint.doubtful("unknown"),
+    }
+}
+
+/// The last words on a series.
+fn summarize(series: &Series, done: &[Results]) {
+    let count = |valid| done.iter().filter(|results| results.summary.valid == valid).count();
+    let line = format!(
+        "{} of {} tests: {} valid, {} violations, {} unknown\n",
+        done.len(),
+        series.test_count,
+        count(Valid::True),
+        count(Valid::False),
+        count(Valid::Unknown)
+    );
+    if series.json {
+        eprint!("{line}");
+    } else {
+        print(&line);
+    }
+}
+
+/// Whoever closes stdout early has seen enough.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Leaves the nodes running until somebody interrupts.
+async fn keep(cluster: &Cluster, live: &Live, interrupt: &CancellationToken) {
+    live.say("\nThe nodes go on until Ctrl-C:");
+    for node in cluster.nodes() {
+        match cluster.client_address(node) {
+            Some(address) => live.say(&format!("  node {node}  {address}")),
+            None => live.say(&format!("  node {node}  is down")),
+        }
+    }
+    interrupt.cancelled().await;
+}
+
+/// The first SIGINT or SIGTERM ends the load, and what is there is checked; the second ends the program. The nodes die with it.
+fn listen_for_signals(interrupt: CancellationToken) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            if interrupt.is_cancelled() {
+                std::process::exit(i32::from(Exit::Unknown.code()));
+            }
+            interrupt.cancel();
+        }
+    });
+    Ok(())
+}

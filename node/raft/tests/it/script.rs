@@ -163,7 +163,11 @@ impl Interpreter {
             self.slots.insert(id, Slot::Down(storage));
             self.start(id);
         }
-        if let Some(leader) = self.options.iter().find_map(|option| option.strip_prefix("leader=")) {
+        if let Some(leader) = self
+            .options
+            .iter()
+            .find_map(|option| option.strip_prefix("leader="))
+        {
             let leader = node(leader);
             self.act(leader, Raft::campaign);
             self.stabilize();
@@ -322,7 +326,10 @@ impl Interpreter {
                 .is_none_or(|link| link == (envelope.from, envelope.to))
         };
         let places = self.network.iter().enumerate();
-        let mut places: Vec<usize> = places.filter(|(_, e)| wanted(e)).map(|(place, _)| place).collect();
+        let mut places: Vec<usize> = places
+            .filter(|(_, e)| wanted(e))
+            .map(|(place, _)| place)
+            .collect();
         assert!(!places.is_empty(), "no such message is in flight");
         match selection.one {
             Some(true) => places.truncate(1),
@@ -383,7 +390,10 @@ impl Interpreter {
             }
             if !self.network.is_empty() {
                 moved = true;
-                self.deliver(&Selection { link: None, one: None });
+                self.deliver(&Selection {
+                    link: None,
+                    one: None,
+                });
             }
             if !moved {
                 return;

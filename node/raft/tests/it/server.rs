@@ -1,6 +1,6 @@
 //! A core and the driver around it: writes are handed out, carried out and reported as separate steps.
 
-use raft::{Command, Config, MemoryStorage, Raft, Ready, Write, WriteId};
+use raft::{Command, Config, Entry, Envelope, MemoryStorage, Raft, ReadOutcome, Ready, Write, WriteId};
 use std::collections::VecDeque;
 
 #[derive(Clone)]
@@ -54,5 +54,35 @@ impl<C: Command> Server<C> {
             storage.apply(write);
         }
         storage
+    }
+}
+
+/// What a server asked for until it came to rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled<C> {
+    pub(crate) messages: Vec<Envelope<C>>,
+    pub(crate) applied: Vec<Entry<C>>,
+    pub(crate) reads: Vec<ReadOutcome>,
+}
+
+impl<C: Command> Server<C> {
+    /// Does all that the core asks for, with a disk that is done at once.
+    pub(crate) fn settle(&mut self) -> Settled<C> {
+        let mut settled = Settled {
+            messages: Vec::new(),
+            applied: Vec::new(),
+            reads: Vec::new(),
+        };
+        while self.raft.has_ready() {
+            let ready = self.ready();
+            settled.messages.extend(ready.messages);
+            settled.reads.extend(ready.reads);
+            if let Some(last) = ready.committed.last() {
+                self.raft.applied(last.index);
+            }
+            settled.applied.extend(ready.committed);
+            self.persist();
+        }
+        settled
     }
 }

@@ -1,0 +1,124 @@
+//! Raft §5.1: terms act as a logical clock.
+
+use super::*;
+use raft::RoleKind;
+
+/// Everything that is said in a term, pre-vote requests and granted pre-votes left out: those are outside of the terms.
+fn said_in_a_term() -> Vec<Message<u8>> {
+    vec![
+        Message::PreVoteResponse {
+            next_term: Term(9),
+            granted: false,
+        },
+        Message::Vote { last: at(0, 0) },
+        Message::VoteResponse { granted: false },
+        append(at(0, 0), Vec::new(), 0),
+        accepted(0),
+        Message::AppendRejected {
+            probed: Index(1),
+            hint: at(0, 0),
+        },
+        Message::Heartbeat {
+            commit: Index(0),
+            round: 0,
+        },
+        Message::HeartbeatResponse { round: 0 },
+    ]
+}
+
+/// Raft §5.1: "if one server's current term is smaller than the other's, then it updates its current term to the larger value";
+/// a candidate or leader that discovers that its term is out of date reverts to follower.
+#[test]
+fn every_role_adopts_a_higher_term_and_follows() {
+    for role in ROLES {
+        for message in said_in_a_term() {
+            let mut server = in_role(role, 3, 2, 2);
+            if role == RoleKind::Leader && matches!(message, Message::Vote { .. }) {
+                // Leaders don't hear candidates: see `a_server_with_a_leader_does_not_hear_candidates`.
+                continue;
+            }
+            tell(&mut server, OTHER, 5, message.clone());
+            assert_eq!(server.raft.term(), Term(5), "{role}: {message:?}");
+            assert_eq!(server.raft.role(), RoleKind::Follower, "{role}: {message:?}");
+            let durable = server.raft.storage().hard_state();
+            assert_eq!(
+                (durable.term, durable.vote),
+                (Term(5), None),
+                "{role}: {message:?}"
+            );
+        }
+    }
+}
+
+/// Raft §5.1: "if a server receives a request with a stale term number, it rejects the request". The rejection carries the term,
+/// so that the sender learns of it.
+#[test]
+fn every_role_rejects_requests_of_an_older_term() {
+    for role in ROLES {
+        for message in said_in_a_term() {
+            let mut server = in_role(role, 3, 5, 2);
+            let before = server.raft.clone();
+            let settled = tell(&mut server, OTHER, 4, message.clone());
+            assert_eq!(server.raft, before, "{role}: {message:?}");
+            match message {
+                Message::Vote { .. } => assert_eq!(
+                    said_to(&settled, OTHER),
+                    (Term(5), Message::VoteResponse { granted: false })
+                ),
+                Message::Append { .. } => assert!(
+                    matches!(
+                        said_to(&settled, OTHER),
+                        (Term(5), Message::AppendRejected { .. })
+                    ),
+                    "{settled:?}"
+                ),
+                Message::Heartbeat { .. } => assert_eq!(
+                    said_to(&settled, OTHER),
+                    (Term(5), Message::HeartbeatResponse { round: 0 })
+                ),
+                // Answers are dropped.
+                Message::PreVote { .. }
+                | Message::PreVoteResponse { .. }
+                | Message::VoteResponse { .. }
+                | Message::AppendAccepted { .. }
+                | Message::AppendRejected { .. }
+                | Message::HeartbeatResponse { .. } => assert_eq!(settled.messages, []),
+            }
+        }
+    }
+}
+
+/// Dissertation §9.6: a pre-vote changes no term, neither the voter's nor, when it is granted, the asker's.
+#[test]
+fn pre_votes_are_outside_of_the_terms() {
+    for role in ROLES {
+        for message in [
+            Message::PreVote {
+                next_term: Term(9),
+                last: at(9, 8),
+            },
+            Message::PreVoteResponse {
+                next_term: Term(9),
+                granted: true,
+            },
+        ] {
+            let mut server = in_role(role, 3, 2, 2);
+            let before = server.raft.clone();
+            tell(&mut server, OTHER, 8, message.clone());
+            assert_eq!(server.raft, before, "{role}: {message:?}");
+        }
+    }
+}
+
+/// Raft figure 2: what doesn't come from a member is no part of the conversation.
+#[test]
+fn strangers_are_not_heard() {
+    for role in ROLES {
+        for message in said_in_a_term() {
+            let mut server = in_role(role, 3, 2, 2);
+            let before = server.raft.clone();
+            let settled = tell(&mut server, NodeId(9), 5, message);
+            assert_eq!((server.raft, settled.messages), (before, Vec::new()));
+        }
+    }
+}

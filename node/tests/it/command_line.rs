@@ -1,0 +1,154 @@
+//! The client for people: what it prints, and its exit codes.
+
+use crate::connection::frame;
+use crate::process::{Node, Spec, eventually, run, text};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+use wire::Welcome;
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+#[test]
+fn a_key_lives_through_its_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(&Spec::single(&dir.path().join("data")));
+    let endpoint = node.endpoint();
+    let done = |args: &[&str]| {
+        let mut args = args.to_vec();
+        args.extend(["--endpoints", &endpoint, "--timeout", "30s"]);
+        let output = run(&args);
+        (code(&output), text(&output.stdout))
+    };
+    let printed = |code, stdout: &str| (Some(code), stdout.to_string());
+    assert_eq!(done(&["put", "k", "v"]), printed(0, ""));
+    assert_eq!(done(&["get", "k"]), printed(0, "v\n"));
+    assert_eq!(done(&["cas", "k", "v", "w"]), printed(0, ""));
+    assert_eq!(done(&["cas", "k", "v", "x"]), printed(1, ""));
+    assert_eq!(done(&["cas", "--absent", "k", "x"]), printed(1, ""));
+    assert_eq!(done(&["get", "k"]), printed(0, "w\n"));
+    assert_eq!(done(&["delete", "k"]), printed(0, ""));
+    assert_eq!(done(&["delete", "k"]), printed(1, ""));
+    assert_eq!(done(&["get", "k"]), printed(1, ""));
+    assert_eq!(done(&["cas", "--absent", "k", "x"]), printed(0, ""));
+}
+
+#[test]
+fn the_status_shows_every_endpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(&Spec::single(&dir.path().join("data")));
+    let endpoint = node.endpoint();
+    eventually("the node leads", || {
+        let output = run(&["status", "-e", &endpoint]);
+        assert_eq!(code(&output), Some(0));
+        text(&output.stdout).contains("leader").then_some(())
+    });
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let output = run(&["status", "--json", "-e", &format!("{endpoint},{closed}")]);
+    assert_eq!(code(&output), Some(1), "one endpoint did not answer");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json[0]["role"], "leader");
+    assert_eq!(json[0]["endpoint"], endpoint);
+    assert_eq!(json[1]["endpoint"], closed);
+    assert!(json[1]["error"].is_string());
+}
+
+#[test]
+fn what_cannot_be_sent_is_definitely_not_done() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let output = run(&["put", "k", "v", "-e", &closed, "--timeout", "300ms"]);
+    assert_eq!(code(&output), Some(1));
+    assert!(text(&output.stderr).starts_with("not done: "), "{output:?}");
+}
+
+fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut payload = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut payload).unwrap();
+    payload
+}
+
+#[test]
+fn a_write_without_an_answer_is_unknown_and_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string();
+    // A node that takes the request, and dies before it answers.
+    let welcome = Welcome::Accepted {
+        version: 1,
+        node: 1,
+        cluster_id: "test".to_string(),
+    };
+    let fake = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_frame(&mut stream);
+        stream.write_all(&frame(&wire::encode(&welcome))).unwrap();
+        read_frame(&mut stream);
+        drop(stream);
+        listener
+    });
+    let output = run(&["put", "k", "v", "-e", &endpoint, "--timeout", "30s"]);
+    assert_eq!(code(&output), Some(2));
+    assert!(
+        text(&output.stderr).contains("unknown whether done"),
+        "{output:?}"
+    );
+    let listener = fake.join().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "the write was tried again");
+}
+
+#[test]
+fn bad_usage_has_its_code() {
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["get"],
+        &["get", "k"],
+        &["get", "k", "-e", "nowhere"],
+        &["get", "k", "-e", "a:1", "--timeout", "0s"],
+        &["cas", "k", "v", "-e", "a:1"],
+        &["cas", "--absent", "k", "v", "w", "-e", "a:1"],
+        &["serve"],
+        &["serve", "--id", "0"],
+        &["help", "frobnicate"],
+    ] {
+        let output = run(args);
+        assert_eq!(code(&output), Some(254), "{args:?}");
+        assert_ne!(text(&output.stderr), "", "{args:?}");
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed_to_stdout() {
+    let version = run(&["version", "--json"]);
+    let expected = format!(
+        "{{\"version\":\"{}\",\"wire_min\":1,\"wire_max\":1,\"mutants\":{}}}\n",
+        env!("CARGO_PKG_VERSION"),
+        cfg!(feature = "mutants")
+    );
+    assert_eq!((code(&version), text(&version.stdout)), (Some(0), expected));
+    for (args, part) in [
+        (&["help"][..], "Usage: node"),
+        (&["--help"], "Usage: node"),
+        (&["help", "exit-codes"], "254"),
+        (&["help", "serve"], "--cluster-id"),
+        (&["help", "cas"], "--absent"),
+        (&["version"], "protocol 1 to 1"),
+    ] {
+        let output = run(args);
+        assert_eq!(code(&output), Some(0), "{args:?}");
+        assert!(text(&output.stdout).contains(part), "{args:?}");
+    }
+}

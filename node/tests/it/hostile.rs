@@ -1,0 +1,147 @@
+//! Whatever comes over a socket costs that one connection, and the node still serves.
+
+use crate::connection::{Connection, frame, hello, peer};
+use crate::process::{Node, Spec};
+use std::net::SocketAddr;
+use wire::client::{Reply, RequestBody};
+use wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
+use wire::{Hello, Refusal, Role, Welcome};
+
+fn node() -> (tempfile::TempDir, Node) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = Spec::single(&dir.path().join("data"));
+    // The other member is played by the tests.
+    spec.members = "1=127.0.0.1:1,2=127.0.0.1:1".to_string();
+    let node = Node::start(&spec);
+    (dir, node)
+}
+
+#[track_caller]
+fn still_serves(address: SocketAddr) {
+    let mut client = Connection::accepted(address, Role::Client);
+    assert!(matches!(client.call(RequestBody::Status), Ok(Reply::Status(_))));
+}
+
+#[track_caller]
+fn refused(mut connection: Connection, welcome: &Welcome, refusal: Refusal) {
+    assert_eq!(*welcome, Welcome::Refused(refusal));
+    connection.ends();
+}
+
+#[test]
+fn garbage_instead_of_a_hello_is_refused() {
+    let (_dir, node) = node();
+    let not_a_hello = frame(b"this is not a hello");
+    let too_long = frame(&vec![0; HELLO_BYTES_MAX + 1]);
+    let four_gib = [0xff; 4];
+    let openings: [&[u8]; 5] = [
+        b"GET / HTTP/1.1\r\nHost: node\r\n\r\n",
+        &not_a_hello,
+        &too_long,
+        &four_gib,
+        &frame(&[]),
+    ];
+    for opening in openings {
+        let mut connection = Connection::open(node.address);
+        connection.send(opening);
+        let welcome = connection.receive().expect("a refusal");
+        refused(connection, &wire::decode(&welcome).unwrap(), Refusal::NotHello);
+        still_serves(node.address);
+    }
+}
+
+#[test]
+fn half_a_hello_and_silence_ends_with_time() {
+    let (_dir, node) = node();
+    let mut silent = Connection::open(node.address);
+    let mut halved = Connection::open(node.address);
+    let whole = frame(&wire::encode(&hello(Role::Client)));
+    halved.send(&whole[..whole.len() / 2]);
+    still_serves(node.address);
+    silent.ends();
+    halved.ends();
+    still_serves(node.address);
+}
+
+#[test]
+fn a_hello_that_means_somebody_else_is_refused_with_the_reason() {
+    let (_dir, node) = node();
+    let cases = [
+        (
+            Hello {
+                cluster_id: "another".to_string(),
+                ..hello(Role::Client)
+            },
+            Refusal::Cluster {
+                actual: "test".to_string(),
+            },
+        ),
+        (
+            Hello {
+                version_min: wire::VERSION_MAX + 1,
+                version_max: wire::VERSION_MAX + 2,
+                ..hello(Role::Client)
+            },
+            Refusal::Version {
+                min: wire::VERSION_MIN,
+                max: wire::VERSION_MAX,
+            },
+        ),
+        (
+            Hello {
+                magic: *b"rRfx",
+                ..hello(Role::Client)
+            },
+            Refusal::NotHello,
+        ),
+        (hello(peer(2, 3, 7)), Refusal::Node { actual: 1 }),
+        (hello(peer(3, 1, 7)), Refusal::NotMember { node: 3 }),
+        (hello(peer(1, 1, 7)), Refusal::Incarnation { node: 1 }),
+    ];
+    for (hello, refusal) in cases {
+        let (connection, welcome) = Connection::greet(node.address, &hello);
+        refused(connection, &welcome, refusal);
+        still_serves(node.address);
+    }
+}
+
+#[test]
+fn a_peer_whose_data_was_wiped_is_refused() {
+    let (_dir, node) = node();
+    drop(Connection::accepted(node.address, peer(2, 1, 7)));
+    let (connection, welcome) = Connection::greet(node.address, &hello(peer(2, 1, 8)));
+    refused(connection, &welcome, Refusal::Incarnation { node: 2 });
+    drop(Connection::accepted(node.address, peer(2, 1, 7)));
+}
+
+#[test]
+fn a_peers_new_connection_replaces_its_old_one() {
+    let (_dir, node) = node();
+    let mut old = Connection::accepted(node.address, peer(2, 1, 7));
+    let _new = Connection::accepted(node.address, peer(2, 1, 7));
+    old.ends();
+}
+
+#[test]
+fn malformed_and_oversized_frames_end_an_open_connection() {
+    let (_dir, node) = node();
+    let beyond = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_be_bytes();
+    for role in [Role::Client, peer(2, 1, 7)] {
+        let inputs: [&[u8]; 4] = [&frame(&[0xff; 40]), &frame(&[]), &beyond, &[0xff; 4]];
+        for input in inputs {
+            let mut connection = Connection::accepted(node.address, role.clone());
+            connection.send(input);
+            connection.ends();
+            still_serves(node.address);
+        }
+    }
+}
+
+#[test]
+fn more_silent_connections_than_are_served_keep_nobody_out() {
+    let (_dir, node) = node();
+    let silent: Vec<Connection> = (0..1100).map(|_| Connection::open(node.address)).collect();
+    still_serves(node.address);
+    drop(silent);
+    still_serves(node.address);
+}

@@ -1,0 +1,12 @@
+//! The node as its users meet it: processes, sockets, exit codes.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod cluster;
+mod command_line;
+mod connection;
+mod hostile;
+mod process;
+mod relay;
+mod requests;
+mod start;

@@ -1,0 +1,168 @@
+//! Node processes, and other runs of the binary.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long anything may take that takes milliseconds on a quiet machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const CLUSTER_ID: &str = "test";
+
+/// A run of the binary with `args`, to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    binary().args(args).output().expect("the binary runs")
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the binary prints text")
+}
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+    // Whatever the tests' caller has set must not change what is printed.
+    command.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
+    command
+}
+
+/// Waits until `condition` gives something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(result) = condition() {
+            return result;
+        }
+        assert!(Instant::now() < deadline, "it did not come about that {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(crate) id: u64,
+    pub(crate) cluster_id: String,
+    pub(crate) members: String,
+    pub(crate) data: PathBuf,
+    pub(crate) listen: String,
+}
+
+impl Spec {
+    /// The only node of its cluster.
+    pub(crate) fn single(data: &Path) -> Spec {
+        Spec {
+            id: 1,
+            cluster_id: CLUSTER_ID.to_string(),
+            // Nobody dials it.
+            members: "1=127.0.0.1:1".to_string(),
+            data: data.to_path_buf(),
+            listen: "127.0.0.1:0".to_string(),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = binary();
+        command.arg("serve");
+        command.args(["--id", &self.id.to_string(), "--cluster-id", &self.cluster_id]);
+        command.args(["--listen", &self.listen, "--cluster", &self.members]);
+        command.arg("--data").arg(&self.data);
+        command
+    }
+
+    /// Starts it where it must not come up; what it said and how it ended.
+    pub(crate) fn fails(&self) -> (Option<i32>, String) {
+        let output = self.command().output().expect("the binary runs");
+        assert_eq!(text(&output.stdout), "", "it must not claim to be ready");
+        (output.status.code(), text(&output.stderr))
+    }
+}
+
+/// A node that serves; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) ready: String,
+}
+
+impl Node {
+    pub(crate) fn start(spec: &Spec) -> Node {
+        let log = spec.data.with_extension("log");
+        let log = std::fs::File::options().create(true).append(true).open(log);
+        let mut child = spec
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(log.expect("the log can be written"))
+            .spawn()
+            .expect("the binary runs");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let ready = match receiver.recv_timeout(PATIENCE) {
+            Ok(ready) => ready,
+            Err(error) => {
+                let _ = child.kill();
+                panic!(
+                    "node {} did not become ready ({error}): {:?}",
+                    spec.id,
+                    child.wait()
+                );
+            }
+        };
+        let json: serde_json::Value =
+            serde_json::from_str(ready.strip_prefix("ready ").expect("a ready line"))
+                .expect("the ready line carries JSON");
+        let address = json["listen"].as_str().expect("it says where it listens");
+        let address = address.parse().expect("that is an address");
+        Node {
+            child,
+            address,
+            ready,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        eventually("the node ends", || self.child.try_wait().expect("it is a child"))
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// The most memory that it ever held, in KiB.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let figure = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        figure.expect("the kernel says so").parse().expect("a number")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

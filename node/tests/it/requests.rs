@@ -1,0 +1,135 @@
+//! What clients ask of a single node.
+
+use crate::connection::Connection;
+use crate::process::{Node, Spec, eventually};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use wire::Role;
+use wire::client::{Error, NodeRole, Reply, RequestBody};
+use wire::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn get(key: &str) -> RequestBody {
+    RequestBody::Get { key: bytes(key) }
+}
+
+fn put(key: &str, value: &[u8]) -> RequestBody {
+    RequestBody::Put {
+        key: bytes(key),
+        value: Bytes::copy_from_slice(value),
+    }
+}
+
+/// A client of a node that leads.
+fn client_of(node: &Node) -> Connection {
+    let mut client = Connection::accepted(node.address, Role::Client);
+    eventually("the node leads", || match client.call(RequestBody::Status) {
+        Ok(Reply::Status(status)) => (status.role == NodeRole::Leader).then_some(()),
+        other => panic!("no status: {other:?}"),
+    });
+    client
+}
+
+fn single() -> (tempfile::TempDir, Spec, Node) {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = Spec::single(&dir.path().join("data"));
+    let node = Node::start(&spec);
+    (dir, spec, node)
+}
+
+#[test]
+fn what_was_written_is_read_also_after_a_crash() {
+    let (_dir, spec, node) = single();
+    let mut client = client_of(&node);
+    let cas = |expected: Option<&str>, value: &str| RequestBody::Cas {
+        key: bytes("k"),
+        expected: expected.map(bytes),
+        value: bytes(value),
+    };
+    assert_eq!(client.call(get("k")), Ok(Reply::Value(None)));
+    assert_eq!(client.call(cas(Some("a"), "b")), Ok(Reply::Swapped(false)));
+    assert_eq!(client.call(cas(None, "a")), Ok(Reply::Swapped(true)));
+    assert_eq!(client.call(cas(Some("a"), "b")), Ok(Reply::Swapped(true)));
+    assert_eq!(client.call(put("l", b"x")), Ok(Reply::Written));
+    let delete = || RequestBody::Delete { key: bytes("l") };
+    assert_eq!(client.call(delete()), Ok(Reply::Deleted(true)));
+    assert_eq!(client.call(delete()), Ok(Reply::Deleted(false)));
+    node.kill();
+
+    let node = Node::start(&spec);
+    let mut client = client_of(&node);
+    assert_eq!(client.call(get("k")), Ok(Reply::Value(Some(bytes("b")))));
+    assert_eq!(client.call(get("l")), Ok(Reply::Value(None)));
+}
+
+#[test]
+fn what_breaks_a_limit_is_refused_and_the_connection_goes_on() {
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    let long_key = "k".repeat(KEY_BYTES_MAX + 1);
+    let long_value = vec![0; VALUE_BYTES_MAX + 1];
+    for body in [get(&long_key), put("k", &long_value)] {
+        let error = client.call(body).unwrap_err();
+        assert!(
+            matches!(&error, Error::Invalid { reason } if reason.contains("at most")),
+            "{error}"
+        );
+    }
+    let longest = put(&long_key[1..], &long_value[1..]);
+    assert_eq!(client.call(longest), Ok(Reply::Written));
+}
+
+#[test]
+fn many_requests_in_flight_are_each_answered_once() {
+    const REQUESTS: u64 = 5_000;
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    let mut asking = client.again();
+    let asker = std::thread::spawn(move || -> Vec<u64> {
+        let body = |number: u64| match number % 3 {
+            0 => get("k"),
+            1 => put("k", &number.to_be_bytes()),
+            _ => RequestBody::Status,
+        };
+        (0..REQUESTS).map(|number| asking.ask(body(number))).collect()
+    });
+    let answered: BTreeSet<u64> = (0..REQUESTS)
+        .map(|_| {
+            let response = client.answer();
+            assert!(response.result.is_ok(), "{response:?}");
+            response.id
+        })
+        .collect();
+    assert_eq!(answered, asker.join().unwrap().into_iter().collect());
+}
+
+#[test]
+fn a_client_that_asks_and_does_not_listen_is_read_no_further() {
+    const REQUESTS: u64 = 20_000;
+    const VALUE_BYTES: usize = 32 << 10;
+    // All answers together would take 640 MiB; copies of what one client may have in flight, 32 MiB.
+    const MEMORY_MAX_KIB: u64 = 64 << 10;
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    assert_eq!(client.call(put("k", &vec![7; VALUE_BYTES])), Ok(Reply::Written));
+    let mut asking = client.again();
+    let asker = std::thread::spawn(move || {
+        for _ in 0..REQUESTS {
+            asking.ask(get("k"));
+        }
+    });
+    // Others are served meanwhile, though the first has not read a thing.
+    let mut other = Connection::accepted(node.address, Role::Client);
+    for _ in 0..100 {
+        assert_eq!(other.call(put("l", b"x")), Ok(Reply::Written));
+    }
+    for _ in 0..REQUESTS {
+        assert!(client.answer().result.is_ok());
+    }
+    asker.join().unwrap();
+    let peak = node.memory_peak();
+    assert!(peak < MEMORY_MAX_KIB, "the node held {peak} KiB");
+}

@@ -10,7 +10,7 @@ use crate::read::ReadOutcome;
 use crate::ready::{Ready, Write, WriteId};
 use crate::storage::Storage;
 use crate::tracker::ProgressTracker;
-use crate::types::{HardState, Index, LogPosition, NodeId, Term};
+use crate::types::{Entry, HardState, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -213,6 +213,14 @@ impl<S: Storage> Raft<S> {
     /// The term of the entry at `index`, if the log has it.
     pub fn log_term(&self, index: Index) -> Option<Term> {
         self.log.term(index)
+    }
+
+    /// The entry at `index`, durable or not; `None` if the log has none there or the storage has it not at hand.
+    pub fn entry(&self, index: Index) -> Option<Entry<S::Command>> {
+        if index < self.storage().first_index() || index > self.log.last_index() {
+            return None;
+        }
+        self.log.entries(index..index.next(), 1, usize::MAX)?.pop()
     }
 
     /// The voting members, by id.

@@ -34,8 +34,11 @@ pub struct Term(pub u64);
 
 impl Term {
     /// The term after this one.
+    ///
+    /// # Panics
+    /// There is none after the last; elections at any real pace take longer than the world has stood to get there.
     pub fn next(self) -> Term {
-        Term(self.0 + 1)
+        Term(self.0.checked_add(1).expect("terms do not run out"))
     }
 }
 

@@ -43,7 +43,7 @@ impl Live {
     pub fn new(tells: bool) -> Live {
         let line = std::io::stderr().is_terminal().then(|| {
             let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            line.set_style(ProgressStyle::with_template("{msg}").expect("the template is well-formed"));
+            line.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is well-formed"));
             line
         });
         Live { line, tells, said: Mutex::new(Instant::now()) }

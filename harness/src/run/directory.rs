@@ -84,6 +84,21 @@ impl Test {
             schedule: None,
         }
     }
+
+    /// A run of seed 1 that began at a fixed time.
+    #[cfg(test)]
+    pub(super) fn for_tests(options: Options) -> Test {
+        Test {
+            format: FORMAT,
+            version: String::from("0.1.0"),
+            node_binary: PathBuf::from("node"),
+            node_version: String::from("0.1.0"),
+            started: String::from("2026-11-23T10:53:51.123Z"),
+            seed: 1,
+            options,
+            schedule: None,
+        }
+    }
 }
 
 /// What an earlier run recorded of itself.
@@ -188,4 +203,74 @@ fn link(path: &Path, target: &Path) -> Result<(), DirectoryError> {
     std::os::unix::fs::symlink(target, &unfinished)
         .and_then(|()| fs::rename(&unfinished, path))
         .map_err(|error| DirectoryError::Write { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn test() -> Test {
+        Test::for_tests(Options {
+            workload: String::from("register"),
+            nodes: 3,
+            concurrency: 6,
+            rate: None,
+            time_limit: Duration::from_millis(1500),
+            nemesis: crate::nemesis::Kind::ALL.to_vec(),
+            nemesis_interval: Duration::from_secs(5),
+            timeout: Duration::from_micros(1250),
+            node_args: vec![String::from("--seed")],
+        })
+    }
+
+    #[test]
+    fn what_was_recorded_can_be_read_again_from_the_folder_and_from_the_link() {
+        let store = tempfile::tempdir().unwrap();
+        let mut test = test();
+        let directory = RunDirectory::create(store.path(), &test).unwrap();
+        assert!(directory.path().ends_with("register/20261123T105351.123Z"));
+        test.schedule = Some(Schedule::default());
+        directory.write_test(&test).unwrap();
+        for run in ["latest", "register/latest", "register/20261123T105351.123Z/test.json"] {
+            assert_eq!(recorded(&store.path().join(run)).unwrap(), test, "{run}");
+        }
+    }
+
+    #[test]
+    fn runs_that_begin_at_the_same_time_have_folders_of_their_own_and_the_last_one_is_latest() {
+        let store = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..3)
+            .map(|_| RunDirectory::create(store.path(), &test()).unwrap().path().to_owned())
+            .collect();
+        assert!(paths[0] != paths[1] && paths[1] != paths[2]);
+        let latest = fs::canonicalize(store.path().join("latest")).unwrap();
+        assert_eq!(latest, fs::canonicalize(&paths[2]).unwrap());
+    }
+
+    #[test]
+    fn a_store_that_cant_be_written_is_an_error_that_names_it() {
+        let store = tempfile::tempdir().unwrap();
+        let file = store.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = RunDirectory::create(&file, &test()).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("can't write {}", file.display())), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_recorded_run_is_an_error_that_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let because = |text: Option<&str>| {
+            if let Some(text) = text {
+                fs::write(folder.path().join(TEST), text).unwrap();
+            }
+            recorded(folder.path()).unwrap_err().to_string()
+        };
+        assert!(because(None).contains("expected the folder of a run"));
+        assert!(because(Some("{")).contains("can't replay"));
+        let whole = serde_json::to_string(&test()).unwrap();
+        assert!(because(Some(&whole.replace("\"rustyraft-test\":1", "\"rustyraft-test\":2"))).contains("format 2"));
+        assert!(because(Some(&whole.replace("\"register\"", "\"regster\""))).contains("regster"));
+        assert!(because(Some(&whole.replace("\"nodes\":3", "\"nodes\":0"))).contains("more than 0"));
+    }
 }

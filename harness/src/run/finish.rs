@@ -1,6 +1,6 @@
 //! The end of a run: faults off, and every node has to answer.
 
-use crate::client::{AddressOf, Client};
+use crate::client::Client;
 use crate::cluster::{Cluster, ClusterError};
 use crate::nemesis;
 use crate::run::load::{Load, Process};
@@ -28,28 +28,18 @@ pub(super) async fn recover(cluster: &Cluster) -> Result<Duration, ClusterError>
     Ok(took)
 }
 
-/// Makes the final reads at every node until they are ok; why they are not, if so.
-pub(super) async fn read_everywhere(
-    cluster: &Cluster,
-    load: &Arc<Load>,
-    cluster_id: &str,
-    timeout: Duration,
-    address_of: &AddressOf,
-) -> Result<(), String> {
+/// Has each client make the final reads until they are ok; why they are not, if so.
+pub(super) async fn read_everywhere(load: &Arc<Load>, clients: Vec<Client>) -> Result<(), String> {
     let mut readers = JoinSet::new();
-    for node in cluster.nodes() {
-        let client = Client::new(node, cluster_id.to_owned(), Arc::clone(address_of), timeout);
+    for client in clients {
         let load = Arc::clone(load);
         readers.spawn(async move {
-            read_all(load, client)
-                .await
-                .map_err(|reason| format!("node {node} answered no final read: {reason}"))
+            let node = client.home();
+            let read = read_all(load, client).await;
+            read.map_err(|reason| format!("the final reads at node {node} did not succeed: {reason}"))
         });
     }
-    let mut failed = Vec::new();
-    for read in readers.join_all().await {
-        failed.extend(read.err());
-    }
+    let mut failed: Vec<String> = readers.join_all().await.into_iter().filter_map(Result::err).collect();
     failed.sort();
     failed.into_iter().next().map_or(Ok(()), Err)
 }

@@ -1,8 +1,8 @@
 //! One test, from the start of its cluster to its verdict.
 
 use crate::client::{AddressOf, Client};
-use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
-use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan};
+use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, NodeNumber, Timing};
+use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
@@ -12,8 +12,9 @@ use crate::run::verdict::{Findings, conclude};
 use crate::run::{finish, narrate};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workloads::{Setting, Workload};
+use workloads::Setting;
 
 /// How long a fresh cluster may take to serve.
 pub const START_MAX: Duration = Duration::from_secs(10);
@@ -21,6 +22,8 @@ pub const START_MAX: Duration = Duration::from_secs(10);
 const CALM_MAX: Duration = Duration::from_secs(1);
 /// or this part of the time limit, if that is less.
 const CALM_SHARE: f64 = 0.2;
+/// Between two looks whether the load still makes sense.
+const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a test needs of its surroundings.
 pub(super) struct Surroundings<'a> {
@@ -58,6 +61,18 @@ pub(super) struct Loaded {
     pub(super) outcome: nemesis::Outcome,
 }
 
+/// A test whose cluster runs.
+struct Running<'a> {
+    test: &'a Test,
+    surroundings: &'a Surroundings<'a>,
+    cluster: &'a Cluster,
+    recorder: Arc<Recorder>,
+    load: Arc<Load>,
+    address_of: AddressOf,
+    /// Ends the load.
+    stop: CancellationToken,
+}
+
 /// Runs a test. The cluster is handed back running; whoever gets it stops it.
 pub(super) async fn run(
     test: &mut Test,
@@ -65,169 +80,193 @@ pub(super) async fn run(
 ) -> Result<(Results, Cluster), TestError> {
     let replayed = test.schedule.take();
     let live = surroundings.live;
-    let cluster_id = format!("harness-{}", test.seed);
     live.doing("starting the nodes");
     let begun = Instant::now();
     let cluster = Cluster::start(ClusterSpec {
         binary: surroundings.binary.clone(),
         nodes: test.options.nodes,
-        cluster_id: cluster_id.clone(),
+        cluster_id: cluster_id(test),
         dir: surroundings.directory.path().to_owned(),
         seed: test.seed,
         timing: Timing::default(),
         extra_args: test.options.node_args.clone(),
     })
     .await?;
-    let served = tokio::select! {
-        served = cluster.wait_serving(START_MAX) => served.map(|_| begun.elapsed()),
-        () = surroundings.interrupt.cancelled() => Err(ClusterError::NotServing(begun.elapsed())),
-    };
     let mut findings = Findings::default();
-    match served {
-        Ok(after) => {
+    let serving = tokio::select! {
+        serving = cluster.wait_serving(START_MAX) => Some(serving),
+        () = surroundings.interrupt.cancelled() => None,
+    };
+    match serving {
+        Some(Ok(_)) => {
+            let after = begun.elapsed();
             findings.start = Some(after);
-            live.event(Duration::ZERO, &format!("{} nodes serve, {} after their start", test.options.nodes, duration(after)));
-            load_and_finish(test, replayed, surroundings, &cluster, &cluster_id, &mut findings).await?;
+            let what = format!("{} nodes serve, {} after their start", test.options.nodes, duration(after));
+            live.event(Duration::ZERO, &what);
+            load_and_finish(test, replayed, surroundings, &cluster, &mut findings).await?;
         }
-        Err(error @ ClusterError::NotServing(_)) => findings.objections.push(format!("{error} after its start")),
-        Err(error) => return Err(error.into()),
+        Some(Err(error @ ClusterError::NotServing(_))) => {
+            findings.objections.push(format!("{error} after its start"));
+        }
+        Some(Err(error)) => return Err(error.into()),
+        None => {}
+    }
+    if surroundings.interrupt.is_cancelled() {
+        findings.objections.insert(0, String::from("the run was interrupted"));
     }
     findings.exits = cluster.unexpected_exits();
     findings.elections = cluster.observe().elections;
     surroundings.directory.write_test(test)?;
-    if findings.start.is_some() {
+    if findings.loaded.is_some() {
         live.doing("checking");
         let path = surroundings.directory.history();
         let judged = tokio::task::spawn_blocking(move || judge(&path, CHECK_TIME_MAX, CHECK_BYTES_MAX));
         findings.judged = Some(judged.await.expect("the check does not panic")?);
     }
-    Ok((conclude(test, surroundings.directory.path(), findings), cluster))
+    let results = conclude(test, surroundings.directory.path(), findings);
+    Ok((results, cluster))
+}
+
+fn cluster_id(test: &Test) -> String {
+    format!("harness-{}", test.seed)
 }
 
 async fn load_and_finish(
     test: &mut Test,
-    replayed: Option<nemesis::Schedule>,
+    replayed: Option<Schedule>,
     surroundings: &Surroundings<'_>,
     cluster: &Cluster,
-    cluster_id: &str,
     findings: &mut Findings,
 ) -> Result<(), TestError> {
-    let options = &test.options;
-    let workload = workloads::by_name(&options.workload).expect("the name was checked");
+    let workload = workloads::by_name(&test.options.workload).expect("the name was checked");
     let history = surroundings.directory.history();
     let recorder = Recorder::create(&history, workload.name()).map_err(TestError::History)?;
     let recorder = Arc::new(recorder);
     let stop = CancellationToken::new();
-    let load = Arc::new(Load::new(Arc::clone(&recorder), generator(workload, test), stop.clone()));
+    let generator = workload.generator(setting(test));
     let of_addresses = cluster.clone();
-    let address_of: AddressOf = Arc::new(move |node| of_addresses.client_address(node));
-
-    let loaded = under_load(test, replayed, surroundings, cluster, &load, &recorder, &address_of, stop).await;
-    test.schedule = Some(loaded.outcome.schedule.clone());
-    surroundings.live.doing("healing");
-    match finish::recover(cluster).await {
-        Ok(took) => {
-            findings.recovery = Some(took);
-            surroundings.live.event(recorder.elapsed(), &format!("healed, and serving after {}", duration(took)));
-            surroundings.live.doing("final reads");
-            let reads = finish::read_everywhere(cluster, &load, cluster_id, options.timeout, &address_of);
-            findings.objections.extend(reads.await.err());
-        }
-        Err(error) => findings.objections.push(format!("the cluster did not come back: {error}")),
-    }
-    drop(load);
-    let recorder = Arc::into_inner(recorder).expect("nobody else holds the recorder any more");
+    let running = Running {
+        test,
+        surroundings,
+        cluster,
+        recorder: Arc::clone(&recorder),
+        load: Arc::new(Load::new(Arc::clone(&recorder), generator, stop.clone())),
+        address_of: Arc::new(move |node| of_addresses.client_address(node)),
+        stop,
+    };
+    let loaded = running.under_load(replayed).await;
+    running.finish(findings).await;
+    drop(running);
+    let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
     findings.tally = recorder.finish().map_err(TestError::Recorder)?;
+    test.schedule = Some(loaded.outcome.schedule.clone());
     findings.loaded = Some(loaded);
-    if surroundings.interrupt.is_cancelled() {
-        findings.notes.push(String::from("the run was interrupted; what is there was checked"));
-    }
     Ok(())
 }
 
-fn generator(workload: &dyn Workload, test: &Test) -> Box<dyn workloads::Generator> {
-    workload.generator(Setting {
+fn setting(test: &Test) -> Setting {
+    Setting {
         seed: test.seed,
         nodes: usize::try_from(test.options.nodes).expect("a cluster has fewer nodes than memory has bytes"),
         concurrency: test.options.concurrency,
-    })
+    }
 }
 
-#[expect(clippy::too_many_arguments, reason = "these are the parts of a run, and a struct of them would have this one use")]
-async fn under_load(
-    test: &Test,
-    replayed: Option<nemesis::Schedule>,
-    surroundings: &Surroundings<'_>,
-    cluster: &Cluster,
-    load: &Arc<Load>,
-    recorder: &Arc<Recorder>,
-    address_of: &AddressOf,
-    stop: CancellationToken,
-) -> Loaded {
-    let options = &test.options;
-    let nodes = cluster.nodes();
-    let clients = (0..options.concurrency)
-        .map(|thread| {
-            let home = nodes[thread % nodes.len()];
-            Client::new(home, format!("harness-{}", test.seed), Arc::clone(address_of), options.timeout)
-        })
-        .collect();
-    let begun = Instant::now();
-    let working = load::start(load, clients, options.rate, begun);
-    let fault = Arc::new(Mutex::new(None));
-    let narrator = narrate::start(surroundings, cluster, recorder, &fault);
+impl Running<'_> {
+    /// The time under load, calm at first and then under fault.
+    async fn under_load(&self, replayed: Option<Schedule>) -> Loaded {
+        let options = &self.test.options;
+        let nodes = self.cluster.nodes();
+        let clients = (0..options.concurrency).map(|thread| self.client(nodes[thread % nodes.len()])).collect();
+        let begun = Instant::now();
+        let working = load::start(&self.load, clients, options.rate, begun);
+        let fault = Arc::new(Mutex::new(None));
+        let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault);
+        let nemesis = self.start_nemesis(replayed, fault);
+        self.until_over().await;
+        self.stop.cancel();
+        let (first, outcome) = nemesis.await.expect("the nemesis does not panic");
+        working.join_all().await;
+        narrator.abort();
+        // It holds the recorder until it has ended; that it was aborted is no news.
+        let _ = narrator.await;
+        let took = begun.elapsed();
+        let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, self.recorder.counts()));
+        Loaded { took, calm, counts_when_calm, outcome }
+    }
 
-    let calm = CALM_MAX.min(options.time_limit.mul_f64(CALM_SHARE));
-    let plan = Plan {
-        kinds: options.nemesis.clone(),
-        interval: options.nemesis_interval,
-        time_limit: options.time_limit - calm,
-        seed: test.seed,
-        replay: replayed,
-    };
-    let nemesis = {
-        let (cluster, stop, recorder) = (cluster.clone(), stop.clone(), Arc::clone(recorder));
-        let (live, fault) = (Arc::clone(surroundings.live), Arc::clone(&fault));
+    fn client(&self, home: NodeNumber) -> Client {
+        let timeout = self.test.options.timeout;
+        Client::new(home, cluster_id(self.test), Arc::clone(&self.address_of), timeout)
+    }
+
+    /// Starts the nemesis, which waits a while first. It hands back when it began its first fault, and what was completed by then.
+    fn start_nemesis(
+        &self,
+        replayed: Option<Schedule>,
+        fault: Arc<Mutex<Option<String>>>,
+    ) -> JoinHandle<(Option<(Duration, Counts)>, nemesis::Outcome)> {
+        let options = &self.test.options;
+        let calm = CALM_MAX.min(options.time_limit.mul_f64(CALM_SHARE));
+        let plan = Plan {
+            kinds: options.nemesis.clone(),
+            interval: options.nemesis_interval,
+            time_limit: options.time_limit - calm,
+            seed: self.test.seed,
+            replay: replayed,
+        };
+        let nemesis = Nemesis::new(plan, self.cluster.clone());
+        let (stop, recorder) = (self.stop.clone(), Arc::clone(&self.recorder));
+        let live = Arc::clone(self.surroundings.live);
         tokio::spawn(async move {
-            let mut first = None;
             tokio::select! {
                 () = tokio::time::sleep(calm) => {}
                 () = stop.cancelled() => {}
             }
+            let mut first = None;
             let tell = |event: FaultEvent| {
                 if first.is_none() {
                     first = Some((recorder.elapsed(), recorder.counts()));
                 }
                 remark(&event, &recorder, &live, &fault);
             };
-            let outcome = Nemesis::new(plan, cluster).run(tell, stop).await;
+            let outcome = nemesis.run(tell, stop).await;
             (first, outcome)
         })
-    };
-    until_over(options.time_limit, surroundings.interrupt, cluster, recorder).await;
-    stop.cancel();
-    let (first, outcome) = nemesis.await.expect("the nemesis does not panic");
-    working.join_all().await;
-    narrator.abort();
-    // It holds the recorder until it has ended; that it was aborted is no news.
-    let _ = narrator.await;
-    let took = begun.elapsed();
-    let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, recorder.counts()));
-    Loaded { took, calm, counts_when_calm, outcome }
-}
+    }
 
-/// Waits until the load's time is over, or it makes no sense any more.
-async fn until_over(limit: Duration, interrupt: &CancellationToken, cluster: &Cluster, recorder: &Recorder) {
-    let broken = async {
-        let mut look = tokio::time::interval(Duration::from_millis(50));
-        while cluster.unexpected_exits().is_empty() && recorder.failure().is_none() {
-            look.tick().await;
+    /// Waits until the load's time is over, or it makes no sense any more.
+    async fn until_over(&self) {
+        let broken = async {
+            let mut look = tokio::time::interval(BROKEN_INTERVAL);
+            while self.cluster.unexpected_exits().is_empty() && self.recorder.failure().is_none() {
+                look.tick().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.test.options.time_limit) => {}
+            () = self.surroundings.interrupt.cancelled() => {}
+            () = broken => {}
         }
-    };
-    tokio::select! {
-        () = tokio::time::sleep(limit) => {}
-        () = interrupt.cancelled() => {}
-        () = broken => {}
+    }
+
+    /// Faults off, and final reads at each node.
+    async fn finish(&self, findings: &mut Findings) {
+        let live = self.surroundings.live;
+        live.doing("healing");
+        let recovered = finish::recover(self.cluster).await;
+        match recovered {
+            Ok(took) => {
+                if !self.test.options.nemesis.is_empty() {
+                    findings.recovery = Some(took);
+                    live.event(self.recorder.elapsed(), &format!("healed, and serving after {}", duration(took)));
+                }
+                live.doing("final reads");
+                let clients = self.cluster.nodes().into_iter().map(|node| self.client(node)).collect();
+                findings.objections.extend(finish::read_everywhere(&self.load, clients).await.err());
+            }
+            Err(error) => findings.objections.push(format!("the cluster did not come back: {error}")),
+        }
     }
 }
 
@@ -245,4 +284,3 @@ fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Op
         }
     }
 }
-

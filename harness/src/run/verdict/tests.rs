@@ -1,0 +1,142 @@
+use super::*;
+use crate::nemesis::{Kind, Outcome};
+use crate::record::{self, Counts, Recorder};
+use crate::run::Options;
+use checker::{Limits, Log};
+use std::collections::BTreeMap;
+use std::process::ExitStatus;
+use workloads::{Completion, Op, Ret};
+
+const GOOD: &str = r#"{"rustyraft-history":1,"workload":"register"}
+{"time":1,"process":0,"type":"invoke","f":"write","key":0,"value":1}
+{"time":2,"process":0,"type":"ok","f":"write","key":0,"value":null}
+"#;
+const STALE: &str = r#"{"time":3,"process":0,"type":"invoke","f":"read","key":0,"value":null}
+{"time":4,"process":0,"type":"ok","f":"read","key":0,"value":null}
+"#;
+
+fn test() -> Test {
+    Test::for_tests(Options {
+        workload: String::from("register"),
+        nodes: 3,
+        concurrency: 3,
+        rate: None,
+        time_limit: Duration::from_secs(20),
+        nemesis: vec![Kind::Kill],
+        nemesis_interval: Duration::from_secs(5),
+        timeout: Duration::from_millis(500),
+        node_args: Vec::new(),
+    })
+}
+
+fn judged(history: &str) -> Judged {
+    let log = Log::read(history.as_bytes()).unwrap();
+    let report = workloads::judge(&log, Limits::default()).unwrap();
+    Judged { report, warnings: Vec::new(), parse: Duration::ZERO, check: Duration::ZERO }
+}
+
+/// A tally in which each operation that a register needs was ok once.
+fn tally() -> Tally {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::create(&folder.path().join("history.jsonl"), "register").unwrap();
+    let done = [
+        (Op::Read { key: 0 }, Ret::Value(None)),
+        (Op::Write { key: 0, value: 1 }, Ret::Written),
+        (Op::Cas { key: 0, expected: None, new: 1 }, Ret::Swapped(false)),
+    ];
+    for (op, ret) in done {
+        let invoked = recorder.invoke(0, &op, 1, None);
+        recorder.complete(invoked, &op, &Completion::Ok(ret));
+    }
+    recorder.finish().unwrap()
+}
+
+fn findings(history: &str) -> Findings {
+    let effects = BTreeMap::from([(Kind::Kill, 2)]);
+    Findings {
+        loaded: Some(Loaded {
+            took: Duration::from_secs(20),
+            calm: Duration::from_secs(1),
+            counts_when_calm: Counts { ok: 1000, fail: 0, info: 0 },
+            outcome: Outcome { applied: effects.clone(), took_effect: effects, ..Outcome::default() },
+        }),
+        tally: tally(),
+        judged: Some(judged(history)),
+        elections: 3,
+        ..Findings::default()
+    }
+}
+
+fn exit(raw: i32, last_line: &str) -> NodeExit {
+    NodeExit { node: 2, status: ExitStatus::from_raw(raw), last_lines: vec![last_line.to_owned()] }
+}
+
+fn verdict(findings: Findings) -> (Valid, String, String) {
+    let results = conclude(&test(), Path::new("store/run"), findings);
+    (results.summary.valid, results.summary.reason.unwrap_or_default(), results.explanation.unwrap_or_default())
+}
+
+#[test]
+fn a_good_history_of_a_run_that_was_hurt_is_valid() {
+    assert_eq!(verdict(findings(GOOD)), (Valid::True, String::new(), String::new()));
+}
+
+#[test]
+fn a_bad_history_is_a_violation_whatever_else_went_wrong() {
+    let mut all_wrong = findings(&format!("{GOOD}{STALE}"));
+    all_wrong.objections.push(String::from("the run was interrupted"));
+    all_wrong.exits.push(exit(255 << 8, "disk full"));
+    let (valid, reason, explanation) = verdict(all_wrong);
+    assert_eq!(valid, Valid::False);
+    assert!(reason.starts_with("register 0 is not linearizable. Process 0"), "{reason}");
+    assert!(explanation.contains("No order of the operations explains that"), "{explanation}");
+}
+
+#[test]
+fn a_node_that_panicked_is_a_violation_with_its_last_words() {
+    for (raw, line) in [(101 << 8, "term regression 4 → 3"), (6, "aborted"), (255 << 8, "thread 'main' panicked at x.rs:1")] {
+        let mut crashed = findings(GOOD);
+        crashed.exits.push(exit(raw, line));
+        let (valid, reason, explanation) = verdict(crashed);
+        assert_eq!(valid, Valid::False);
+        assert!(reason.starts_with("node 2 found its own state broken"), "{reason}");
+        assert!(explanation.contains(line), "{explanation}");
+    }
+}
+
+#[test]
+fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
+    let mut ended = findings(GOOD);
+    ended.exits.push(exit(255 << 8, "no space left on device"));
+    ended.objections.push(String::from("the final reads at node 2 did not succeed"));
+    let (valid, reason, explanation) = verdict(ended);
+    assert_eq!(valid, Valid::Unknown);
+    assert_eq!(reason, "node 2 ended by itself: exit status: 255");
+    assert!(explanation.contains("no space left on device"), "{explanation}");
+}
+
+#[test]
+fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
+    let mut objected = findings(GOOD);
+    objected.objections.push(String::from("the cluster did not come back"));
+    assert_eq!(verdict(objected).1, "the cluster did not come back");
+
+    let mut hurtless = findings(GOOD);
+    hurtless.loaded.as_mut().unwrap().outcome.took_effect.clear();
+    assert_eq!(verdict(hurtless).1, "no kill ever took effect");
+
+    let mut idle = findings(GOOD);
+    idle.tally = record::Tally::default();
+    assert_eq!(verdict(idle).1, "no read was ever ok");
+
+    let never_served = Findings { objections: vec![String::from("nobody served")], ..Findings::default() };
+    assert_eq!(verdict(never_served), (Valid::Unknown, String::from("nobody served"), String::new()));
+}
+
+#[test]
+fn an_empty_history_is_unknown() {
+    let header = GOOD.lines().next().unwrap();
+    let (valid, reason, _) = verdict(findings(&format!("{header}\n")));
+    assert_eq!(valid, Valid::Unknown);
+    assert!(reason.contains("no operation"), "{reason}");
+}

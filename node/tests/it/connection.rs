@@ -3,6 +3,7 @@
 use crate::process::{CLUSTER_ID, PATIENCE};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 use wire::client::{Error, Reply, Request, RequestBody, Response};
 use wire::{Hello, Role, Welcome};
 
@@ -116,6 +117,25 @@ impl Connection {
         };
         self.send(&frame(&wire::encode(&request)));
         self.last_id
+    }
+
+    /// Sends a request; its id, and what the node, for a second, did not read of it.
+    pub(crate) fn ask_if_read(&mut self, body: RequestBody) -> (u64, Option<Vec<u8>>) {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut unread = frame(&wire::encode(&Request { id, body }));
+        self.stream
+            .set_write_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
+        while !unread.is_empty() {
+            match self.stream.write(&unread) {
+                Ok(written) => drop(unread.drain(..written)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("the node has closed the connection: {error}"),
+            }
+        }
+        self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        (id, (!unread.is_empty()).then_some(unread))
     }
 
     pub(crate) fn answer(&mut self) -> Response {

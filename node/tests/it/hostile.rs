@@ -1,7 +1,8 @@
 //! Whatever comes over a socket costs that one connection, and the node still serves.
 
 use crate::connection::{Connection, frame, hello, peer};
-use crate::process::{Node, Spec};
+use crate::process::{Node, Spec, eventually};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use wire::client::{Reply, RequestBody};
 use wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
@@ -137,11 +138,37 @@ fn malformed_and_oversized_frames_end_an_open_connection() {
     }
 }
 
+/// Lets this process have as many connections as the system gives: some have a soft limit below what the node serves.
+fn take_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 #[test]
 fn more_silent_connections_than_are_served_keep_nobody_out() {
+    take_descriptors();
     let (_dir, node) = node();
     let silent: Vec<Connection> = (0..1100).map(|_| Connection::open(node.address)).collect();
     still_serves(node.address);
     drop(silent);
     still_serves(node.address);
+}
+
+#[test]
+fn one_client_too_many_is_refused_and_peers_are_not() {
+    const CLIENTS_MAX: u32 = 1024;
+    take_descriptors();
+    let (_dir, node) = node();
+    let mut clients: Vec<Connection> = (0..CLIENTS_MAX)
+        .map(|_| Connection::accepted(node.address, Role::Client))
+        .collect();
+    let (connection, welcome) = Connection::greet(node.address, &hello(Role::Client));
+    refused(connection, &welcome, Refusal::Busy { max: CLIENTS_MAX });
+    drop(Connection::accepted(node.address, peer(2, 1, 7)));
+    clients.pop();
+    eventually("the place that became free is given away", || {
+        let (_, welcome) = Connection::greet(node.address, &hello(Role::Client));
+        matches!(welcome, Welcome::Accepted { .. }).then_some(())
+    });
 }

@@ -1,0 +1,407 @@
+//! A disk in memory that forgets what was not synced, tears, rots and fails, all of it as it is told.
+//!
+//! A process that dies leaves everything that it wrote: the operating system still has it. A loss of power takes what no sync
+//! has made durable, but for a [`Remainder`] of it. Creating, removing and replacing a file is durable when it returns, as
+//! [`replica::Disk`] promises; interrupted, it is done, half done or not done.
+
+mod file;
+
+use bytes::Bytes;
+use file::File;
+use replica::{Disk, DiskError, FileId};
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a disk writes at once even when power fails.
+pub const SECTOR_BYTES: usize = 512;
+
+/// What a loss of power leaves of the writes that no sync has made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remainder {
+    /// Nothing.
+    Nothing,
+    /// All of it.
+    Everything,
+    /// The first sectors, of each file's writes in the order in which they were made.
+    Prefix {
+        /// How many.
+        sectors: usize,
+    },
+    /// Each sector or not, as the seed has it.
+    Sectors {
+        /// Decides.
+        seed: u64,
+    },
+}
+
+/// What an operation runs into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It fails, and nothing of it is done.
+    Error,
+    /// The process dies in it: it is done in part, and nothing can be done afterwards until [`SimDisk::revive`].
+    Crash {
+        /// How much of it is done, from 0 (nothing) to 255 (everything).
+        portion: u8,
+    },
+}
+
+/// Something that was done to a segment of the log, for whoever follows what is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A write, whole or in part.
+    Write {
+        /// Into this file.
+        file: FileId,
+        /// What was to be written, without the zeros at its end.
+        bytes: Bytes,
+    },
+    /// A sync.
+    Sync {
+        /// Of this file.
+        file: FileId,
+    },
+}
+
+/// The contents of a disk. Clones share what neither changes.
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    /// `FileId` is the place; a removed file leaves its place empty.
+    files: Vec<Option<(String, Arc<File>)>>,
+    operations: u64,
+    failure: Option<(u64, Failure)>,
+    dead: bool,
+    last_write: Option<(FileId, u64)>,
+    journal: Option<Vec<Done>>,
+}
+
+/// A disk in memory. Clones are handles to the same one; [`SimDisk::copy`] is another.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk(Rc<RefCell<Contents>>);
+
+impl Contents {
+    fn place(&self, name: &str) -> Option<usize> {
+        let named =
+            |file: &Option<(String, Arc<File>)>| file.as_ref().is_some_and(|(known, _)| known == name);
+        self.files.iter().position(named)
+    }
+
+    fn name(&self, file: FileId) -> String {
+        match self.files.get(file.0) {
+            Some(Some((name, _))) => name.clone(),
+            Some(None) | None => format!("file {}", file.0),
+        }
+    }
+
+    fn error(&self, operation: &'static str, file: String, reason: &str) -> DiskError {
+        DiskError {
+            operation,
+            file,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Counts an operation. `Ok(Some(portion))`: the process dies in it.
+    fn begin(
+        &mut self,
+        operation: &'static str,
+        name: impl FnOnce(&Self) -> String,
+    ) -> Result<Option<u8>, DiskError> {
+        if self.dead {
+            return Err(self.error(operation, name(self), "the process is dead"));
+        }
+        self.operations += 1;
+        match self.failure {
+            Some((at, failure)) if at == self.operations => {
+                self.failure = None;
+                match failure {
+                    Failure::Error => Err(self.error(operation, name(self), "input/output error")),
+                    Failure::Crash { portion } => {
+                        self.dead = true;
+                        Ok(Some(portion))
+                    }
+                }
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn died(&self, operation: &'static str, name: String) -> DiskError {
+        self.error(operation, name, "the process died in it")
+    }
+
+    fn file(&self, operation: &'static str, file: FileId) -> Result<&File, DiskError> {
+        match self.files.get(file.0) {
+            Some(Some((_, content))) => Ok(content),
+            Some(None) | None => Err(self.error(operation, self.name(file), "no such file")),
+        }
+    }
+
+    fn file_mut(&mut self, file: FileId) -> &mut File {
+        match self.files.get_mut(file.0) {
+            Some(Some((_, content))) => Arc::make_mut(content),
+            Some(None) | None => panic!("file {} was removed or never opened", file.0),
+        }
+    }
+
+    fn put(&mut self, name: &str, content: File) -> FileId {
+        let entry = Some((name.to_owned(), Arc::new(content)));
+        match self.place(name) {
+            Some(place) => {
+                self.files[place] = entry;
+                FileId(place)
+            }
+            None => {
+                self.files.push(entry);
+                FileId(self.files.len() - 1)
+            }
+        }
+    }
+
+    fn note(&mut self, done: Done) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(done);
+        }
+    }
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub fn new() -> SimDisk {
+        SimDisk::default()
+    }
+
+    fn contents(&self) -> Ref<'_, Contents> {
+        self.0.borrow()
+    }
+
+    fn contents_mut(&self) -> RefMut<'_, Contents> {
+        self.0.borrow_mut()
+    }
+
+    /// Another disk with the same contents.
+    pub fn copy(&self) -> SimDisk {
+        SimDisk(Rc::new(RefCell::new(self.contents().clone())))
+    }
+
+    /// How many operations were begun.
+    pub fn operations(&self) -> u64 {
+        self.contents().operations
+    }
+
+    /// Lets the operation that is `ahead` operations away (0: the next one) run into `failure`. There is one such at a time.
+    pub fn fail_at(&self, ahead: u64, failure: Failure) {
+        let mut contents = self.contents_mut();
+        contents.failure = Some((contents.operations + 1 + ahead, failure));
+    }
+
+    /// Forgets a failure that did not come about.
+    pub fn forget_failure(&self) {
+        self.contents_mut().failure = None;
+    }
+
+    /// Another process may use the disk.
+    pub fn revive(&self) {
+        let mut contents = self.contents_mut();
+        (contents.dead, contents.failure) = (false, None);
+    }
+
+    /// Loses what no sync has made durable, but for `remainder`; and whoever used the disk is gone.
+    pub fn power_loss(&self, remainder: Remainder) {
+        for (_, file) in self.contents_mut().files.iter_mut().flatten() {
+            if file.has_unsynced() {
+                Arc::make_mut(file).power_loss(remainder);
+            }
+        }
+    }
+
+    /// Flips a bit of what is durable in the file `name`.
+    ///
+    /// # Panics
+    /// There is no such file, or it is shorter.
+    pub fn rot(&self, name: &str, offset: u64, bit: u8) {
+        let mut contents = self.contents_mut();
+        let place = contents.place(name).expect("the file that rots is there");
+        contents.file_mut(FileId(place)).rot(offset, bit);
+    }
+
+    /// Each file's name and length, sorted by name.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let contents = self.contents();
+        let mut files: Vec<(String, u64)> = contents
+            .files
+            .iter()
+            .flatten()
+            .map(|(name, file)| (name.clone(), file.length()))
+            .collect();
+        files.sort_unstable();
+        files
+    }
+
+    /// What is visible in the file `name`, which counts as no operation.
+    pub fn peek(&self, name: &str) -> Option<Vec<u8>> {
+        let contents = self.contents();
+        let (_, file) = contents.files[contents.place(name)?].as_ref()?;
+        let mut bytes = vec![0; usize::try_from(file.length()).expect("a simulated file fits in memory")];
+        file.read(0, &mut bytes).then_some(bytes)
+    }
+
+    /// Where the last write began.
+    pub fn last_write(&self) -> Option<(String, u64)> {
+        let contents = self.contents();
+        let (file, offset) = contents.last_write?;
+        Some((contents.name(file), offset))
+    }
+
+    /// Drops a file, as somebody might who tidies up in the wrong place.
+    pub fn lose_file(&self, name: &str) {
+        let mut contents = self.contents_mut();
+        if let Some(place) = contents.place(name) {
+            contents.files[place] = None;
+        }
+    }
+
+    /// From now on notes what is written and synced, for [`SimDisk::take_journal`].
+    pub fn keep_journal(&self) {
+        self.contents_mut().journal.get_or_insert_default();
+    }
+
+    /// Moves what was written and synced since the last time into `into`, in order.
+    pub fn take_journal(&self, into: &mut Vec<Done>) {
+        if let Some(journal) = &mut self.contents_mut().journal {
+            into.append(journal);
+        }
+    }
+}
+
+/// How many of `all` a crash leaves when it leaves `portion` of 255.
+fn part_of(all: u64, portion: u8) -> u64 {
+    all * u64::from(portion) / 255
+}
+
+impl Disk for SimDisk {
+    fn list(&self) -> Result<Vec<String>, DiskError> {
+        let folder = || String::from("the data folder");
+        if self.contents_mut().begin("list", |_| folder())?.is_some() {
+            return Err(self.contents().died("list", folder()));
+        }
+        Ok(self.files().into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn read_file(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
+        if self.contents_mut().begin("read", |_| name.to_owned())?.is_some() {
+            return Err(self.contents().died("read", name.to_owned()));
+        }
+        Ok(self.peek(name))
+    }
+
+    fn replace_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        let crash = contents.begin("write", |_| name.to_owned())?;
+        if crash.is_none_or(|portion| portion > u8::MAX / 2) {
+            contents.put(name, File::whole(bytes));
+        }
+        match crash {
+            Some(_) => Err(contents.died("write", name.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&mut self, name: &str, bytes: u64) -> Result<FileId, DiskError> {
+        let mut contents = self.contents_mut();
+        let crash = contents.begin("create", |_| name.to_owned())?;
+        if contents.place(name).is_some() {
+            return Err(contents.error("create", name.to_owned(), "it exists"));
+        }
+        match crash {
+            Some(portion) => {
+                if portion > 0 {
+                    contents.put(name, File::zeros(part_of(bytes, portion)));
+                }
+                Err(contents.died("create", name.to_owned()))
+            }
+            None => Ok(contents.put(name, File::zeros(bytes))),
+        }
+    }
+
+    fn open(&mut self, name: &str) -> Result<(FileId, u64), DiskError> {
+        let mut contents = self.contents_mut();
+        if contents.begin("open", |_| name.to_owned())?.is_some() {
+            return Err(contents.died("open", name.to_owned()));
+        }
+        let place = contents.place(name);
+        let place = place.ok_or_else(|| contents.error("open", name.to_owned(), "no such file"))?;
+        let length = contents.file("open", FileId(place))?.length();
+        Ok((FileId(place), length))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        let crash = contents.begin("remove", |_| name.to_owned())?;
+        let place = contents.place(name);
+        let place = place.ok_or_else(|| contents.error("remove", name.to_owned(), "no such file"))?;
+        if crash.is_none_or(|portion| portion > u8::MAX / 2) {
+            contents.files[place] = None;
+        }
+        match crash {
+            Some(_) => Err(contents.died("remove", name.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        if contents.begin("read", |contents| contents.name(file))?.is_some() {
+            return Err(contents.died("read", contents.name(file)));
+        }
+        if contents.file("read", file)?.read(offset, buffer) {
+            Ok(())
+        } else {
+            Err(contents.error("read", contents.name(file), "it ends before"))
+        }
+    }
+
+    fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        let crash = contents.begin("write", |contents| contents.name(file))?;
+        let block = replica::BLOCK_BYTES as u64;
+        let length = contents.file("write", file)?.length();
+        if !offset.is_multiple_of(block)
+            || !(bytes.len() as u64).is_multiple_of(block)
+            || offset + bytes.len() as u64 > length
+        {
+            let reason = format!(
+                "{} bytes at {offset} of {length} are not whole blocks in it",
+                bytes.len()
+            );
+            return Err(contents.error("write", contents.name(file), &reason));
+        }
+        contents.last_write = Some((file, offset));
+        let written = match crash {
+            None => contents.file_mut(file).write(offset, bytes),
+            Some(portion) => {
+                let sectors = part_of((bytes.len() / SECTOR_BYTES) as u64, portion);
+                let sectors = usize::try_from(sectors).expect("a write fits in memory");
+                contents.file_mut(file).write_part(offset, bytes, sectors);
+                Bytes::copy_from_slice(bytes)
+            }
+        };
+        contents.note(Done::Write { file, bytes: written });
+        match crash {
+            Some(_) => Err(contents.died("write", contents.name(file))),
+            None => Ok(()),
+        }
+    }
+
+    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        if contents.begin("sync", |contents| contents.name(file))?.is_some() {
+            return Err(contents.died("sync", contents.name(file)));
+        }
+        contents.file("sync", file)?;
+        contents.file_mut(file).sync();
+        contents.note(Done::Sync { file });
+        Ok(())
+    }
+}

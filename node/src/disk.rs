@@ -70,12 +70,16 @@ impl DataFolder {
             .open(path.join(LOCK))
             .map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(DataFolder {
-                path: path.to_path_buf(),
-                folder,
-                files: Vec::new(),
-                _lock: lock,
-            }),
+            Ok(()) => {
+                // A node that was killed may have left names that are not durable yet; what they name will be relied on.
+                folder.sync_all().map_err(unusable)?;
+                Ok(DataFolder {
+                    path: path.to_path_buf(),
+                    folder,
+                    files: Vec::new(),
+                    _lock: lock,
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(LockError::Busy(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }

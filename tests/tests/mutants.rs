@@ -58,11 +58,6 @@ fn a_state_that_a_failover_empties_is_found_under_kill() {
 }
 
 #[test]
-fn an_acknowledgement_of_what_was_not_verified_is_found_under_partition_or_kill() {
-    found("ack-last-index", 1..11, &["--nodes", "5", "--time-limit", "8s", "--nemesis", "all"], &[]);
-}
-
-#[test]
 fn the_node_as_it_is_passes_under_the_same_faults() {
     let store = tempfile::tempdir().unwrap();
     for (nemesis, seed) in ["pause", "partition", "kill", "all"].into_iter().cycle().zip(1..=4) {

@@ -72,8 +72,8 @@ impl Config {
 /// Time-outs, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// The least election time-out: as long a follower sticks to a leader it heard from, and as long a leader may go without
-    /// hearing from a majority.
+    /// The least election time-out: as long a follower sticks to a leader it heard from, and as often a leader checks that it
+    /// heard from a majority since the last check. (So one that is cut off steps down after this time to twice this time.)
     pub election_ticks_min: u32,
     /// The election time-out is drawn from `election_ticks_min..=election_ticks_max`.
     pub election_ticks_max: u32,

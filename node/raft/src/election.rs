@@ -21,7 +21,7 @@ pub(crate) struct Ballot {
 impl Ballot {
     /// Records an answer; the first one of each server counts.
     fn record(&mut self, from: NodeId, granted: bool) {
-        if self.granted.binary_search(&from).is_ok() || self.refused.binary_search(&from).is_ok() {
+        if self.has_answered(from) {
             return;
         }
         let list = if granted {
@@ -31,6 +31,10 @@ impl Ballot {
         };
         let place = list.binary_search(&from).expect_err("it is in neither list");
         list.insert(place, from);
+    }
+
+    fn has_answered(&self, server: NodeId) -> bool {
+        self.granted.binary_search(&server).is_ok() || self.refused.binary_search(&server).is_ok()
     }
 
     fn result(&self, voters: usize) -> VoteResult {
@@ -45,6 +49,8 @@ impl<S: Storage> Raft<S> {
         let is_voter = self.voters.binary_search(&self.id()).is_ok();
         match &self.role {
             Role::Leader(_) => {}
+            // Its candidacy is not durable yet, so nobody was asked. To stand again would only make the disk's queue longer.
+            Role::Candidate(ballot) if !ballot.has_answered(self.id()) => {}
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if !is_voter => {}
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if self.config.pre_vote => {
                 self.pre_campaign();

@@ -129,7 +129,7 @@ impl<S: Storage> RaftLog<S> {
         }
     }
 
-    /// The entries of `range`, within the limits but at least one; `None` while the storage has them not at hand.
+    /// The entries of `range`, within the limits but at least one if it has any; `None` while the storage has them not at hand.
     pub(crate) fn entries(
         &self,
         range: Range<Index>,
@@ -141,7 +141,8 @@ impl<S: Storage> RaftLog<S> {
             "{range:?} reaches beyond {}",
             self.last_index()
         );
-        let end = range.end.min(range.start.plus(entries_max.max(1)));
+        let entries_max = entries_max.clamp(1, range.end.since(range.start).max(1));
+        let end = range.end.min(range.start.plus(entries_max));
         let mut entries = Vec::new();
         if range.start <= self.stable {
             let stable_end = end.min(self.stable.next());
@@ -240,7 +241,7 @@ impl<S: Storage> RaftLog<S> {
         }
         let range = self.handed_out.next()..self.committed.min(self.stable).next();
         let entries = self
-            .entries(range, usize::MAX >> 1, bytes_max)
+            .entries(range, usize::MAX, bytes_max)
             .unwrap_or_default();
         self.handed_out = self.handed_out.plus(entries.len());
         entries

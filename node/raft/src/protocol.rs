@@ -127,11 +127,8 @@ impl<S: Storage> Raft<S> {
         config.validate()?;
         let initial = storage.initial_state();
         let HardState { term, vote, commit } = initial.hard_state;
-        assert!(
-            initial.voters.is_sorted(),
-            "the voters are not sorted: {:?}",
-            initial.voters
-        );
+        let in_order = initial.voters.is_sorted_by(|one, next| one < next);
+        assert!(in_order, "the voters are not sorted, or one is there twice: {:?}", initial.voters);
         let log = RaftLog::new(storage, commit);
         assert!(
             log.last().term <= term,
@@ -267,7 +264,7 @@ impl<S: Storage> Raft<S> {
             self.id(),
             "a message for another server arrived: {envelope}"
         );
-        if self.voters.binary_search(&envelope.from).is_err() {
+        if envelope.from == self.id() || self.voters.binary_search(&envelope.from).is_err() {
             return;
         }
         let Envelope {
@@ -416,7 +413,8 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Whether [`Raft::ready`] has anything to ask.
+    /// Whether [`Raft::ready`] has anything to ask. While a storage says that entries are temporarily unavailable, this may be so and
+    /// `ready` hand out nothing: then it is time to wait for the storage.
     pub fn has_ready(&self) -> bool {
         self.wants_to_send()
             || !self.outbox.is_empty()
@@ -501,10 +499,11 @@ impl<S: Storage> Raft<S> {
             if envelope.term != self.term {
                 continue;
             }
-            if envelope.to == self.id() {
-                self.step(envelope);
-            } else {
+            if envelope.to != self.id() {
                 self.outbox.push(envelope);
+            } else if let Message::VoteResponse { granted } = envelope.message {
+                // The only thing that a server says to itself.
+                self.on_vote_response(envelope.to, granted);
             }
         }
     }

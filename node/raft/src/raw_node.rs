@@ -40,7 +40,8 @@ struct Observed {
 }
 
 impl<S: Storage, L: Logger> RawNode<S, L> {
-    /// A server that starts, or starts again, with what `storage` holds; `seed` decides its election time-outs.
+    /// A server that starts, or starts again, with what `storage` holds; `seed` and its id decide its election time-outs, so
+    /// that servers with one seed still differ.
     ///
     /// # Errors
     /// The settings can't work.
@@ -55,10 +56,12 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         logger: L,
     ) -> Result<Self, ConfigError> {
         timing.validate()?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(config.id.0);
         let mut node = RawNode {
             raft: Raft::new(config, storage)?,
             timing,
-            random: ChaCha8Rng::seed_from_u64(seed),
+            random,
             logger,
             election_elapsed: 0,
             election_deadline: 0,

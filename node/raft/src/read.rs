@@ -6,7 +6,7 @@
 //! came in*, the read may be answered from any state that has applied that index.
 //!
 //! One round is in flight at a time. Reads that come in meanwhile wait for the next one: an answer to the round in flight may
-//! have been given before they were asked.
+//! have been given before they were asked. How many may wait is the driver's to bound, by how many requests it takes in.
 
 use crate::types::{Index, NodeId};
 use alloc::vec::Vec;

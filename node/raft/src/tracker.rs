@@ -91,8 +91,7 @@ impl Progress {
         }
     }
 
-    /// Whether appends may be lost without anybody noticing: an empty one then finds out. Called when a heartbeat was answered,
-    /// which also shows that a probe was answered or is lost.
+    /// It answered a heartbeat. A probe that was sent before that was answered or is lost, so the next one may go out.
     pub(crate) fn heartbeat_answered(&mut self) {
         self.active = true;
         if let ProgressState::Probe { paused } = &mut self.state {
@@ -137,12 +136,11 @@ impl Progress {
         news
     }
 
-    /// It refused an append behind `probed`; its log may match up to `candidate`. Returns whether that was news, not the answer
-    /// to an older question.
-    pub(crate) fn rejected(&mut self, probed: Index, candidate: Index) -> bool {
+    /// It refused an append behind `probed`; its log may match up to `candidate`. The answer to an older question changes nothing.
+    pub(crate) fn rejected(&mut self, probed: Index, candidate: Index) {
         self.active = true;
         let news = match &self.state {
-            ProgressState::Probe { .. } => probed.next() == self.next,
+            ProgressState::Probe { .. } => probed == self.next.previous(),
             // What it durably holds it can't have refused; and it can't refuse what was never sent.
             ProgressState::Replicate { .. } => probed > self.matched && probed < self.next,
         };
@@ -151,7 +149,6 @@ impl Progress {
             self.next = next.max(self.matched.next());
             self.state = ProgressState::Probe { paused: false };
         }
-        news
     }
 
     /// Messages to it may have been lost.

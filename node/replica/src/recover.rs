@@ -8,7 +8,8 @@
 //! - *Corruption*: an intact later batch follows, and proves that the damaged one was durable. That is an error, and the node
 //!   does not start: it may have promised what it no longer knows.
 //!
-//! Rot in the last durable batch can't be told from a tear.
+//! Rot in the last durable batch can't be told from a tear. Neither can a batch that is durable be told from one that only seems to
+//! be, because just the process died: so the end of the log is synced before anything is promised by it.
 
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::{Disk, DiskError};
@@ -145,7 +146,7 @@ pub(crate) fn open<D: Disk>(
         ));
     }
     if let Some(last) = wal.segments.last() {
-        wipe_tear(&mut disk, last, &last_contents)?;
+        settle_end(&mut disk, last, &last_contents)?;
     }
     if let Some(number) = never_begun {
         disk.remove(&file_name(number))?;
@@ -202,13 +203,15 @@ fn later_batch(contents: &[u8], number: u64, scan: &Scan) -> Option<usize> {
     })
 }
 
-/// Overwrites what an interrupted write left behind the last batch of `segment` with zeros, durably.
-fn wipe_tear(disk: &mut impl Disk, segment: &Segment, contents: &[u8]) -> Result<(), DiskError> {
+/// Overwrites what an interrupted write left behind the last batch of `segment` with zeros, and makes all of it durable.
+///
+/// The last batch may have been written and never synced: when only the process died, it is there to be read, and still a loss of
+/// power would take it. From here on it is taken for durable, and promises are made by it.
+fn settle_end(disk: &mut impl Disk, segment: &Segment, contents: &[u8]) -> Result<(), DiskError> {
     let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let Some(last) = contents[end..].iter().rposition(|byte| *byte != 0) else {
-        return Ok(());
-    };
-    let zeros = vec![0; (last + 1).next_multiple_of(BLOCK_BYTES)];
-    disk.write(segment.file, segment.end, &zeros)?;
+    if let Some(last) = contents[end..].iter().rposition(|byte| *byte != 0) {
+        let zeros = vec![0; (last + 1).next_multiple_of(BLOCK_BYTES)];
+        disk.write(segment.file, segment.end, &zeros)?;
+    }
     disk.sync(segment.file)
 }

@@ -85,6 +85,10 @@ pub enum Body {
     },
 }
 
+/// The highest term that is believed. A server adopts the term of any message, and so does everybody it then speaks to: without a
+/// bound, a single bad frame could take a cluster to the end of all terms.
+const TERM_MAX: u64 = 1 << 62;
+
 /// Bytes that the checksum takes in front of a message.
 const CHECKSUM_BYTES: usize = 4;
 
@@ -117,6 +121,9 @@ impl Message {
     /// # Errors
     /// Terms or indexes are such as no server sends: the terms of entries go back or beyond the sender's, an index overflows.
     pub fn into_envelope(self, from: NodeId, to: NodeId) -> Result<Envelope<Bytes>, DecodeError> {
+        if self.term > TERM_MAX {
+            return Err(DecodeError::Invalid("a term that no election has reached"));
+        }
         let term = Term(self.term);
         let message = match self.body {
             Body::PreVote { next_term, last } => raft::Message::PreVote {

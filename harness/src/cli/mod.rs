@@ -88,7 +88,7 @@ struct RunArgs {
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = values::duration)]
     timeout: Duration,
     /// Decides what is random: operations, faults, the nodes' time-outs. Drawn and reported where it is not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::seed)]
     seed: Option<u64>,
     /// Repeats an earlier run: its flags, its seed and its schedule of faults.
     ///
@@ -179,15 +179,24 @@ enum Refused {
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
-    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refused::Shown(error.render().to_string()),
-        // Without any argument, or without a command where one is needed.
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Refused::Usage(String::from("a command is needed: run, check, up or help"))
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let (kind, rendered) = (error.kind(), error.render().to_string());
+        if kind == ErrorKind::DisplayHelp || kind == ErrorKind::DisplayVersion {
+            return Refused::Shown(rendered);
         }
-        _ => Refused::Usage(one_line(&error.render().to_string())),
+        if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Refused::Usage(format!("a command is needed; {COMMANDS}"));
+        }
+        let line = one_line(&rendered);
+        if kind == ErrorKind::InvalidSubcommand {
+            return Refused::Usage(format!("{line}; {COMMANDS}"));
+        }
+        Refused::Usage(line)
     })
 }
+
+/// What is said to whoever names no command, or another one.
+const COMMANDS: &str = "there are run, check, up and help";
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
 fn one_line(rendered: &str) -> String {
@@ -197,7 +206,7 @@ fn one_line(rendered: &str) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
-    let line = lines.join(" ");
+    let line = lines.join(" ").replace(" tip: ", "; ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 

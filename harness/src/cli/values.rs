@@ -45,11 +45,15 @@ pub(super) fn test_count(text: &str) -> Result<u32, String> {
     within(text, 1, TEST_COUNT_MAX)
 }
 
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    within(text, 0, u64::MAX)
+}
+
 pub(super) fn mebibytes(text: &str) -> Result<usize, String> {
     within(text, 1, MEBIBYTES_MAX)
 }
 
-fn within<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
     text: &str,
     least: T,
     most: T,

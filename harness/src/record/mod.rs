@@ -120,17 +120,19 @@ impl Recorder {
     }
 
     /// The operation ends now. It belongs immediately after the reply is read.
+    #[expect(clippy::needless_pass_by_value, reason = "what has completed can't complete again")]
     pub fn complete(&self, invoked: Invoked, op: &Op, completion: &Completion) {
         let (kind, outcome, value, error) = match completion {
             Completion::Ok(ret) => (Kind::Ok, Outcome::Ok, ret.to_value(), None),
             Completion::Fail(reason) => (Kind::Fail, Outcome::Fail, Value::Null, Some(reason)),
             Completion::Info(reason) => (Kind::Info, Outcome::Info, Value::Null, Some(reason)),
         };
+        let Invoked { process, time: began } = invoked;
         let mut state = self.lock();
         let time = self.now();
         state.append(&Record {
             time,
-            process: Process::Client(invoked.process),
+            process: Process::Client(process),
             kind,
             f: Cow::Borrowed(op.kind()),
             key: Some(op.key()),
@@ -139,7 +141,7 @@ impl Recorder {
             node: None,
             intended: None,
         });
-        let latency = Duration::from_nanos(time - invoked.time);
+        let latency = Duration::from_nanos(time - began);
         state.tally.completed(op.kind(), outcome, latency);
         if let Some(reason) = error {
             state.tally.reason(outcome, reason);

@@ -40,6 +40,7 @@ pub fn render(results: &Results, paint: Paint, program: &str) -> String {
 fn verdict(text: &mut String, results: &Results, paint: Paint) {
     let summary = &results.summary;
     let reason = summary.reason.as_deref().unwrap_or_default();
+    let mut explanation = results.explanation.as_deref().unwrap_or_default();
     match summary.valid {
         Valid::True => {
             let _ = writeln!(
@@ -52,14 +53,23 @@ fn verdict(text: &mut String, results: &Results, paint: Paint) {
             );
         }
         Valid::False => {
-            let _ = writeln!(text, "{}  {reason}\n", paint.bad("violation"));
+            // An explanation tells all of it, and begins as the reason does.
+            let (first, rest) = explanation.split_once('\n').unwrap_or((explanation, ""));
+            let headline = if !first.is_empty() && reason.starts_with(first) {
+                explanation = rest;
+                first
+            } else {
+                reason
+            };
+            let _ = writeln!(text, "{}  {headline}\n", paint.bad("violation"));
         }
         Valid::Unknown => {
             let _ = writeln!(text, "{}  {reason}\n", paint.doubtful("unknown"));
         }
     }
-    if let Some(explanation) = &results.explanation {
-        let _ = writeln!(text, "{}\n", explanation.trim_end());
+    let explanation = explanation.trim_matches('\n');
+    if !explanation.is_empty() {
+        let _ = writeln!(text, "{explanation}\n");
     }
 }
 

@@ -144,7 +144,7 @@ async fn run_one(
     };
     let surroundings = Surroundings { binary, directory: &directory, live, interrupt, label };
     let (results, cluster) =
-        test::run(&mut test, &surroundings).await.map_err(|error| judged_error(series, error))?;
+        test::run(&mut test, &surroundings).await.map_err(|error| series_error(series, &error))?;
     let kept = || async {
         directory.write_results(&results)?;
         directory.write_report(&report::render(&results, Paint::PLAIN, report::program()))
@@ -165,7 +165,7 @@ async fn run_one(
 }
 
 /// A node that does not start because of what the user has it called with is the user's affair.
-fn judged_error(series: &Series, error: TestError) -> SeriesError {
+fn series_error(series: &Series, error: &TestError) -> SeriesError {
     let words = error.to_string();
     let theirs = !series.options.node_args.is_empty() || series.node_binary.is_some();
     match error {

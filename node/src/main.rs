@@ -49,6 +49,7 @@ mod connection;
 mod disk;
 mod exit;
 mod logging;
+mod output;
 mod serve;
 mod server;
 
@@ -107,11 +108,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             &reach,
         ),
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
-        Command::Version { json } => {
-            version(json);
-            Ok(exit::DONE)
-        }
-        Command::Help { topic } => help(topic.as_deref()),
+        Command::Version { json } => Ok(output::print(version(json).as_bytes())),
+        Command::Help { topic } => help(topic.as_deref()).map(|text| output::print(text.as_bytes())),
     }
 }
 
@@ -158,7 +156,7 @@ fn block_on(task: impl Future<Output = u8>) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn version(json: bool) {
+fn version(json: bool) -> String {
     #[derive(Serialize)]
     struct Version {
         version: &'static str,
@@ -173,31 +171,32 @@ fn version(json: bool) {
         mutants: cfg!(feature = "mutants"),
     };
     if json {
-        println!(
-            "{}",
-            serde_json::to_string(&version).expect("numbers and texts are always JSON")
-        );
+        let json = serde_json::to_string(&version).expect("numbers and texts are always JSON");
+        format!("{json}\n")
     } else {
         let seeded = if version.mutants { ", with seeded bugs" } else { "" };
-        println!(
-            "node {}, protocol {} to {}{seeded}",
+        format!(
+            "node {}, protocol {} to {}{seeded}\n",
             version.version, version.wire_min, version.wire_max
-        );
+        )
     }
 }
 
-fn help(topic: Option<&str>) -> Result<u8, Failure> {
+fn help(topic: Option<&str>) -> Result<String, Failure> {
     let mut command = Cli::command();
     command.build();
     match topic {
-        None => print!("{}\nTopics: `node help exit-codes`\n", command.render_long_help()),
-        Some("exit-codes") => print!("{}", exit::HELP),
+        None => Ok(format!(
+            "{}\nTopics: `node help exit-codes`\n",
+            command.render_long_help()
+        )),
+        Some("exit-codes") => Ok(exit::HELP.to_string()),
         Some(topic) => {
-            let explained = command.find_subcommand_mut(topic).ok_or_else(|| {
+            let explained = command.find_subcommand_mut(topic);
+            let explained = explained.ok_or_else(|| {
                 Failure::Usage(format!("there is no command or topic {topic:?}; see `node help`"))
             })?;
-            print!("{}", explained.render_long_help());
+            Ok(explained.render_long_help().to_string())
         }
     }
-    Ok(exit::DONE)
 }

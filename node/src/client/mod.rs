@@ -6,11 +6,10 @@ mod status;
 pub(crate) use status::status;
 
 use crate::cli::Reach;
-use crate::exit;
+use crate::{exit, output};
 use ask::{Outcome, ask};
 use bytes::Bytes;
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use wire::client::{Reply, RequestBody};
 
@@ -39,13 +38,7 @@ fn print(reply: Reply) -> u8 {
         Reply::Value(Some(value)) => {
             let mut line = value.to_vec();
             line.push(b'\n');
-            match std::io::stdout().lock().write_all(&line) {
-                Ok(()) => exit::DONE,
-                Err(error) => {
-                    eprintln!("the value can't be printed: {error}");
-                    exit::INTERNAL
-                }
-            }
+            output::print(&line)
         }
         Reply::Value(None) => nothing("the key has no value"),
         Reply::Written | Reply::Swapped(true) | Reply::Deleted(true) => exit::DONE,

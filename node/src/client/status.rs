@@ -3,9 +3,8 @@
 use super::ask::{client_hello, exchange};
 use crate::cli::{Address, Reach};
 use crate::connection::dial;
-use crate::exit;
+use crate::{exit, output};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use wire::client::{NodeRole, Reply, Request, RequestBody, Status};
@@ -46,14 +45,9 @@ pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
         lines.push(line.await.expect("asking for a status does not panic"));
     }
     let text = if as_json { json_text(&lines) } else { table(&lines) };
-    if let Err(error) = std::io::stdout().lock().write_all(text.as_bytes()) {
-        eprintln!("the status can't be printed: {error}");
-        return exit::INTERNAL;
-    }
-    if lines.iter().all(|line| line.answer.is_ok()) {
-        exit::DONE
-    } else {
-        exit::NOT_DONE
+    match output::print(text.as_bytes()) {
+        exit::DONE if lines.iter().any(|line| line.answer.is_err()) => exit::NOT_DONE,
+        code => code,
     }
 }
 

@@ -152,3 +152,15 @@ fn help_and_version_are_printed_to_stdout() {
         assert!(text(&output.stdout).contains(part), "{args:?}");
     }
 }
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_node"))
+        .args(["help", "serve"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!((code(&output), text(&output.stderr)), (Some(0), String::new()));
+}

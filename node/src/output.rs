@@ -1,0 +1,17 @@
+//! Results, on stdout.
+
+use crate::exit;
+use std::io::{ErrorKind, Write};
+
+/// Prints a result; the exit code. A reader that has had enough (`node help | head`) is no failure.
+pub(crate) fn print(bytes: &[u8]) -> u8 {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => exit::DONE,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit::DONE,
+        Err(error) => {
+            eprintln!("error: the result can't be printed: {error}");
+            exit::INTERNAL
+        }
+    }
+}

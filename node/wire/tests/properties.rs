@@ -203,7 +203,7 @@ fn message() -> impl Strategy<Value = Message> {
         any::<(u64, u64)>().prop_map(|(commit, round)| Body::Heartbeat { commit, round }),
         any::<u64>().prop_map(|round| Body::HeartbeatResponse { round }),
     ];
-    (any::<u64>(), body).prop_map(|(term, body)| Message { term, body })
+    (0..=1_u64 << 62, body).prop_map(|(term, body)| Message { term, body })
 }
 
 /// Arbitrary bytes seldom get far; bytes that were right but for one do.
@@ -340,6 +340,18 @@ fn crc32c(bytes: &[u8]) -> u32 {
     match Message::from_payload(&payload) {
         Err(DecodeError::Checksum { computed, .. }) => computed,
         Ok(_) | Err(_) => 0,
+    }
+}
+
+#[test]
+fn a_term_that_no_election_has_reached_is_refused() {
+    let heartbeat = |term| {
+        let body = Body::Heartbeat { commit: 0, round: 0 };
+        Message { term, body }.into_envelope(raft::NodeId(1), raft::NodeId(2))
+    };
+    assert!(heartbeat(1 << 62).is_ok());
+    for term in [(1 << 62) + 1, u64::MAX] {
+        assert!(matches!(heartbeat(term), Err(DecodeError::Invalid(_))), "{term}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Golden scripts: what is played is compared with what is stored. `UPDATE_GOLDEN=1` stores it anew; the difference is reviewed
 //! like code.
 
+use crate::properties::quietly;
 use crate::script::Interpreter;
 use raft::Config;
 use std::fs;
@@ -65,8 +66,8 @@ pub(crate) fn stored(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Plays a script: its comments and commands, with what they lead to now.
-pub(crate) fn play(script: &str, configure: impl Fn(&mut Config) + 'static) -> String {
+/// Plays a script: its comments and commands, with what they lead to now. Where it can't go on, what was played until then and why.
+pub(crate) fn play(script: &str, configure: impl Fn(&mut Config) + 'static) -> Result<String, String> {
     let mut interpreter = Interpreter::new(configure);
     let mut played = String::new();
     for line in script.lines().filter(|line| !line.starts_with(INDENT)) {
@@ -75,21 +76,22 @@ pub(crate) fn play(script: &str, configure: impl Fn(&mut Config) + 'static) -> S
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // Shown if the script fails before its end.
-        println!("{line}");
-        for shown in interpreter.run(line).lines() {
-            println!("{INDENT}{shown}");
+        let shown = match quietly(|| interpreter.run(line)) {
+            Ok(shown) => shown,
+            Err(panic) => return Err(format!("{played}{panic}")),
+        };
+        for shown in shown.lines() {
             played.push_str(INDENT);
             played.push_str(shown);
             played.push('\n');
         }
     }
-    played
+    Ok(played)
 }
 
 fn compare(name: &str) {
     let stored = stored(name);
-    let played = play(&stored, |_| {});
+    let played = play(&stored, |_| {}).unwrap_or_else(|stuck| panic!("{stuck}"));
     if stored == played {
         return;
     }

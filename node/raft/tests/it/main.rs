@@ -2,8 +2,14 @@
 //!
 //! - `golden`: scripts in `testdata`, each a story with its expected outcome beside it.
 //! - `paper`: one test for each claim of the paper and the dissertation.
+//! - `properties`: random schedules with faults, against the invariants that make Raft safe, and service when the faults end.
+//! - `mutants`: every seeded bug is found by something of the above.
 
 mod golden;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod paper;
+mod properties;
 mod script;
 mod server;
+mod world;

@@ -180,7 +180,9 @@ fn a_follower_checks_that_its_log_matches() {
 /// an append that carries less than the log has takes nothing.
 #[test]
 fn a_follower_replaces_what_conflicts_and_keeps_what_does_not() {
-    let table: [(&[u64], LogPosition, &[u64], &[u64]); 10] = [
+    /// Terms of a log, or of a part of it.
+    type Terms = &'static [u64];
+    let table: [(Terms, LogPosition, Terms, Terms); 10] = [
         (&[], at(0, 0), &[1], &[1]),
         (&[], at(0, 0), &[1, 2, 3], &[1, 2, 3]),
         (&[1, 1], at(2, 1), &[3], &[1, 1, 3]),

@@ -68,7 +68,8 @@ fn a_promise_survives_a_crash() {
 /// Raft figure 2: servers answer "after updating stable storage": nothing that promises or claims leaves before the disk has it.
 #[test]
 fn promises_wait_for_the_disk() {
-    let promising: [(&str, fn(&mut Server<u8>)); 3] = [
+    type Input = fn(&mut Server<u8>);
+    let promising: [(&str, Input); 3] = [
         ("a vote", |server| {
             server.raft.step(Envelope {
                 from: OTHER,

@@ -102,19 +102,16 @@ impl<S: Storage> Raft<S> {
     /// # Errors
     /// This server does not lead.
     pub fn read_index(&mut self, token: ReadToken) -> Result<(), ReadIndexError> {
+        if mutated!(self.config, StaleLocalRead) {
+            let index = self.log.committed();
+            self.read_outcomes.push(ReadOutcome::Confirmed { token, index });
+            return Ok(());
+        }
         let known_leader = self.leader();
-        let committed = self.log.committed();
         let Role::Leader(leader) = &mut self.role else {
             return Err(ReadIndexError::NotLeader { leader: known_leader });
         };
-        if mutated!(self.config, StaleLocalRead) {
-            self.read_outcomes.push(ReadOutcome::Confirmed {
-                token,
-                index: committed,
-            });
-        } else {
-            leader.reads.push(token);
-        }
+        leader.reads.push(token);
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub enum Mutant {
     AckBeforeFsync,
     /// An append is acknowledged up to the end of the log, not up to what was verified.
     AckLastIndex,
-    /// A leader answers reads without asking whether it still leads.
+    /// A server answers reads from its own state, whether it leads or not.
     StaleLocalRead,
     /// ReadIndex is served before an entry of the leader's term is committed.
     ReadBeforeNoop,

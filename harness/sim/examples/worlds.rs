@@ -6,7 +6,7 @@ fn main() {
             continue;
         }
         let begun = std::time::Instant::now();
-        let report = sim::model::check(&world, 2);
+        let report = sim::model::check(&world, 1);
         println!(
             "{} {:?} unique {} generated {} depth {} complete {} unmet {:?}",
             report.world,

@@ -37,7 +37,7 @@ pub enum Remainder {
 
 /// What an operation runs into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum DiskFault {
     /// It fails, and nothing of it is done.
     Error,
     /// The process dies in it: it is done in part, and nothing can be done afterwards until [`SimDisk::revive`].
@@ -70,8 +70,9 @@ struct Contents {
     /// `FileId` is the place; a removed file leaves its place empty.
     files: Vec<Option<(String, Arc<File>)>>,
     operations: u64,
-    failure: Option<(u64, Failure)>,
+    fault: Option<(u64, DiskFault)>,
     dead: bool,
+    struck: Option<DiskFault>,
     last_write: Option<(FileId, u64)>,
     journal: Option<Vec<Done>>,
 }
@@ -112,12 +113,13 @@ impl Contents {
             return Err(self.error(operation, name(self), "the process is dead"));
         }
         self.operations += 1;
-        match self.failure {
-            Some((at, failure)) if at == self.operations => {
-                self.failure = None;
-                match failure {
-                    Failure::Error => Err(self.error(operation, name(self), "input/output error")),
-                    Failure::Crash { portion } => {
+        match self.fault {
+            Some((at, fault)) if at == self.operations => {
+                self.fault = None;
+                self.struck = Some(fault);
+                match fault {
+                    DiskFault::Error => Err(self.error(operation, name(self), "input/output error")),
+                    DiskFault::Crash { portion } => {
                         self.dead = true;
                         Ok(Some(portion))
                     }
@@ -190,21 +192,31 @@ impl SimDisk {
         self.contents().operations
     }
 
-    /// Lets the operation that is `ahead` operations away (0: the next one) run into `failure`. There is one such at a time.
-    pub fn fail_at(&self, ahead: u64, failure: Failure) {
+    /// Lets the operation that is `ahead` operations away (0: the next one) run into `fault`. There is one such at a time.
+    pub fn fail_at(&self, ahead: u64, fault: DiskFault) {
         let mut contents = self.contents_mut();
-        contents.failure = Some((contents.operations + 1 + ahead, failure));
+        contents.fault = Some((contents.operations + 1 + ahead, fault));
     }
 
-    /// Forgets a failure that did not come about.
-    pub fn forget_failure(&self) {
-        self.contents_mut().failure = None;
+    /// Forgets a fault that did not come about.
+    pub fn forget_fault(&self) {
+        self.contents_mut().fault = None;
+    }
+
+    /// The fault that an operation ran into since the last time.
+    pub fn take_struck(&self) -> Option<DiskFault> {
+        self.contents_mut().struck.take()
+    }
+
+    /// Whether an operation ran into a fault since [`SimDisk::take_struck`].
+    pub fn is_struck(&self) -> bool {
+        self.contents().struck.is_some()
     }
 
     /// Another process may use the disk.
     pub fn revive(&self) {
         let mut contents = self.contents_mut();
-        (contents.dead, contents.failure) = (false, None);
+        (contents.dead, contents.fault) = (false, None);
     }
 
     /// Loses what no sync has made durable, but for `remainder`; and whoever used the disk is gone.
@@ -214,6 +226,15 @@ impl SimDisk {
                 Arc::make_mut(file).power_loss(remainder);
             }
         }
+    }
+
+    /// Whether anything was written that no sync has made durable.
+    pub fn has_unsynced(&self) -> bool {
+        self.contents()
+            .files
+            .iter()
+            .flatten()
+            .any(|(_, file)| file.has_unsynced())
     }
 
     /// Flips a bit of what is durable in the file `name`.

@@ -118,6 +118,7 @@ impl World {
 /// The worlds of the tier that runs on every change, by name.
 pub fn worlds() -> Vec<World> {
     vec![
+        World { proposals: 0, log_max: 1, reaches: &[Reach::Leader, Reach::LastTerm], ..World::new("elections", "elections alone: two terms") },
         World::new("replication", "elections and replication: two terms, a command, and every order of messages"),
         World {
             crashes: 1,

@@ -1,0 +1,159 @@
+//! What is known of the whole cluster and would survive all of it: the entries that were ever written, the leaders of each
+//! term, what was committed, and what was acknowledged.
+
+use crate::options::{Broken, Invariant};
+use bytes::Bytes;
+use raft::{Entry, EntryData, Index, NodeId, Term};
+use replica::StateMachine;
+use std::collections::BTreeMap;
+use wire::record::Command;
+
+/// An entry that somebody wrote at some index.
+#[derive(Clone, Debug)]
+struct Known {
+    term: Term,
+    /// The term of the entry before it.
+    before: Term,
+    data: EntryData<Bytes>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ghost {
+    /// By index, from 1; at each the entries of different terms.
+    known: Vec<Vec<Known>>,
+    leaders: BTreeMap<Term, NodeId>,
+    /// By index, from 1.
+    committed: Vec<Term>,
+    /// All committed entries, folded.
+    machine: StateMachine,
+    /// The hash of the state after each index, from 0.
+    hashes: Vec<u64>,
+    /// The highest index whose command was acknowledged to a client.
+    acknowledged: Index,
+}
+
+fn place(index: Index) -> usize {
+    index.previous().since(Index(0))
+}
+
+impl Ghost {
+    pub(crate) fn new() -> Ghost {
+        Ghost {
+            hashes: vec![StateMachine::default().state_hash()],
+            ..Ghost::default()
+        }
+    }
+
+    pub(crate) fn acknowledged(&self) -> Index {
+        self.acknowledged
+    }
+
+    pub(crate) fn acknowledge(&mut self, index: Index) {
+        self.acknowledged = self.acknowledged.max(index);
+    }
+
+    pub(crate) fn committed_index(&self) -> Index {
+        Index(self.committed.len() as u64)
+    }
+
+    pub(crate) fn elections(&self) -> u64 {
+        self.leaders.len() as u64
+    }
+
+    /// Log matching (Raft §5.3), by induction: an index and a term name one entry, and what it follows on.
+    pub(crate) fn written(&mut self, node: NodeId, before: Term, entry: Entry<Bytes>) -> Result<(), Broken> {
+        let position = entry.position();
+        let place = place(entry.index);
+        if self.known.len() <= place {
+            self.known.resize_with(place + 1, Vec::new);
+        }
+        let known = self.known[place].iter().find(|known| known.term == entry.term);
+        let Some(known) = known else {
+            self.known[place].push(Known {
+                term: entry.term,
+                before,
+                data: entry.data,
+            });
+            return Ok(());
+        };
+        let holds = known.before == before && known.data == entry.data;
+        Broken::unless(holds, Invariant::LogMatching, || {
+            format!(
+                "{node} writes {position} as {:?} behind term {before}; elsewhere it is {:?} behind term {}",
+                entry.data, known.data, known.before
+            )
+        })
+    }
+
+    /// `node` leads `term`, with the log that `log_term` tells.
+    pub(crate) fn leads(
+        &mut self,
+        node: NodeId,
+        term: Term,
+        log_term: impl Fn(Index) -> Option<Term>,
+    ) -> Result<(), Broken> {
+        let leader = *self.leaders.entry(term).or_insert(node);
+        Broken::unless(leader == node, Invariant::ElectionSafety, || {
+            format!("{leader} and {node} both lead term {term}")
+        })?;
+        for (place, committed) in self.committed.iter().enumerate() {
+            let index = Index(1).plus(place);
+            let found = log_term(index);
+            Broken::unless(found == Some(*committed), Invariant::LeaderCompleteness, || {
+                let found = found.map_or_else(|| String::from("nothing"), |term| format!("{index}@{term}"));
+                format!("{node} leads term {term} with {found} where {index}@{committed} is committed")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `node` holds the entry of `term` at `index` to be committed. Returns whether that is news.
+    pub(crate) fn commits(&mut self, node: NodeId, index: Index, term: Term) -> Result<bool, Broken> {
+        if let Some(committed) = self.committed.get(place(index)) {
+            Broken::unless(*committed == term, Invariant::StateMachineSafety, || {
+                format!("{node} commits {index}@{term}, and {index}@{committed} was committed before")
+            })?;
+            return Ok(false);
+        }
+        let known = self.known.get(place(index));
+        let known = known.and_then(|known| known.iter().find(|known| known.term == term));
+        let Some(known) = known else {
+            return Err(Broken {
+                invariant: Invariant::Durability,
+                what: format!("{node} commits {index}@{term}, which nobody has written"),
+            });
+        };
+        assert_eq!(
+            index,
+            self.committed_index().next(),
+            "commits are looked at in order"
+        );
+        if let EntryData::Command(command) = &known.data {
+            match Command::from_bytes(command) {
+                Ok(command) => {
+                    self.machine.apply(command);
+                }
+                Err(error) => {
+                    return Err(Broken {
+                        invariant: Invariant::StateMachineSafety,
+                        what: format!("the committed command {index}@{term} can't be read: {error}"),
+                    });
+                }
+            }
+        }
+        self.committed.push(term);
+        self.hashes.push(self.machine.state_hash());
+        Ok(true)
+    }
+
+    /// `node` has applied everything up to `applied`, and its state's hash is `hash`.
+    pub(crate) fn applied(&self, node: NodeId, applied: Index, hash: u64) -> Result<(), Broken> {
+        let expected = self.hashes.get(applied.since(Index(0))).copied();
+        Broken::unless(expected == Some(hash), Invariant::StateHash, || {
+            format!(
+                "{node} has applied {applied} and its state is {hash:016x}; the committed log gives {}",
+                expected.map_or_else(|| String::from("nothing"), |hash| format!("{hash:016x}"))
+            )
+        })
+    }
+}

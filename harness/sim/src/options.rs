@@ -1,0 +1,243 @@
+//! What a run is asked for, and what it came to.
+
+use std::fmt::{self, Display};
+
+/// What a run is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// How many nodes; `None`: the seed decides, from 1 to 5.
+    pub nodes: Option<u64>,
+    /// What the seed may draw.
+    pub conditions: Conditions,
+    /// How long the load and the faults last, in simulated microseconds; `None`: the seed decides.
+    pub duration_us: Option<u64>,
+    /// The bug that is seeded into every node, for testing the tests.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<replica::Mutant>,
+}
+
+/// Under which conditions the nodes run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conditions {
+    /// Each seed draws which faults there are and how strongly, and the settings of the nodes.
+    #[default]
+    Swarm,
+    /// No faults; the settings of a server, and five clients that issue ten operations a second each.
+    Calm,
+}
+
+/// What happened in a run, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events of any kind.
+    pub steps: u64,
+    /// Messages between nodes that arrived.
+    pub delivered: u64,
+    /// Messages between nodes that did not.
+    pub lost: u64,
+    /// Messages between nodes that came twice.
+    pub duplicated: u64,
+    /// Leaders elected.
+    pub elections: u64,
+    /// Entries committed.
+    pub committed: u64,
+    /// Clients' operations that succeeded.
+    pub ops_ok: u64,
+    /// Clients' operations that definitely did not happen.
+    pub ops_failed: u64,
+    /// Clients' operations whose outcome nobody learned.
+    pub ops_unknown: u64,
+    /// Processes killed from outside, between the halves of a turn included.
+    pub kills: u64,
+    /// Of those, in the middle of a turn: after its messages were sent and before its write.
+    pub kills_in_turn: u64,
+    /// Processes that died inside an operation of their disk.
+    pub kills_in_disk: u64,
+    /// Losses of power, by node.
+    pub power_losses: u64,
+    /// Errors of the disk.
+    pub disk_errors: u64,
+    /// Bits flipped.
+    pub rotten_bits: u64,
+    /// Nodes that found corruption, and so did not start.
+    pub refused_starts: u64,
+    /// Starts, the first ones included.
+    pub starts: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Links cut, one way each.
+    pub cuts: u64,
+    /// Candidacies that were ordered, not timed.
+    pub campaigns: u64,
+}
+
+impl Counts {
+    /// Each count by its name.
+    pub fn list(&self) -> [(&'static str, u64); 20] {
+        [
+            ("steps", self.steps),
+            ("delivered", self.delivered),
+            ("lost", self.lost),
+            ("duplicated", self.duplicated),
+            ("elections", self.elections),
+            ("committed", self.committed),
+            ("ops ok", self.ops_ok),
+            ("ops failed", self.ops_failed),
+            ("ops unknown", self.ops_unknown),
+            ("kills", self.kills),
+            ("kills in turn", self.kills_in_turn),
+            ("kills in disk", self.kills_in_disk),
+            ("power losses", self.power_losses),
+            ("disk errors", self.disk_errors),
+            ("rotten bits", self.rotten_bits),
+            ("refused starts", self.refused_starts),
+            ("starts", self.starts),
+            ("pauses", self.pauses),
+            ("cuts", self.cuts),
+            ("campaigns", self.campaigns),
+        ]
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// How many nodes there were.
+    pub nodes: u64,
+    /// A hash of everything that happened, in order: equal seeds and options have equal ones, on every machine.
+    pub trace_hash: u64,
+    /// How much time passed in the world, in microseconds.
+    pub simulated_us: u64,
+    /// What happened, counted.
+    pub counts: Counts,
+    /// Whether the clients' history was judged to the end: a check that reaches its limit on memory says nothing.
+    pub history_judged: bool,
+    /// What broke, if anything did.
+    pub failure: Option<Failure>,
+}
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed that leads to it.
+    pub seed: u64,
+    /// The event at which it was noticed.
+    pub step: u64,
+    /// When, in simulated microseconds.
+    pub at_us: u64,
+    /// Which.
+    pub invariant: Invariant,
+    /// How, with the values.
+    pub what: String,
+    /// The last events before it, as a story.
+    pub story: Vec<String>,
+}
+
+/// What must always hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// At most one leader a term (Raft §5.2).
+    ElectionSafety,
+    /// Entries at the same position are the same and follow on the same (Raft §5.3).
+    LogMatching,
+    /// What was committed is in every later leader's log (Raft §5.4).
+    LeaderCompleteness,
+    /// No two nodes commit or apply different entries at one index; what was committed stays.
+    StateMachineSafety,
+    /// At equal applied indexes the states are equal: what folding the committed log gives.
+    StateHash,
+    /// Term, vote and commit index do not go back.
+    Monotonicity,
+    /// Applied ≤ committed ≤ last.
+    Order,
+    /// A vote, a candidacy or an acknowledgement that left a node is covered by what its disk would keep.
+    Promise,
+    /// What is committed is durable on a majority.
+    Durability,
+    /// A node that starts again has what was synced, and nothing that was not written.
+    Recovery,
+    /// A read is answered from a state that has every write acknowledged before it was asked for.
+    ReadFreshness,
+    /// What clients saw fits some order of their operations.
+    Linearizability,
+    /// Every request is answered at most once, and at the end all are.
+    Answers,
+    /// Once faults are over, all nodes converge and every client is served.
+    Liveness,
+    /// The node's own assertions.
+    Assertion,
+    /// A node has no reason to stop by itself.
+    Stop,
+    /// The same seed gives the same trace.
+    Determinism,
+}
+
+impl Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Invariant::ElectionSafety => "election safety",
+            Invariant::LogMatching => "log matching",
+            Invariant::LeaderCompleteness => "leader completeness",
+            Invariant::StateMachineSafety => "state machine safety",
+            Invariant::StateHash => "state hash",
+            Invariant::Monotonicity => "monotonicity",
+            Invariant::Order => "applied ≤ committed ≤ last",
+            Invariant::Promise => "promises are durable",
+            Invariant::Durability => "durability",
+            Invariant::Recovery => "recovery",
+            Invariant::ReadFreshness => "read freshness",
+            Invariant::Linearizability => "linearizability",
+            Invariant::Answers => "answers",
+            Invariant::Liveness => "liveness",
+            Invariant::Assertion => "assertion",
+            Invariant::Stop => "unfounded stop",
+            Invariant::Determinism => "determinism",
+        })
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}: {} is broken at step {}, {}.{:06} s: {}",
+            self.seed,
+            self.invariant,
+            self.step,
+            self.at_us / 1_000_000,
+            self.at_us % 1_000_000,
+            self.what
+        )?;
+        for line in &self.story {
+            writeln!(f, "  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A broken invariant, where it is noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) invariant: Invariant,
+    pub(crate) what: String,
+}
+
+impl Broken {
+    /// `Err`, unless `holds`.
+    pub(crate) fn unless(
+        holds: bool,
+        invariant: Invariant,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Broken> {
+        if holds {
+            Ok(())
+        } else {
+            Err(Broken {
+                invariant,
+                what: what(),
+            })
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What a seed draws: the settings of the nodes, and which faults there are and how strongly.
+//!
+//! Each seed leaves most faults out and turns some up: a world in which everything goes wrong a little finds less than many
+//! worlds in which a few things go wrong a lot (Groce et al., "Swarm testing", 2012).
+
+use crate::options::{Conditions, Options};
+use raft::{Config, NodeId, Timing};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// Odds are counted out of this.
+pub(crate) const ODDS: u32 = 1000;
+
+/// How likely each fault is, in proportion to the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weights {
+    pub(crate) kill: u32,
+    pub(crate) kill_in_disk: u32,
+    pub(crate) power_loss: u32,
+    pub(crate) blackout: u32,
+    pub(crate) pause: u32,
+    pub(crate) cut: u32,
+    pub(crate) isolate: u32,
+    pub(crate) halves: u32,
+    pub(crate) campaign: u32,
+    pub(crate) disk_error: u32,
+    pub(crate) rot: u32,
+}
+
+/// Peer messages on their way. Times in microseconds, odds out of [`ODDS`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Network {
+    pub(crate) delay_min: u64,
+    pub(crate) delay_max: u64,
+    /// The odds that a message is late, by up to `late_max`: it is then overtaken.
+    pub(crate) late: u32,
+    pub(crate) late_max: u64,
+    pub(crate) drop: u32,
+    pub(crate) duplicate: u32,
+}
+
+/// What clients do. Times in microseconds, odds out of [`ODDS`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) clients: u64,
+    pub(crate) keys: u64,
+    pub(crate) think_max: u64,
+    pub(crate) timeout: u64,
+    pub(crate) reads: u32,
+    pub(crate) cas: u32,
+    /// Values are filled up to this many bytes at most.
+    pub(crate) value_bytes_max: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) nodes: u64,
+    pub(crate) tick: u64,
+    /// The clocks of two nodes differ by up to this, out of [`ODDS`].
+    pub(crate) drift: u32,
+    pub(crate) timing: Timing,
+    pub(crate) pre_vote: bool,
+    pub(crate) check_quorum: bool,
+    pub(crate) append_entries_max: usize,
+    pub(crate) in_flight_messages_max: usize,
+    pub(crate) uncommitted_bytes_max: usize,
+    pub(crate) apply_bytes_max: usize,
+    pub(crate) segment_bytes: u64,
+    pub(crate) tail_bytes_max: usize,
+    /// How long the disk takes for a write and its sync, at most.
+    pub(crate) disk_max: u64,
+    pub(crate) network: Network,
+    pub(crate) load: Load,
+    pub(crate) weights: Weights,
+    /// Between two faults, at most.
+    pub(crate) fault_interval_max: u64,
+    /// How long a fault lasts, at most.
+    pub(crate) fault_lasts_max: u64,
+    /// When load and faults end.
+    pub(crate) duration: u64,
+}
+
+fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
+    choices[random.random_range(0..choices.len())]
+}
+
+/// A number up to `most`, in half of the worlds none.
+fn swarm(random: &mut ChaCha8Rng, most: u32) -> u32 {
+    if random.random() {
+        random.random_range(1..=most)
+    } else {
+        0
+    }
+}
+
+impl Plan {
+    pub(crate) fn draw(random: &mut ChaCha8Rng, options: &Options) -> Plan {
+        match options.conditions {
+            Conditions::Swarm => Plan::swarm(random, options),
+            Conditions::Calm => Plan::calm(options),
+        }
+    }
+
+    /// No faults, and the settings of a server.
+    fn calm(options: &Options) -> Plan {
+        let config = Config::new(NodeId(1));
+        let tick = 100_000;
+        Plan {
+            nodes: options.nodes.unwrap_or(5),
+            tick,
+            drift: 0,
+            timing: Timing::default(),
+            pre_vote: config.pre_vote,
+            check_quorum: config.check_quorum,
+            append_entries_max: config.append_entries_max,
+            in_flight_messages_max: config.in_flight_messages_max,
+            uncommitted_bytes_max: config.uncommitted_bytes_max,
+            apply_bytes_max: config.apply_bytes_max,
+            segment_bytes: 8 << 20,
+            tail_bytes_max: 4 << 20,
+            disk_max: 1000,
+            network: Network::calm(tick),
+            load: Load {
+                clients: 5,
+                keys: 10,
+                think_max: 2 * tick,
+                timeout: 20 * tick,
+                reads: 500,
+                cas: 100,
+                value_bytes_max: 8,
+            },
+            weights: Weights::default(),
+            fault_interval_max: 0,
+            fault_lasts_max: 0,
+            duration: options.duration_us.unwrap_or(60_000_000),
+        }
+    }
+
+    fn swarm(random: &mut ChaCha8Rng, options: &Options) -> Plan {
+        let nodes = options
+            .nodes
+            .unwrap_or_else(|| pick(random, &[1, 2, 3, 3, 3, 3, 4, 5, 5]));
+        let tick = pick(random, &[1_000, 10_000, 100_000]);
+        let election_ticks_min = random.random_range(4..=10);
+        let timing = Timing {
+            election_ticks_min,
+            election_ticks_max: election_ticks_min + random.random_range(1..=10),
+            heartbeat_ticks: random.random_range(1..=election_ticks_min / 2),
+        };
+        let election = tick * u64::from(timing.election_ticks_max);
+        let config = Config::new(NodeId(1));
+        Plan {
+            nodes,
+            tick,
+            drift: swarm(random, 200),
+            timing,
+            pre_vote: random.random_ratio(3, 4),
+            check_quorum: random.random_ratio(3, 4),
+            append_entries_max: pick(random, &[1, 1, 2, 5, config.append_entries_max]),
+            in_flight_messages_max: pick(random, &[1, 2, config.in_flight_messages_max]),
+            uncommitted_bytes_max: pick(
+                random,
+                &[200, config.uncommitted_bytes_max, config.uncommitted_bytes_max],
+            ),
+            apply_bytes_max: pick(random, &[1, 200, config.apply_bytes_max]),
+            segment_bytes: pick(random, &[8 << 10, 32 << 10, 256 << 10]),
+            tail_bytes_max: pick(random, &[0, 300, 4 << 20]),
+            disk_max: pick(random, &[0, tick / 10, tick]),
+            network: Network {
+                delay_min: 10,
+                delay_max: pick(random, &[tick / 10, tick, 3 * tick]),
+                late: swarm(random, 100),
+                late_max: 2 * election,
+                drop: swarm(random, 200),
+                duplicate: swarm(random, 200),
+            },
+            load: Load {
+                clients: random.random_range(1..=5),
+                keys: random.random_range(1..=4),
+                think_max: pick(random, &[2 * tick, 10 * tick]),
+                timeout: election * random.random_range(1..=4),
+                reads: random.random_range(100..=700),
+                cas: random.random_range(0..=300),
+                value_bytes_max: pick(random, &[8, 8, 8, 100, 10_000]),
+            },
+            weights: Weights::swarm(random),
+            fault_interval_max: election * pick(random, &[1, 2, 5]),
+            fault_lasts_max: election * pick(random, &[1, 2, 5]),
+            duration: options
+                .duration_us
+                .unwrap_or_else(|| election * random.random_range(10..=60)),
+        }
+    }
+
+    /// What remains when the faults are over.
+    pub(crate) fn heal(&mut self) {
+        self.network = Network::calm(self.tick);
+        self.weights = Weights::default();
+        self.disk_max = self.disk_max.min(self.tick / 10);
+        // Everything refused or lost is tried again soon.
+        self.load.timeout = 4 * self.tick * u64::from(self.timing.election_ticks_max);
+        self.load.think_max = self.tick;
+    }
+
+    /// How long it may take after that until everybody is served and all nodes are equal.
+    pub(crate) fn recovery_max(&self) -> u64 {
+        // A split vote costs one election time-out; that a hundred follow on each other has no chance worth the name.
+        100 * self.tick * u64::from(self.timing.election_ticks_max)
+    }
+}
+
+impl Network {
+    fn calm(tick: u64) -> Network {
+        Network {
+            delay_min: tick / 1000 + 10,
+            delay_max: tick / 200 + 20,
+            late: 0,
+            late_max: 0,
+            drop: 0,
+            duplicate: 0,
+        }
+    }
+}
+
+impl Weights {
+    fn swarm(random: &mut ChaCha8Rng) -> Weights {
+        Weights {
+            kill: swarm(random, 10),
+            kill_in_disk: swarm(random, 10),
+            power_loss: swarm(random, 10),
+            blackout: swarm(random, 3),
+            pause: swarm(random, 10),
+            cut: swarm(random, 10),
+            isolate: swarm(random, 10),
+            halves: swarm(random, 5),
+            campaign: swarm(random, 10),
+            disk_error: swarm(random, 5),
+            // Rare: it takes a node out for good.
+            rot: if random.random_ratio(1, 8) { 1 } else { 0 },
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One node in the world: the production replica, its disk, and what was last seen of it.
+
+use crate::disk::{Done, SimDisk};
+use crate::ghost::Ghost;
+use crate::options::{Broken, Invariant};
+use crate::plan::Plan;
+use crate::shadow::{Shadow, State};
+use bytes::Bytes;
+use raft::{Config, Envelope, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term};
+use replica::{OpenError, Outbox, Replica, Ticket};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wire::record::Command;
+
+/// How many inputs wait for a node at most, as in a socket's buffer; what exceeds it is lost.
+const INBOX_MAX: usize = 4096;
+
+/// How many inputs one turn takes in.
+const TURN_INPUTS_MAX: usize = 64;
+
+#[derive(Debug)]
+pub(crate) enum Input {
+    Tick,
+    Campaign,
+    Message(Envelope<Bytes>),
+    Command {
+        ticket: Ticket,
+        client: usize,
+        command: Command,
+    },
+    Read {
+        ticket: Ticket,
+        client: usize,
+        key: Bytes,
+    },
+}
+
+/// A request that was handed to a node and not answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) client: usize,
+    pub(crate) kind: AskedKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AskedKind {
+    /// Where the command was appended, if it was.
+    Command(Option<LogPosition>),
+    /// What had been acknowledged when the read came.
+    Read { acknowledged: Index },
+}
+
+/// What was last seen of a node; checked against what is seen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) role: RoleKind,
+    pub(crate) term: Term,
+    pub(crate) commit: Index,
+    pub(crate) applied: Index,
+    pub(crate) last: LogPosition,
+}
+
+/// A process.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) replica: Replica<SimDisk, Silent>,
+    pub(crate) inbox: VecDeque<Input>,
+    pub(crate) asked: BTreeMap<Ticket, Asked>,
+    pub(crate) seen: Seen,
+    pub(crate) paused: bool,
+    /// Its messages were sent, and its disk is at work.
+    pub(crate) in_turn: bool,
+    /// The disk was ready while the process was paused.
+    pub(crate) disk_done: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Process {
+    Up(Box<Running>),
+    Down,
+    /// Its disk is corrupt; it will not start again.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) id: NodeId,
+    pub(crate) disk: SimDisk,
+    pub(crate) shadow: Shadow,
+    pub(crate) process: Process,
+    /// Which process of this node is running, or ran last; events of earlier ones are void.
+    pub(crate) incarnation: u64,
+    pub(crate) tick: u64,
+    /// A bit of its disk was flipped.
+    pub(crate) rotten: bool,
+    options: replica::Options,
+    journal: Vec<Done>,
+}
+
+/// The words of a panic.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| String::from(*text));
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| String::from("a panic without words"))
+}
+
+/// Runs production code. A panic of it is a broken invariant.
+fn guarded<T>(node: NodeId, run: impl FnOnce() -> T) -> Result<T, Broken> {
+    // Nothing is used afterwards: the run ends.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Broken {
+        invariant: Invariant::Assertion,
+        what: format!("{node}: {}", words(&*panic)),
+    })
+}
+
+/// What a disk would have to hold for `raft` to have started from it.
+fn state<S: Storage>(raft: &Raft<S>) -> State {
+    let term_at = |index| {
+        raft.log_term(Index(index))
+            .expect("an index up to the last has a term")
+    };
+    State {
+        hard_state: HardState {
+            term: raft.term(),
+            vote: raft.vote(),
+            commit: raft.commit_index(),
+        },
+        terms: (1..=raft.last().index.0).map(term_at).collect(),
+    }
+}
+
+fn seen<S: Storage>(raft: &Raft<S>) -> Seen {
+    Seen {
+        role: raft.role(),
+        term: raft.term(),
+        commit: raft.commit_index(),
+        applied: raft.applied_index(),
+        last: raft.last(),
+    }
+}
+
+impl Server {
+    pub(crate) fn new(
+        id: NodeId,
+        tick: u64,
+        plan: &Plan,
+        mutate: impl FnOnce(&mut replica::Options),
+    ) -> Server {
+        let voters = (1..=plan.nodes).map(NodeId).collect();
+        let mut options = replica::Options::new(id, String::from("simulated"), voters);
+        options.incarnation = u128::from(id.0);
+        options.raft = Config {
+            pre_vote: plan.pre_vote,
+            check_quorum: plan.check_quorum,
+            append_entries_max: plan.append_entries_max,
+            in_flight_messages_max: plan.in_flight_messages_max,
+            uncommitted_bytes_max: plan.uncommitted_bytes_max,
+            apply_bytes_max: plan.apply_bytes_max,
+            ..Config::new(id)
+        };
+        options.timing = plan.timing;
+        options.segment_bytes = plan.segment_bytes;
+        options.tail_bytes_max = plan.tail_bytes_max;
+        mutate(&mut options);
+        let disk = SimDisk::new();
+        disk.keep_journal();
+        Server {
+            id,
+            disk,
+            shadow: Shadow::new(id),
+            process: Process::Down,
+            incarnation: 0,
+            tick,
+            rotten: false,
+            options,
+            journal: Vec::new(),
+        }
+    }
+
+    pub(crate) fn running(&self) -> Option<&Running> {
+        match &self.process {
+            Process::Up(running) => Some(running),
+            Process::Down | Process::Refused => None,
+        }
+    }
+
+    pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.process {
+            Process::Up(running) => Some(running),
+            Process::Down | Process::Refused => None,
+        }
+    }
+
+    /// Starts a process. `Ok(Err(…))`: it does not start.
+    pub(crate) fn start(&mut self, seed: u64, ghost: &mut Ghost) -> Result<Result<(), OpenError>, Broken> {
+        assert!(self.running().is_none(), "{} runs already", self.id);
+        self.incarnation += 1;
+        self.options.seed = seed;
+        let nothing_unsynced = !self.disk.has_unsynced();
+        let opened = guarded(self.id, || {
+            Replica::open(self.disk.clone(), &self.options, Silent)
+        })?;
+        self.disk.take_journal(&mut self.journal);
+        let replica = match opened {
+            Ok(replica) => replica,
+            Err(error) => {
+                // What an interrupted start wrote holds no entries; what it synced is still counted as unsynced, which is safe.
+                self.journal.clear();
+                return Ok(Err(error));
+            }
+        };
+        let raft = replica.core().raft();
+        let synced = nothing_unsynced || !self.disk.has_unsynced();
+        self.shadow.reopened(&state(raft), synced)?;
+        self.shadow.follow(&mut self.journal, ghost)?;
+        let seen = Seen {
+            role: RoleKind::Follower,
+            commit: Index(0),
+            applied: Index(0),
+            ..seen(raft)
+        };
+        self.process = Process::Up(Box::new(Running {
+            replica,
+            inbox: VecDeque::new(),
+            asked: BTreeMap::new(),
+            seen,
+            paused: false,
+            in_turn: false,
+            disk_done: false,
+        }));
+        Ok(Ok(()))
+    }
+
+    /// Whether the disk has given the process a reason to stop.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.disk.is_struck() || self.rotten
+    }
+
+    /// Hands an input to the process, if there is one.
+    pub(crate) fn post(&mut self, input: Input) {
+        if let Some(running) = self.running_mut()
+            && running.inbox.len() < INBOX_MAX
+        {
+            running.inbox.push_back(input);
+        }
+    }
+
+    /// Takes in what waits. Returns whether there was anything.
+    pub(crate) fn take_inputs(&mut self, acknowledged: Index) -> Result<bool, Broken> {
+        let id = self.id;
+        let Some(running) = self.running_mut() else {
+            return Ok(false);
+        };
+        let count = running.inbox.len().min(TURN_INPUTS_MAX);
+        if count == 0 {
+            return Ok(false);
+        }
+        let Running {
+            replica,
+            inbox,
+            asked,
+            ..
+        } = running;
+        guarded(id, || {
+            for input in inbox.drain(..count) {
+                match input {
+                    Input::Tick => replica.tick(),
+                    Input::Campaign => replica.campaign(),
+                    Input::Message(envelope) => replica.step(envelope),
+                    Input::Command {
+                        ticket,
+                        client,
+                        command,
+                    } => {
+                        let before = replica.core().raft().last();
+                        replica.command(ticket, &command);
+                        let after = replica.core().raft().last();
+                        let kind = AskedKind::Command((before != after).then_some(after));
+                        asked.insert(ticket, Asked { client, kind });
+                    }
+                    Input::Read { ticket, client, key } => {
+                        replica.read(ticket, key);
+                        let kind = AskedKind::Read { acknowledged };
+                        asked.insert(ticket, Asked { client, kind });
+                    }
+                }
+            }
+        })?;
+        Ok(true)
+    }
+
+    /// The first half of a turn.
+    pub(crate) fn send(&mut self, out: &mut Outbox) -> Result<(), Broken> {
+        let id = self.id;
+        match self.running_mut() {
+            Some(running) => guarded(id, || running.replica.send(out)),
+            None => Ok(()),
+        }
+    }
+
+    /// The second half. `Ok(Err(…))`: the process stops.
+    pub(crate) fn carry_out(
+        &mut self,
+        out: &mut Outbox,
+        ghost: &mut Ghost,
+    ) -> Result<Result<(), replica::Fatal>, Broken> {
+        let id = self.id;
+        let Some(running) = self.running_mut() else {
+            return Ok(Ok(()));
+        };
+        let result = guarded(id, || running.replica.carry_out(out))?;
+        self.disk.take_journal(&mut self.journal);
+        self.shadow.follow(&mut self.journal, ghost)?;
+        Ok(result)
+    }
+
+    /// Looks at the node, holds it against what was seen before, and gives back both.
+    pub(crate) fn look(&mut self) -> Result<Option<(Seen, Seen)>, Broken> {
+        let id = self.id;
+        let Some(running) = self.running_mut() else {
+            return Ok(None);
+        };
+        let before = running.seen;
+        let now = seen(running.replica.core().raft());
+        if before == now {
+            return Ok(None);
+        }
+        running.seen = now;
+        let forwards =
+            now.term >= before.term && now.commit >= before.commit && now.applied >= before.applied;
+        Broken::unless(forwards, Invariant::Monotonicity, || {
+            format!("{id}: {before:?}, then {now:?}")
+        })?;
+        let ordered = now.applied <= now.commit && now.commit <= now.last.index;
+        Broken::unless(ordered, Invariant::Order, || format!("{id}: {now:?}"))?;
+        Ok(Some((before, now)))
+    }
+}

@@ -1,0 +1,630 @@
+//! The world: one thread, one queue of events in virtual time, one seed.
+
+use crate::clients::{Client, Response};
+use crate::disk::SimDisk;
+use crate::ghost::Ghost;
+use crate::history::{History, Op};
+use crate::options::{Broken, Conditions, Counts, Invariant, Options};
+use crate::plan::{ODDS, Plan};
+use crate::promise;
+use crate::server::{AskedKind, Input, Process, Seen, Server};
+use crate::story::Story;
+use bytes::Bytes;
+use raft::{Envelope, Index, NodeId, RoleKind};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use replica::{OpenError, Outbox, Ticket};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// How many turns a node takes without a pause; a node that has work for ever is stuck.
+const TURNS_MAX: usize = 10_000;
+
+/// How many events a run has at most: far beyond what any drawn plan leads to.
+const STEPS_MAX: u64 = 50_000_000;
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    Tick {
+        node: usize,
+    },
+    Deliver {
+        from: usize,
+        to: usize,
+        payload: Bytes,
+    },
+    DiskDone {
+        node: usize,
+        incarnation: u64,
+    },
+    Start {
+        node: usize,
+    },
+    Resume {
+        node: usize,
+        incarnation: u64,
+    },
+    Mend {
+        links: Vec<(usize, usize)>,
+    },
+    Nemesis,
+    Next {
+        client: usize,
+    },
+    Request {
+        client: usize,
+        attempt: u64,
+        node: usize,
+        op: Op,
+    },
+    Reply {
+        client: usize,
+        attempt: u64,
+        response: Response,
+    },
+    Retry {
+        client: usize,
+        operation: u64,
+        leader: Option<NodeId>,
+    },
+    Timeout {
+        client: usize,
+        operation: u64,
+    },
+    Heal,
+    Look,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: u64,
+    /// Breaks ties: what was scheduled first comes first.
+    sequence: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.sequence == other.sequence
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    pub(crate) random: ChaCha8Rng,
+    pub(crate) plan: Plan,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) history: History,
+    /// How many faults cut the link from one node (the first place) to another.
+    pub(crate) cuts: Vec<Vec<u32>>,
+    pub(crate) ghost: Ghost,
+    pub(crate) story: Story,
+    pub(crate) counts: Counts,
+    /// Faults are over.
+    pub(crate) healed: bool,
+    /// Everything that there was to do is done.
+    done: bool,
+    /// Numbers attempts, operations and values.
+    pub(crate) last_number: u64,
+    out: Outbox,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, options: &Options, told: bool) -> World {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let plan = Plan::draw(&mut random, options);
+        let mut servers = Vec::new();
+        for id in 1..=plan.nodes {
+            let drift = u64::from(random.random_range(0..=plan.drift));
+            let tick = plan.tick + plan.tick * drift / u64::from(ODDS);
+            let mutate = |_settings: &mut replica::Options| {
+                #[cfg(feature = "mutants")]
+                {
+                    _settings.mutant = options.mutant;
+                }
+            };
+            servers.push(Server::new(NodeId(id), tick, &plan, mutate));
+        }
+        let nodes = servers.len();
+        let mut world = World {
+            now: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            random,
+            clients: (0..plan.load.clients).map(Client::new).collect(),
+            history: History::new(plan.load.keys + plan.load.clients),
+            cuts: vec![vec![0; nodes]; nodes],
+            plan,
+            servers,
+            ghost: Ghost::new(),
+            story: Story::new(told),
+            counts: Counts::default(),
+            healed: false,
+            done: false,
+            last_number: 0,
+            out: Outbox::default(),
+        };
+        world.begin(options.conditions);
+        world
+    }
+
+    fn begin(&mut self, conditions: Conditions) {
+        for node in 0..self.servers.len() {
+            let within = self.plan.tick;
+            self.schedule_within(within, Event::Start { node });
+            self.schedule_within(within, Event::Tick { node });
+        }
+        for client in 0..self.clients.len() {
+            self.schedule_within(self.plan.load.think_max, Event::Next { client });
+        }
+        self.schedule(self.plan.duration, Event::Heal);
+        match conditions {
+            Conditions::Swarm => self.schedule_within(self.plan.fault_interval_max, Event::Nemesis),
+            Conditions::Calm => {}
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, delay: u64, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled {
+            at: self.now + delay,
+            sequence: self.scheduled,
+            event,
+        }));
+    }
+
+    pub(crate) fn schedule_within(&mut self, most: u64, event: Event) {
+        let delay = self.random.random_range(0..=most);
+        self.schedule(delay, event);
+    }
+
+    pub(crate) fn odds(&mut self, odds: u32) -> bool {
+        odds > 0 && self.random.random_ratio(odds, ODDS)
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&mut self) -> Result<(), Broken> {
+        while !self.done {
+            let Some(Reverse(next)) = self.queue.pop() else {
+                panic!("the world has stopped, though its clocks tick for ever");
+            };
+            self.now = next.at;
+            self.counts.steps += 1;
+            assert!(self.counts.steps < STEPS_MAX, "the world goes on for ever");
+            self.happen(next.event)?;
+        }
+        self.counts.elections = self.ghost.elections();
+        self.counts.committed = self.ghost.committed_index().0;
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Broken> {
+        match event {
+            Event::Tick { node } => self.tick(node),
+            Event::Deliver { from, to, payload } => self.deliver(from, to, &payload),
+            Event::DiskDone { node, incarnation } => self.disk_done(node, incarnation),
+            Event::Start { node } => self.start(node),
+            Event::Resume { node, incarnation } => self.resume(node, incarnation),
+            Event::Mend { links } => {
+                self.mend(&links);
+                Ok(())
+            }
+            Event::Nemesis => self.nemesis(),
+            Event::Next { client } => {
+                self.next_operation(client);
+                Ok(())
+            }
+            Event::Request {
+                client,
+                attempt,
+                node,
+                op,
+            } => self.request(client, attempt, node, op),
+            Event::Reply {
+                client,
+                attempt,
+                response,
+            } => {
+                self.response(client, attempt, response);
+                Ok(())
+            }
+            Event::Retry {
+                client,
+                operation,
+                leader,
+            } => {
+                self.retry(client, operation, leader);
+                Ok(())
+            }
+            Event::Timeout { client, operation } => {
+                self.timeout(client, operation);
+                Ok(())
+            }
+            Event::Heal => self.heal(),
+            Event::Look => self.look_for_the_end(),
+        }
+    }
+
+    fn tick(&mut self, node: usize) -> Result<(), Broken> {
+        let tick = self.servers[node].tick;
+        self.schedule(tick, Event::Tick { node });
+        match self.servers[node].running() {
+            // A paused process misses its ticks.
+            Some(running) if !running.paused => {
+                self.servers[node].post(Input::Tick);
+                self.turn(node)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, payload: &Bytes) -> Result<(), Broken> {
+        if self.cuts[from][to] > 0 || self.servers[to].running().is_none() {
+            self.counts.lost += 1;
+            return Ok(());
+        }
+        let (sender, receiver) = (self.servers[from].id, self.servers[to].id);
+        let message = wire::peer::Message::from_payload(payload)
+            .and_then(|message| message.into_envelope(sender, receiver))
+            .map_err(|error| Broken {
+                invariant: Invariant::Assertion,
+                what: format!("{sender} sent {receiver} a message that can't be decoded: {error}"),
+            })?;
+        self.counts.delivered += 1;
+        // The payload begins with its checksum.
+        let checksum = payload
+            .iter()
+            .take(4)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        self.story
+            .note(self.now, &[1, to as u64, checksum], || message.to_string());
+        self.servers[to].post(Input::Message(message));
+        self.turn(to)
+    }
+
+    /// Lets `node` take in what waits and do what follows, until it waits for its disk or for something to do.
+    pub(crate) fn turn(&mut self, node: usize) -> Result<(), Broken> {
+        for _ in 0..TURNS_MAX {
+            match self.servers[node].running() {
+                Some(running) if !running.paused && !running.in_turn => {}
+                Some(_) | None => return Ok(()),
+            }
+            let acknowledged = self.ghost.acknowledged();
+            let had_inputs = self.servers[node].take_inputs(acknowledged)?;
+            self.look(node)?;
+            let Some(running) = self.servers[node].running_mut() else {
+                return Ok(());
+            };
+            if !running.replica.has_work() {
+                if had_inputs {
+                    continue;
+                }
+                return Ok(());
+            }
+            running.in_turn = true;
+            let mut out = std::mem::take(&mut self.out);
+            self.servers[node].send(&mut out)?;
+            self.pass_on(node, &mut out)?;
+            self.out = out;
+            let takes = self.random.random_range(0..=self.plan.disk_max);
+            if takes > 0 {
+                let incarnation = self.servers[node].incarnation;
+                self.schedule(takes, Event::DiskDone { node, incarnation });
+                return Ok(());
+            }
+            self.finish_turn(node)?;
+        }
+        Err(Broken {
+            invariant: Invariant::Liveness,
+            what: format!("{} has work for ever", self.servers[node].id),
+        })
+    }
+
+    fn disk_done(&mut self, node: usize, incarnation: u64) -> Result<(), Broken> {
+        if self.servers[node].incarnation != incarnation {
+            return Ok(());
+        }
+        match self.servers[node].running_mut() {
+            Some(running) if running.paused => {
+                running.disk_done = true;
+                Ok(())
+            }
+            Some(_) => {
+                self.finish_turn(node)?;
+                self.turn(node)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn finish_turn(&mut self, node: usize) -> Result<(), Broken> {
+        let mut out = std::mem::take(&mut self.out);
+        let result = self.servers[node].carry_out(&mut out, &mut self.ghost)?;
+        if let Err(fatal) = result {
+            // A process that stops passes nothing on any more.
+            out.messages.clear();
+            out.replies.clear();
+            self.out = out;
+            return self.stopped(node, &fatal);
+        }
+        if let Some(running) = self.servers[node].running_mut() {
+            running.in_turn = false;
+        }
+        self.look(node)?;
+        self.pass_on(node, &mut out)?;
+        self.out = out;
+        Ok(())
+    }
+
+    /// Sends what a node hands out.
+    fn pass_on(&mut self, node: usize, out: &mut Outbox) -> Result<(), Broken> {
+        for envelope in out.messages.drain(..) {
+            let to = self.place(envelope.to)?;
+            promise::check(&envelope, &self.servers[node], &self.servers[to])?;
+            self.send(node, to, envelope);
+        }
+        for (ticket, result) in out.replies.drain(..) {
+            self.answer(node, ticket, result)?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, id: NodeId) -> Result<usize, Broken> {
+        let place = self.servers.iter().position(|server| server.id == id);
+        place.ok_or_else(|| Broken {
+            invariant: Invariant::Assertion,
+            what: format!("a message is addressed to {id}, whom nobody knows"),
+        })
+    }
+
+    fn send(&mut self, from: usize, to: usize, envelope: Envelope<Bytes>) {
+        let network = self.plan.network;
+        let payload = wire::peer::Message::from(envelope).to_payload();
+        if self.cuts[from][to] > 0 || self.odds(network.drop) {
+            self.counts.lost += 1;
+            return;
+        }
+        let copies = if self.odds(network.duplicate) {
+            self.counts.duplicated += 1;
+            2
+        } else {
+            1
+        };
+        for _ in 0..copies {
+            let mut delay = self.random.random_range(network.delay_min..=network.delay_max);
+            if self.odds(network.late) {
+                delay += self.random.random_range(0..=network.late_max);
+            }
+            let payload = payload.clone();
+            self.schedule(delay, Event::Deliver { from, to, payload });
+        }
+    }
+
+    /// Answers a client's request, after checking that the answer may be given.
+    fn answer(
+        &mut self,
+        node: usize,
+        ticket: Ticket,
+        result: Result<replica::Answer, replica::Refusal>,
+    ) -> Result<(), Broken> {
+        let id = self.servers[node].id;
+        let Some(running) = self.servers[node].running_mut() else {
+            panic!("{id} answers without running");
+        };
+        let applied = running.seen.applied;
+        let asked = running.asked.remove(&ticket).ok_or_else(|| Broken {
+            invariant: Invariant::Answers,
+            what: format!(
+                "{id} answers request {}, which it has not or has answered before",
+                ticket.0
+            ),
+        })?;
+        if result.is_ok() {
+            match asked.kind {
+                AskedKind::Command(position) => {
+                    let done = position.is_some_and(|position| position.index <= applied);
+                    Broken::unless(done, Invariant::Answers, || {
+                        format!(
+                            "{id} says done of request {}, at {position:?}, having applied {applied}",
+                            ticket.0
+                        )
+                    })?;
+                    self.ghost
+                        .acknowledge(position.map_or(Index(0), |position| position.index));
+                }
+                AskedKind::Read { acknowledged } => {
+                    Broken::unless(applied >= acknowledged, Invariant::ReadFreshness, || {
+                        format!(
+                            "{id} answers a read at {applied}; {acknowledged} was acknowledged before the read came"
+                        )
+                    })?;
+                }
+            }
+        }
+        self.story.note(
+            self.now,
+            &[2, node as u64, ticket.0, u64::from(result.is_ok())],
+            || format!("{id} ⇢ c{} {result:?}", asked.client),
+        );
+        self.respond(asked.client, ticket.0, Response::of(result));
+        Ok(())
+    }
+
+    /// Looks at a node and holds what changed against what is known.
+    fn look(&mut self, node: usize) -> Result<(), Broken> {
+        let Some((before, now)) = self.servers[node].look()? else {
+            return Ok(());
+        };
+        let id = self.servers[node].id;
+        if (before.role, before.term) != (now.role, now.term) {
+            self.story
+                .note(self.now, &[3, node as u64, now.term.0, now.role as u64], || {
+                    format!(
+                        "{id}@{} {} ⇨ {id}@{} {}",
+                        before.term, before.role, now.term, now.role
+                    )
+                });
+        }
+        let Some(running) = self.servers[node].running() else {
+            return Ok(());
+        };
+        let raft = running.replica.core().raft();
+        if now.role == RoleKind::Leader && (before.role, before.term) != (now.role, now.term) {
+            self.ghost.leads(id, now.term, |index| raft.log_term(index))?;
+        }
+        for place in 0..now.commit.since(before.commit) {
+            let index = before.commit.next().plus(place);
+            let term = raft.log_term(index).expect("what is committed is in the log");
+            if self.ghost.commits(id, index, term)? {
+                let holders = self.servers.iter();
+                let holders = holders
+                    .filter(|server| server.shadow.durable().term(index) == Some(term))
+                    .count();
+                Broken::unless(2 * holders > self.servers.len(), Invariant::Durability, || {
+                    format!(
+                        "{id} commits {index}@{term}, and it is durable on {holders} of {}",
+                        self.servers.len()
+                    )
+                })?;
+            }
+        }
+        if now.commit > before.commit {
+            self.story.note(self.now, &[4, node as u64, now.commit.0], || {
+                format!("{id}@{} commit {}", now.term, now.commit)
+            });
+        }
+        if now.applied > before.applied {
+            self.ghost
+                .applied(id, now.applied, running.replica.status().state_hash)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node.
+    fn start(&mut self, node: usize) -> Result<(), Broken> {
+        match self.servers[node].process {
+            Process::Down => {}
+            Process::Up(_) | Process::Refused => return Ok(()),
+        }
+        let seed = self.random.random();
+        self.arm_recovery(node);
+        let id = self.servers[node].id;
+        match self.servers[node].start(seed, &mut self.ghost)? {
+            Ok(()) => {
+                self.counts.starts += 1;
+                self.servers[node].disk.forget_fault();
+                self.story
+                    .note(self.now, &[5, node as u64], || format!("{id} starts"));
+                self.look(node)?;
+                self.turn(node)
+            }
+            Err(OpenError::Disk(error)) if self.servers[node].may_fail() => {
+                self.story.note(self.now, &[6, node as u64], || {
+                    format!("{id} does not start: {error}")
+                });
+                self.fell(node);
+                Ok(())
+            }
+            Err(OpenError::Corrupt { file, offset, reason }) if self.servers[node].rotten => {
+                self.counts.refused_starts += 1;
+                self.story.note(self.now, &[7, node as u64, offset], || {
+                    format!("{id} refuses to start: {file} at {offset}: {reason}")
+                });
+                self.servers[node].process = Process::Refused;
+                Ok(())
+            }
+            Err(
+                error @ (OpenError::Disk(_)
+                | OpenError::Corrupt { .. }
+                | OpenError::Foreign { .. }
+                | OpenError::Format { .. }
+                | OpenError::Config(_)),
+            ) => Err(Broken {
+                invariant: Invariant::Recovery,
+                what: format!("{id} does not start, and nothing is wrong with its disk: {error}"),
+            }),
+        }
+    }
+
+    /// Faults are over: from here on everything must come right.
+    fn heal(&mut self) -> Result<(), Broken> {
+        self.story
+            .note(self.now, &[8], || String::from("the faults are over"));
+        self.healed = true;
+        self.plan.heal();
+        for row in &mut self.cuts {
+            row.fill(0);
+        }
+        for node in 0..self.servers.len() {
+            self.servers[node].disk.forget_fault();
+            match &self.servers[node].process {
+                Process::Up(_) => {
+                    let incarnation = self.servers[node].incarnation;
+                    self.resume(node, incarnation)?;
+                }
+                Process::Down => self.start(node)?,
+                Process::Refused => {}
+            }
+        }
+        self.schedule(self.plan.tick, Event::Look);
+        Ok(())
+    }
+
+    /// Whether all nodes are equal and all clients served; if not in time, that is a failure.
+    fn look_for_the_end(&mut self) -> Result<(), Broken> {
+        let running: Vec<(NodeId, Seen, usize)> = self
+            .servers
+            .iter()
+            .filter_map(|server| {
+                let running = server.running()?;
+                Some((server.id, running.seen, running.asked.len()))
+            })
+            .collect();
+        let served = self.clients.iter().all(Client::is_served);
+        let leaders = running
+            .iter()
+            .filter(|(_, seen, _)| seen.role == RoleKind::Leader)
+            .count();
+        let last = self.ghost.committed_index();
+        let equal = running.iter().all(|(_, seen, asked)| {
+            (seen.applied, seen.commit, seen.last.index, *asked) == (last, last, last, 0)
+        });
+        if served && leaders == 1 && equal {
+            self.done = true;
+            return Ok(());
+        }
+        let in_time = self.now < self.plan.duration + self.plan.recovery_max();
+        Broken::unless(in_time, Invariant::Liveness, || {
+            let waiting = self.clients.iter().filter(|client| !client.is_served()).count();
+            format!("{waiting} clients wait, {last} is committed, and the nodes are {running:?}")
+        })?;
+        self.schedule(self.plan.tick, Event::Look);
+        Ok(())
+    }
+
+    pub(crate) fn disk(&self, node: usize) -> &SimDisk {
+        &self.servers[node].disk
+    }
+}

@@ -3,13 +3,17 @@
 //! - `golden`: scripts in `testdata`, each a story with its expected outcome beside it.
 //! - `paper`: one test for each claim of the paper and the dissertation.
 //! - `properties`: random schedules with faults, against the invariants that make Raft safe, and service when the faults end.
+//! - `hostile`: what bytes from a socket, and unusual settings, may and may not do.
+//! - `ticks`: what the timers of `RawNode` make of the protocol.
 //! - `mutants`: every seeded bug is found by something of the above.
 
 mod golden;
+mod hostile;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod paper;
 mod properties;
 mod script;
 mod server;
+mod ticks;
 mod world;

@@ -55,7 +55,7 @@ fn given(voters: u64, term: u64, log: &[u64]) -> Server<u8> {
 
 /// Server 1 in this role and term, with a log of that many entries of the term before, and at rest. A leader's own first entry is
 /// behind them.
-fn in_role(role: RoleKind, voters: u64, term: u64, entries_before: usize) -> Server<u8> {
+pub(crate) fn in_role(role: RoleKind, voters: u64, term: u64, entries_before: usize) -> Server<u8> {
     let log = vec![term - 1; entries_before];
     let mut server = match role {
         RoleKind::Follower | RoleKind::PreCandidate => given(voters, term, &log),
@@ -78,7 +78,7 @@ fn in_role(role: RoleKind, voters: u64, term: u64, entries_before: usize) -> Ser
     server
 }
 
-const ROLES: [RoleKind; 4] = [
+pub(crate) const ROLES: [RoleKind; 4] = [
     RoleKind::Follower,
     RoleKind::PreCandidate,
     RoleKind::Candidate,

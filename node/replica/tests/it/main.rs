@@ -1,0 +1,4 @@
+//! The write-ahead log, recovery and the state machine's driver, over a disk that crashes, tears and rots.
+
+mod common;
+mod durable_after_restart;

@@ -1,4 +1,9 @@
-//! The load: clients that carry out what the generator says, at the pace that was asked for.
+//! The load: client threads that carry out what the generator says, at the pace that was asked for.
+//!
+//! A thread does not wait for an operation that takes longer than [`PATIENCE`]: it leaves that one to itself, where it is completed and
+//! recorded as any other, and goes on as another process. When a leader is cut off, the writes that it holds back would otherwise bind
+//! every thread until they time out, and by then the new leader has had nothing to do, and the old one has given up: the very
+//! moment at which a stale answer can be told from a fresh one would pass without anybody writing.
 
 use crate::client::Client;
 use crate::record::Recorder;
@@ -19,6 +24,11 @@ const BACKOFF_MAX: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_millis(1);
 /// How far a client may lag behind the rate and still catch up; what it lags more is left out, or a fault's end would be a flood.
 const LAG_MAX: Duration = Duration::from_secs(1);
+
+/// How long a thread waits for an operation before it goes on without it,
+const PATIENCE: Duration = Duration::from_millis(50);
+/// as long as no more than this many are left to themselves.
+const LEFT_MAX: usize = 6;
 
 /// What all clients share.
 pub(super) struct Load {
@@ -117,45 +127,108 @@ impl Pace {
     }
 }
 
-/// Starts one task for each client; they end some time after `stop` says so, when what they have begun is complete.
+/// Makes a client of a thread, by the thread's number.
+pub(super) type MakeClient = Arc<dyn Fn(usize) -> Client + Send + Sync>;
+
+/// Starts one task for each of `threads`; they end some time after `stop` says so, when what they have begun is complete.
 pub(super) fn start(
     load: &Arc<Load>,
-    clients: Vec<Client>,
+    threads: usize,
+    make_client: &MakeClient,
     rate: Option<u64>,
     begin: Instant,
 ) -> JoinSet<()> {
-    let count = clients.len();
     let mut tasks = JoinSet::new();
-    for (thread, client) in clients.into_iter().enumerate() {
-        let pace = rate.map(|rate| Pace::new(begin, rate, thread, count));
-        tasks.spawn(work(Arc::clone(load), thread, client, pace));
+    for number in 0..threads {
+        let thread = Thread {
+            number,
+            load: Arc::clone(load),
+            make_client: Arc::clone(make_client),
+            pace: rate.map(|rate| Pace::new(begin, rate, number, threads)),
+            idle: Vec::new(),
+            left: JoinSet::new(),
+        };
+        tasks.spawn(thread.work());
     }
     tasks
 }
 
-async fn work(load: Arc<Load>, thread: usize, client: Client, mut pace: Option<Pace>) {
-    let stop = load.stop.clone();
-    let mut process = Process::new(Arc::clone(&load), client);
-    while !stop.is_cancelled() {
-        let mut intended = None;
-        if let Some(pace) = &mut pace {
-            let turn = pace.turn(Instant::now());
-            intended = Some(load.recorder.time_of(turn));
-            if !unless(&stop, tokio::time::sleep_until(turn.into())).await {
-                return;
+/// A client thread.
+struct Thread {
+    number: usize,
+    load: Arc<Load>,
+    make_client: MakeClient,
+    pace: Option<Pace>,
+    /// Processes that have nothing to do.
+    idle: Vec<Process>,
+    /// Operations that were left to themselves, and the processes that make them.
+    left: JoinSet<Process>,
+}
+
+impl Thread {
+    async fn work(mut self) {
+        let load = Arc::clone(&self.load);
+        while !load.stop.is_cancelled() {
+            let mut intended = None;
+            if let Some(pace) = &mut self.pace {
+                let turn = pace.turn(Instant::now());
+                intended = Some(load.recorder.time_of(turn));
+                if !unless(&load.stop, tokio::time::sleep_until(turn.into())).await {
+                    break;
+                }
+            }
+            let process = self.process().await;
+            match load.with_generator(|generator| generator.next(self.number)) {
+                Some(op) => self.invoke(process, op, intended).await,
+                None => {
+                    self.idle.push(process);
+                    unless(&load.stop, tokio::time::sleep(IDLE)).await;
+                }
             }
         }
-        let Some(op) = load.with_generator(|generator| generator.next(thread)) else {
-            unless(&stop, tokio::time::sleep(IDLE)).await;
-            continue;
-        };
-        let completion = process.invoke(&op, intended).await;
-        load.with_generator(|generator| generator.completed(thread, &op, &completion));
-        if let Some(pause) = process.pause_after(&completion) {
-            unless(&stop, tokio::time::sleep(pause)).await;
+        self.left.join_all().await;
+    }
+
+    /// A process that has nothing to do: one that is idle, a new one, or the first to be done.
+    async fn process(&mut self) -> Process {
+        while let Some(done) = self.left.try_join_next() {
+            self.idle.push(done.expect(NO_PANIC));
+        }
+        if let Some(idle) = self.idle.pop() {
+            return idle;
+        }
+        if self.left.len() >= LEFT_MAX
+            && let Some(done) = self.left.join_next().await
+        {
+            return done.expect(NO_PANIC);
+        }
+        Process::new(Arc::clone(&self.load), (self.make_client)(self.number))
+    }
+
+    async fn invoke(&mut self, mut process: Process, op: Op, intended: Option<Duration>) {
+        let (load, number) = (Arc::clone(&self.load), self.number);
+        let mut operation = Box::pin(async move {
+            let completion = process.invoke(&op, intended).await;
+            load.with_generator(|generator| generator.completed(number, &op, &completion));
+            (process, completion)
+        });
+        match tokio::time::timeout(PATIENCE, &mut operation).await {
+            Ok((mut process, completion)) => {
+                let pause = process.pause_after(&completion);
+                self.idle.push(process);
+                if let Some(pause) = pause {
+                    unless(&self.load.stop, tokio::time::sleep(pause)).await;
+                }
+            }
+            Err(_) => {
+                self.left.spawn(async move { operation.await.0 });
+            }
         }
     }
 }
+
+/// Why a task always ends well.
+const NO_PANIC: &str = "clients don't panic";
 
 /// Waits; `false` if `stop` came first.
 async fn unless(stop: &CancellationToken, wait: impl Future<Output = ()>) -> bool {

@@ -1,13 +1,13 @@
 //! One test, from the start of its cluster to its verdict.
 
 use crate::client::{AddressOf, Client};
-use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, NodeNumber, Timing};
+use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
 use crate::run::judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, judge};
-use crate::run::load::{self, Load};
+use crate::run::load::{self, Load, MakeClient};
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{finish, narrate};
 use std::sync::{Arc, Mutex};
@@ -177,9 +177,13 @@ impl Running<'_> {
     async fn under_load(&self, replayed: Option<Schedule>) -> Loaded {
         let options = &self.test.options;
         let nodes = self.cluster.nodes();
-        let clients = (0..options.concurrency).map(|thread| self.client(nodes[thread % nodes.len()])).collect();
+        let (cluster_id, timeout) = (cluster_id(self.test), options.timeout);
+        let address_of = Arc::clone(&self.address_of);
+        let make_client: MakeClient = Arc::new(move |thread| {
+            Client::new(nodes[thread % nodes.len()], cluster_id.clone(), Arc::clone(&address_of), timeout)
+        });
         let begun = Instant::now();
-        let working = load::start(&self.load, clients, options.rate, begun);
+        let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);
         let fault = Arc::new(Mutex::new(None));
         let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault);
         let nemesis = self.start_nemesis(replayed, fault);
@@ -193,11 +197,6 @@ impl Running<'_> {
         let took = begun.elapsed();
         let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, self.recorder.counts()));
         Loaded { took, calm, counts_when_calm, outcome }
-    }
-
-    fn client(&self, home: NodeNumber) -> Client {
-        let timeout = self.test.options.timeout;
-        Client::new(home, cluster_id(self.test), Arc::clone(&self.address_of), timeout)
     }
 
     /// Starts the nemesis, which waits a while first. It hands back when it began its first fault, and what was completed by then.
@@ -262,7 +261,11 @@ impl Running<'_> {
                     live.event(self.recorder.elapsed(), &format!("healed, and serving after {}", duration(took)));
                 }
                 live.doing("final reads");
-                let clients = self.cluster.nodes().into_iter().map(|node| self.client(node)).collect();
+                let (cluster_id, timeout) = (cluster_id(self.test), self.test.options.timeout);
+                let client = |node| {
+                    Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout)
+                };
+                let clients = self.cluster.nodes().into_iter().map(client).collect();
                 findings.objections.extend(finish::read_everywhere(&self.load, clients).await.err());
             }
             Err(error) => findings.objections.push(format!("the cluster did not come back: {error}")),

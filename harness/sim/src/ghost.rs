@@ -17,13 +17,21 @@ struct Known {
     data: EntryData<Bytes>,
 }
 
+/// An entry that is committed.
+#[derive(Clone, Copy, Debug)]
+struct Committed {
+    term: Term,
+    /// The term of whoever was first to know: later leaders must have the entry.
+    in_term: Term,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ghost {
     /// By index, from 1; at each the entries of different terms.
     known: Vec<Vec<Known>>,
     leaders: BTreeMap<Term, NodeId>,
     /// By index, from 1.
-    committed: Vec<Term>,
+    committed: Vec<Committed>,
     /// All committed entries, folded.
     machine: StateMachine,
     /// The hash of the state after each index, from 0.
@@ -96,7 +104,18 @@ impl Ghost {
         Broken::unless(leader == node, Invariant::ElectionSafety, || {
             format!("{leader} and {node} both lead term {term}")
         })?;
-        for (place, committed) in self.committed.iter().enumerate() {
+        for (
+            place,
+            Committed {
+                term: committed,
+                in_term,
+            },
+        ) in self.committed.iter().enumerate()
+        {
+            // An election that was won by messages may be noticed after a later term has committed more.
+            if *in_term >= term {
+                continue;
+            }
             let index = Index(1).plus(place);
             let found = log_term(index);
             Broken::unless(found == Some(*committed), Invariant::LeaderCompleteness, || {
@@ -107,9 +126,15 @@ impl Ghost {
         Ok(())
     }
 
-    /// `node` holds the entry of `term` at `index` to be committed. Returns whether that is news.
-    pub(crate) fn commits(&mut self, node: NodeId, index: Index, term: Term) -> Result<bool, Broken> {
-        if let Some(committed) = self.committed.get(place(index)) {
+    /// `node`, in its term `in_term`, holds the entry of `term` at `index` to be committed. Returns whether that is news.
+    pub(crate) fn commits(
+        &mut self,
+        node: NodeId,
+        in_term: Term,
+        index: Index,
+        term: Term,
+    ) -> Result<bool, Broken> {
+        if let Some(Committed { term: committed, .. }) = self.committed.get(place(index)) {
             Broken::unless(*committed == term, Invariant::StateMachineSafety, || {
                 format!("{node} commits {index}@{term}, and {index}@{committed} was committed before")
             })?;
@@ -141,7 +166,7 @@ impl Ghost {
                 }
             }
         }
-        self.committed.push(term);
+        self.committed.push(Committed { term, in_term });
         self.hashes.push(self.machine.state_hash());
         Ok(true)
     }

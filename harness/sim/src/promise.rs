@@ -13,8 +13,11 @@ pub(crate) fn check(envelope: &Envelope<Bytes>, sender: &Server, leader: &Server
         Message::Vote { last } => {
             voted(envelope, sender, from)?;
             let durable = sender.shadow.durable();
-            // Of a candidacy that is over, the log may have gone on.
-            let covered = durable.hard_state.term > term || durable.term(last.index) == Some(last.term);
+            // A request of a candidacy that is over can win nothing any more, whatever log it names.
+            let stands = sender
+                .running()
+                .is_some_and(|running| (running.seen.role, running.seen.term) == (RoleKind::Candidate, term));
+            let covered = !stands || durable.term(last.index) == Some(last.term);
             Broken::unless(covered, Invariant::Promise, || {
                 format!(
                     "{envelope}, and its disk would keep a log up to {}",

@@ -497,7 +497,7 @@ impl World {
         for place in 0..now.commit.since(before.commit) {
             let index = before.commit.next().plus(place);
             let term = raft.log_term(index).expect("what is committed is in the log");
-            if self.ghost.commits(id, index, term)? {
+            if self.ghost.commits(id, now.term, index, term)? {
                 let holders = self.servers.iter();
                 let holders = holders
                     .filter(|server| server.shadow.durable().term(index) == Some(term))

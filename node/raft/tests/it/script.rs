@@ -21,14 +21,17 @@
 //! | `stabilize` | delivers and persists until nothing moves |
 //! | `status`, `progress I`, `log [I]` | shows |
 
+mod words;
+
 use crate::server::Server;
 use bytes::Bytes;
 use raft::{
-    Config, Entry, EntryData, Envelope, HardState, Index, MemoryStorage, NodeId, ProgressState, Raft,
-    ReadOutcome, ReadToken, Term, Write, WriteId,
+    Config, Envelope, HardState, Index, MemoryStorage, NodeId, ProgressState, Raft, ReadOutcome, ReadToken,
+    Term, Write, WriteId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use words::{Selection, given_log, node, number, selection, show, show_write};
 
 /// More deliveries than any script needs to come to rest.
 const STABILIZE_DELIVERIES_MAX: usize = 10_000;
@@ -74,12 +77,6 @@ pub(crate) struct Interpreter {
     network: Vec<Envelope<Bytes>>,
     isolated: BTreeSet<NodeId>,
     out: String,
-}
-
-/// Which of the messages in flight.
-struct Selection {
-    link: Option<(NodeId, NodeId)>,
-    one: Option<bool>,
 }
 
 impl Interpreter {
@@ -454,57 +451,4 @@ impl Interpreter {
             self.say(format_args!("{id}: {}", entries.join(" ")));
         }
     }
-}
-
-/// `5@2:x`, or `5@2` for a no-op.
-fn show(entry: &Entry<Bytes>) -> String {
-    match &entry.data {
-        EntryData::Noop => format!("{}", entry.position()),
-        EntryData::Command(command) => {
-            format!("{}:{}", entry.position(), String::from_utf8_lossy(command))
-        }
-    }
-}
-
-fn show_write(write: &Write<Bytes>) -> String {
-    let HardState { term, vote, commit } = write.hard_state;
-    let vote = vote.map_or("-".to_owned(), |vote| vote.to_string());
-    let entries: Vec<String> = write.entries.iter().map(show).collect();
-    format!(
-        "term={term} vote={vote} commit={commit} entries=[{}]",
-        entries.join(" ")
-    )
-}
-
-fn given_log(terms: &str) -> Vec<Entry<Bytes>> {
-    let terms = terms.split(',').map(|term| Term(number(term)));
-    let entry = |(place, term)| Entry {
-        term,
-        index: Index(0).plus(place + 1),
-        data: EntryData::Noop,
-    };
-    terms.enumerate().map(entry).collect()
-}
-
-fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(word: &str) -> T {
-    word.parse()
-        .unwrap_or_else(|error| panic!("{word:?} is no number: {error}"))
-}
-
-fn node(word: &str) -> NodeId {
-    NodeId(number(word))
-}
-
-fn selection(args: &[&str]) -> Selection {
-    let (args, one) = match args.split_last() {
-        Some((&"first", rest)) => (rest, Some(true)),
-        Some((&"last", rest)) => (rest, Some(false)),
-        _ => (args, None),
-    };
-    let link = match args {
-        [] => None,
-        [from, to] => Some((node(from), node(to))),
-        _ => panic!("a link has two ends: {args:?}"),
-    };
-    Selection { link, one }
 }

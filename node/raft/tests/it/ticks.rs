@@ -1,8 +1,8 @@
 //! Servers that are driven by ticks: what the timers make of the protocol.
 
 use raft::{
-    Config, ConfigError, Event, Index, Logger, MemoryStorage, NodeId, RawNode, ReadOutcome, ReadToken,
-    RoleKind, Term, Timing,
+    Config, ConfigError, Envelope, Event, Index, LogPosition, Logger, MemoryStorage, Message, NodeId,
+    RawNode, ReadOutcome, ReadToken, RoleKind, Term, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -173,6 +173,58 @@ fn a_leader_with_a_majority_leads_for_ever() {
         events <= 2,
         "nothing is to be told of a leader that goes on but what it commits"
     );
+}
+
+/// Dissertation §4.2.3: stickiness ends with the *minimum* election time-out, before the server's own.
+#[test]
+fn a_follower_hears_candidates_after_the_least_time_out() {
+    let timing = Timing {
+        election_ticks_min: 5,
+        election_ticks_max: 50,
+        heartbeat_ticks: 1,
+    };
+    let of = |message| Envelope {
+        from: NodeId(2),
+        to: NodeId(1),
+        term: Term(1),
+        message,
+    };
+    let mut heard = 0;
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(3, seed, timing);
+        let node = cluster.node(NodeId(1));
+        node.step(of(Message::Heartbeat {
+            commit: Index(0),
+            round: 0,
+        }));
+        for tick in 1..=timing.election_ticks_min {
+            node.tick();
+            if node.raft().role() != RoleKind::Follower {
+                break;
+            }
+            let ask = Message::PreVote {
+                next_term: Term(2),
+                last: LogPosition::default(),
+            };
+            node.step(of(ask));
+            let hears = Message::PreVoteResponse {
+                next_term: Term(2),
+                granted: tick == timing.election_ticks_min,
+            };
+            let mut said = Vec::new();
+            while node.has_ready() {
+                let ready = node.ready();
+                said.extend(ready.messages.into_iter().map(|envelope| envelope.message));
+                if let Some(write) = ready.write {
+                    node.storage_mut().apply(&write);
+                    node.persisted(write.id);
+                }
+            }
+            assert!(said.contains(&hears), "seed {seed}, tick {tick}: {said:?}");
+            heard += u32::from(tick == timing.election_ticks_min);
+        }
+    }
+    assert!(heard > 10, "almost no time-out was longer than the least");
 }
 
 #[test]

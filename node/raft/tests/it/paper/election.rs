@@ -163,6 +163,18 @@ fn a_server_votes_once_in_a_term() {
     }
 }
 
+/// Raft §5.2: where somebody leads a term already, no other candidate can win it, and gets no vote that could tell it otherwise.
+#[test]
+fn a_server_that_knows_its_terms_leader_votes_for_nobody_else() {
+    let mut server = given(3, 2, &[]);
+    tell(&mut server, OTHER, 2, append(at(0, 0), Vec::new(), 0));
+    server.raft.leader_silent();
+    let settled = tell(&mut server, THIRD, 2, Message::Vote { last: at(9, 1) });
+    let refused = Message::VoteResponse { granted: false };
+    assert_eq!(said_to(&settled, THIRD), (Term(2), refused));
+    assert_eq!(server.raft.vote(), None);
+}
+
 /// Raft §5.2: a candidate that hears from a leader of its term "recognizes the leader as legitimate and returns to follower state".
 #[test]
 fn a_candidate_gives_way_to_the_leader_of_its_term() {

@@ -279,3 +279,47 @@ fn a_leader_never_shortens_its_log() {
         }
     }
 }
+
+/// Raft §5.3, and a network that doubles and delays: a rejection of what was acknowledged since is old, and changes nothing.
+#[test]
+fn an_old_rejection_changes_nothing() {
+    let mut server = leader_at_rest(3);
+    server.raft.propose(7).unwrap();
+    server.settle();
+    tell(&mut server, OTHER, 2, accepted(2));
+    let before = server.raft.clone();
+    for (probed, hint) in [(1, at(0, 0)), (2, at(1, 2))] {
+        let probed = Index(probed);
+        let settled = tell(&mut server, OTHER, 2, Message::AppendRejected { probed, hint });
+        assert_eq!(
+            (&server.raft, settled.messages),
+            (&before, Vec::new()),
+            "{probed}"
+        );
+    }
+}
+
+/// Appends that become durable together are acknowledged by one answer, for the one that reaches further, in whatever order they came.
+#[test]
+fn acknowledgements_share_an_answer() {
+    for order in [[0, 1], [1, 0]] {
+        let mut server = given(3, 1, &[1, 1]);
+        let messages = [
+            append(at(2, 1), entries(3, &[2, 2]), 0),
+            append(at(1, 1), entries(2, &[1]), 0),
+        ];
+        for place in order {
+            server.raft.step(Envelope {
+                from: OTHER,
+                to: OWN,
+                term: Term(2),
+                message: messages[place].clone(),
+            });
+        }
+        assert_eq!(
+            said_to(&server.settle(), OTHER),
+            (Term(2), accepted(4)),
+            "{order:?}"
+        );
+    }
+}

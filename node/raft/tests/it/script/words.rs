@@ -1,0 +1,64 @@
+//! The words of golden scripts: what is read from a line, and how things are shown.
+
+use bytes::Bytes;
+use raft::{Entry, EntryData, HardState, Index, NodeId, Term, Write};
+
+/// Which of the messages in flight.
+pub(super) struct Selection {
+    pub(super) link: Option<(NodeId, NodeId)>,
+    /// Only the first (or else the last) of them.
+    pub(super) one: Option<bool>,
+}
+
+/// `5@2:x`, or `5@2` for a no-op.
+pub(super) fn show(entry: &Entry<Bytes>) -> String {
+    match &entry.data {
+        EntryData::Noop => format!("{}", entry.position()),
+        EntryData::Command(command) => {
+            format!("{}:{}", entry.position(), String::from_utf8_lossy(command))
+        }
+    }
+}
+
+pub(super) fn show_write(write: &Write<Bytes>) -> String {
+    let HardState { term, vote, commit } = write.hard_state;
+    let vote = vote.map_or("-".to_owned(), |vote| vote.to_string());
+    let entries: Vec<String> = write.entries.iter().map(show).collect();
+    format!(
+        "term={term} vote={vote} commit={commit} entries=[{}]",
+        entries.join(" ")
+    )
+}
+
+pub(super) fn given_log(terms: &str) -> Vec<Entry<Bytes>> {
+    let terms = terms.split(',').map(|term| Term(number(term)));
+    let entry = |(place, term)| Entry {
+        term,
+        index: Index(0).plus(place + 1),
+        data: EntryData::Noop,
+    };
+    terms.enumerate().map(entry).collect()
+}
+
+pub(super) fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(word: &str) -> T {
+    word.parse()
+        .unwrap_or_else(|error| panic!("{word:?} is no number: {error}"))
+}
+
+pub(super) fn node(word: &str) -> NodeId {
+    NodeId(number(word))
+}
+
+pub(super) fn selection(args: &[&str]) -> Selection {
+    let (args, one) = match args.split_last() {
+        Some((&"first", rest)) => (rest, Some(true)),
+        Some((&"last", rest)) => (rest, Some(false)),
+        _ => (args, None),
+    };
+    let link = match args {
+        [] => None,
+        [from, to] => Some((node(from), node(to))),
+        _ => panic!("a link has two ends: {args:?}"),
+    };
+    Selection { link, one }
+}

@@ -68,12 +68,12 @@ fn check_file(file: &Path, options: &CheckOptions) -> Exit {
                 print_line(&Line {
                     file,
                     format: Some("native"),
-                    model: Some(judged.report.model),
+                    model: Some(judged.report.model).filter(|_| judged.report.operations > 0),
                     valid,
                     reason,
                     ops: judged.report.operations,
                     partitions: judged.report.partitions,
-                    engine: Some(judged.report.engine),
+                    engine: Some(judged.report.engine).filter(|_| judged.report.operations > 0),
                     parse_seconds: judged.parse.as_secs_f64(),
                     check_seconds: judged.check.as_secs_f64(),
                 });
@@ -135,4 +135,93 @@ fn print_line(line: &Line<'_>) {
 /// Whoever closes stdout early has seen enough.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const WRITTEN: &str = r#"{"rustyraft-history":1,"workload":"register"}
+{"time":1,"process":0,"type":"invoke","f":"write","key":0,"value":1,"node":1}
+{"time":2,"process":0,"type":"ok","f":"write","key":0,"value":null}
+{"time":3,"process":0,"type":"invoke","f":"read","key":0,"value":null,"node":2}
+"#;
+    const FRESH: &str = r#"{"time":4,"process":0,"type":"ok","f":"read","key":0,"value":1}
+"#;
+    const STALE: &str = r#"{"time":4,"process":0,"type":"ok","f":"read","key":0,"value":null}
+"#;
+
+    /// Checks histories with these contents, each in a run's folder of its own.
+    fn checked(histories: &[&str]) -> Exit {
+        let store = tempfile::tempdir().unwrap();
+        let files = histories.iter().enumerate().map(|(number, history)| {
+            let run = store.path().join(number.to_string());
+            fs::create_dir(&run).unwrap();
+            fs::write(run.join(HISTORY), history).unwrap();
+            run
+        });
+        let files = files.collect();
+        check(&CheckOptions { files, time_limit: Duration::from_secs(60), bytes_max: 1 << 30, json: false })
+    }
+
+    #[test]
+    fn a_history_is_valid_or_a_violation_by_what_it_says() {
+        assert_eq!(checked(&[&format!("{WRITTEN}{FRESH}")]), Exit::Valid);
+        assert_eq!(checked(&[&format!("{WRITTEN}{STALE}")]), Exit::Violation);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_checked_as_far_as_it_goes() {
+        assert_eq!(checked(&[WRITTEN]), Exit::Valid);
+        assert_eq!(checked(&[&format!("{WRITTEN}{}", &STALE[..30])]), Exit::Valid);
+    }
+
+    #[test]
+    fn nothing_is_unknown_and_what_is_no_history_is_a_usage_error() {
+        assert_eq!(checked(&[""]), Exit::Unknown);
+        assert_eq!(checked(&[WRITTEN.lines().next().unwrap()]), Exit::Unknown);
+        assert_eq!(checked(&["no history"]), Exit::Usage);
+        assert_eq!(checked(&[&format!("{WRITTEN}garbage\n{FRESH}")]), Exit::Usage);
+        let missing = CheckOptions {
+            files: vec![PathBuf::from("/nowhere/at/all")],
+            time_limit: Duration::from_secs(60),
+            bytes_max: 1 << 30,
+            json: true,
+        };
+        assert_eq!(check(&missing), Exit::Usage);
+    }
+
+    #[test]
+    fn of_several_files_the_worst_counts() {
+        let (good, bad) = (format!("{WRITTEN}{FRESH}"), format!("{WRITTEN}{STALE}"));
+        assert_eq!(checked(&[&good, ""]), Exit::Unknown);
+        assert_eq!(checked(&["", "no history", &good]), Exit::Usage);
+        assert_eq!(checked(&[&bad, "no history", ""]), Exit::Violation);
+    }
+
+    #[test]
+    fn a_check_that_reaches_its_time_limit_is_unknown_and_not_valid() {
+        let mut history = String::from("{\"rustyraft-history\":1,\"workload\":\"register\"}\n");
+        // Hundreds of compare-and-sets that may have happened at any time since, or never, between writes that did.
+        for number in 0..400 {
+            history.push_str(&format!(
+                "{{\"time\":{number},\"process\":{number},\"type\":\"invoke\",\"f\":\"cas\",\"key\":0,\"value\":[{},{}]}}\n",
+                number % 19,
+                number % 23
+            ));
+        }
+        for number in 400..600 {
+            let value = number % 17;
+            history.push_str(&format!(
+                "{{\"time\":{number},\"process\":{number},\"type\":\"invoke\",\"f\":\"write\",\"key\":0,\"value\":{value}}}\n\
+                 {{\"time\":{number},\"process\":{number},\"type\":\"ok\",\"f\":\"write\",\"key\":0,\"value\":null}}\n"
+            ));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hard.jsonl");
+        fs::write(&file, history).unwrap();
+        let options = CheckOptions { files: vec![file], time_limit: Duration::ZERO, bytes_max: 1 << 30, json: false };
+        assert_eq!(check(&options), Exit::Unknown);
+    }
 }

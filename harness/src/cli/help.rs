@@ -42,12 +42,12 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
 
   file           as given
   format         \"native\"; null if the file can't be read
-  model          the model that judged; null if none did
+  model          the model that judged; null if there was nothing to judge
   valid          true, false or \"unknown\"
   reason         why it is not true; null if it is
   ops            how many operations were judged
   partitions     on how many objects
-  engine         how; null if the file can't be read
+  engine         how; null if there was nothing to judge
   parse_seconds  how long reading took
   check_seconds  how long judging took
 ";

@@ -59,7 +59,8 @@ struct RunArgs {
     nodes: u64,
     /// How many clients: a number, or a multiple of the nodes such as `2n`.
     ///
-    /// Client i is pinned to node i mod n. It makes one operation at a time.
+    /// Client i is pinned to node i mod n. It makes one operation at a time; one that takes longer than 50 ms is left to itself, and
+    /// the client goes on as another process.
     #[arg(long, value_name = "N|Kn", default_value = "2n", value_parser = values::concurrency)]
     concurrency: Concurrency,
     /// How many operations a second all clients together begin, or `max`.

@@ -50,7 +50,11 @@ pub fn check(options: &CheckOptions) -> Exit {
 }
 
 fn check_file(file: &Path, options: &CheckOptions) -> Exit {
-    let history = if file.is_dir() { file.join(HISTORY) } else { file.to_owned() };
+    let history = if file.is_dir() {
+        file.join(HISTORY)
+    } else {
+        file.to_owned()
+    };
     match judge(&history, options.time_limit, options.bytes_max) {
         Ok(judged) => {
             for warning in &judged.warnings {
@@ -59,7 +63,10 @@ fn check_file(file: &Path, options: &CheckOptions) -> Exit {
             let (valid, reason) = match &judged.report.verdict {
                 Verdict::Valid => (Valid::True, None),
                 Verdict::Violation(violation) => {
-                    let reason = format!("{} is not linearizable. {}", violation.object, violation.operation);
+                    let reason = format!(
+                        "{} is not linearizable. {}",
+                        violation.object, violation.operation
+                    );
                     (Valid::False, Some(reason))
                 }
                 Verdict::Unknown(reason) => (Valid::Unknown, Some(reason.clone())),
@@ -86,7 +93,9 @@ fn check_file(file: &Path, options: &CheckOptions) -> Exit {
             // As compilers do, so that editors find the place.
             let line = match &error {
                 JudgeError::File(error) => format!("{}: {error}", history.display()),
-                JudgeError::History(error) => format!("{}:{}: {}", history.display(), error.line, error.reason),
+                JudgeError::History(error) => {
+                    format!("{}:{}: {}", history.display(), error.line, error.reason)
+                }
             };
             eprintln!("harness: {line}");
             if options.json {
@@ -122,7 +131,11 @@ fn words(history: &Path, judged: &Judged, paint: Paint) -> String {
         Verdict::Valid => format!("{}  {file}: {coverage}\n", paint.good("valid")),
         Verdict::Unknown(reason) => format!("{}  {file}: {reason}; {coverage}\n", paint.doubtful("unknown")),
         Verdict::Violation(violation) => {
-            format!("{}  {file}: {coverage}\n\n{}\n", paint.bad("violation"), violation.text.trim_end())
+            format!(
+                "{}  {file}: {coverage}\n\n{}\n",
+                paint.bad("violation"),
+                violation.text.trim_end()
+            )
         }
     }
 }
@@ -162,7 +175,12 @@ mod tests {
             run
         });
         let files = files.collect();
-        check(&CheckOptions { files, time_limit: Duration::from_secs(60), bytes_max: 1 << 30, json: false })
+        check(&CheckOptions {
+            files,
+            time_limit: Duration::from_secs(60),
+            bytes_max: 1 << 30,
+            json: false,
+        })
     }
 
     #[test]
@@ -221,7 +239,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hard.jsonl");
         fs::write(&file, history).unwrap();
-        let options = CheckOptions { files: vec![file], time_limit: Duration::ZERO, bytes_max: 1 << 30, json: false };
+        let options = CheckOptions {
+            files: vec![file],
+            time_limit: Duration::ZERO,
+            bytes_max: 1 << 30,
+            json: false,
+        };
         assert_eq!(check(&options), Exit::Unknown);
     }
 }

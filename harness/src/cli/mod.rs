@@ -22,7 +22,12 @@ use std::time::Duration;
 /// `harness run --workload register --nodes 5` starts five processes, lets ten clients read, write and compare-and-set, kills,
 /// pauses and parts the nodes meanwhile, heals them, and checks the recorded history for linearizability.
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, disable_help_subcommand = true, max_term_width = 110)]
+#[command(
+    name = "harness",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,7 +1,10 @@
 use super::*;
 
 fn refused(arguments: &str) -> String {
-    let arguments = ["harness"].into_iter().chain(arguments.split(' ')).map(OsString::from);
+    let arguments = ["harness"]
+        .into_iter()
+        .chain(arguments.split(' '))
+        .map(OsString::from);
     match parse(arguments) {
         Err(Refused::Usage(line)) => line,
         Err(Refused::Shown(text)) => panic!("help was shown: {text}"),
@@ -10,9 +13,14 @@ fn refused(arguments: &str) -> String {
 }
 
 fn accepted(arguments: &str) -> RunArgs {
-    let arguments = ["harness", "run"].into_iter().chain(arguments.split_whitespace()).map(OsString::from);
+    let arguments = ["harness", "run"]
+        .into_iter()
+        .chain(arguments.split_whitespace())
+        .map(OsString::from);
     match parse(arguments) {
-        Ok(Cli { command: Command::Run(arguments) }) => *arguments,
+        Ok(Cli {
+            command: Command::Run(arguments),
+        }) => *arguments,
         other => panic!("{other:?}"),
     }
 }
@@ -41,7 +49,12 @@ fn every_flag_has_help() {
     let command = Cli::command();
     for subcommand in command.get_subcommands() {
         for argument in subcommand.get_arguments() {
-            assert!(argument.get_help().is_some(), "{} {}", subcommand.get_name(), argument.get_id());
+            assert!(
+                argument.get_help().is_some(),
+                "{} {}",
+                subcommand.get_name(),
+                argument.get_id()
+            );
         }
     }
 }
@@ -109,17 +122,34 @@ fn flags_are_understood() {
     );
     let options = options(&arguments);
     assert_eq!((options.concurrency, options.rate), (12, None));
-    assert_eq!(options.nemesis, [crate::nemesis::Kind::Pause, crate::nemesis::Kind::Kill]);
+    assert_eq!(
+        options.nemesis,
+        [crate::nemesis::Kind::Pause, crate::nemesis::Kind::Kill]
+    );
     assert_eq!(options.node_args, ["--mutant", "stale-local-read"]);
-    assert_eq!(self::options(&accepted("--concurrency 7 --nemesis none")).concurrency, 7);
+    assert_eq!(
+        self::options(&accepted("--concurrency 7 --nemesis none")).concurrency,
+        7
+    );
     assert!(self::options(&accepted("--nemesis none")).nemesis.is_empty());
-    assert!(accepted("--replay store/latest --store elsewhere --test-count 3").replay.is_some());
+    assert!(
+        accepted("--replay store/latest --store elsewhere --test-count 3")
+            .replay
+            .is_some()
+    );
 }
 
 #[test]
 fn exit_codes_are_as_documented_and_a_violation_outranks_everything() {
     assert_eq!(
-        [Exit::Valid, Exit::Violation, Exit::Unknown, Exit::Usage, Exit::Internal].map(Exit::code),
+        [
+            Exit::Valid,
+            Exit::Violation,
+            Exit::Unknown,
+            Exit::Usage,
+            Exit::Internal
+        ]
+        .map(Exit::code),
         [0, 1, 2, 254, 255]
     );
     assert!(Exit::Violation > Exit::Internal && Exit::Internal > Exit::Usage);

@@ -66,7 +66,9 @@ fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
 
 pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {
     let allowed = || {
-        format!("allowed are numbers of clients from 1 to {CONCURRENCY_MAX}, and multiples of the nodes such as 2n")
+        format!(
+            "allowed are numbers of clients from 1 to {CONCURRENCY_MAX}, and multiples of the nodes such as 2n"
+        )
     };
     let number = |digits: &str| {
         within(digits, 1, CONCURRENCY_MAX)

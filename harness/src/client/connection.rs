@@ -112,9 +112,10 @@ impl Connection {
         }
         match self.value().await? {
             Welcome::Accepted { node, .. } => match self.expected {
-                Some(expected) if expected != node => {
-                    Err(BrokenConnection::OtherNode { expected, actual: node })
-                }
+                Some(expected) if expected != node => Err(BrokenConnection::OtherNode {
+                    expected,
+                    actual: node,
+                }),
                 Some(_) | None => {
                     self.welcomed = true;
                     Ok(())

@@ -197,7 +197,9 @@ impl Client {
 
     fn replied(&mut self, op: &Op, reply: &Reply) -> Completion {
         match (op, reply) {
-            (Op::Read { .. }, Reply::Value(value)) => Completion::Ok(Ret::Value(value.as_deref().map(number))),
+            (Op::Read { .. }, Reply::Value(value)) => {
+                Completion::Ok(Ret::Value(value.as_deref().map(number)))
+            }
             (Op::Write { .. }, Reply::Written) => Completion::Ok(Ret::Written),
             (Op::Cas { .. }, Reply::Swapped(swapped)) => Completion::Ok(Ret::Swapped(*swapped)),
             (Op::Read { .. } | Op::Write { .. } | Op::Cas { .. }, _) => {

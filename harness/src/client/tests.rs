@@ -11,7 +11,11 @@ use wire::{Hello, Refusal, Welcome};
 
 const READ: Op = Op::Read { key: 7 };
 const WRITE: Op = Op::Write { key: 7, value: 3 };
-const CAS: Op = Op::Cas { key: 7, expected: Some(3), new: 4 };
+const CAS: Op = Op::Cas {
+    key: 7,
+    expected: Some(3),
+    new: 4,
+};
 /// Long enough for any machine where an answer comes.
 const PATIENT: Duration = Duration::from_secs(20);
 /// Long enough to write a request, where no answer comes.
@@ -38,7 +42,11 @@ struct Fake {
 
 impl Fake {
     async fn start(acts: impl IntoIterator<Item = Act>) -> Fake {
-        let accepted = Welcome::Accepted { version: 1, node: 1, cluster_id: String::from("c") };
+        let accepted = Welcome::Accepted {
+            version: 1,
+            node: 1,
+            cluster_id: String::from("c"),
+        };
         Fake::welcoming(Some(accepted), acts).await
     }
 
@@ -55,14 +63,22 @@ impl Fake {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, welcome.clone(), Arc::clone(&acts), Arc::clone(&seen)));
+                tokio::spawn(serve(
+                    stream,
+                    welcome.clone(),
+                    Arc::clone(&acts),
+                    Arc::clone(&seen),
+                ));
             }
         });
         fake
     }
 
     fn redirect(&self) -> Act {
-        let leader = Leader { node: 9, client_address: self.address.to_string() };
+        let leader = Leader {
+            node: 9,
+            client_address: self.address.to_string(),
+        };
         Act::Answer(Err(Error::NotLeader { leader: Some(leader) }))
     }
 
@@ -104,12 +120,35 @@ async fn serve(
         seen.lock().unwrap().push(request.body);
         let act = acts.lock().unwrap().pop_front();
         match act.expect("no more requests than were planned for") {
-            Act::Answer(result) => write(&mut stream, &Response { id: request.id, result }).await,
+            Act::Answer(result) => {
+                write(
+                    &mut stream,
+                    &Response {
+                        id: request.id,
+                        result,
+                    },
+                )
+                .await
+            }
             Act::Ignore => {}
             Act::Hang => return,
             Act::Late(late, reply) => {
-                write(&mut stream, &Response { id: request.id - 1, result: Ok(late) }).await;
-                write(&mut stream, &Response { id: request.id, result: Ok(reply) }).await;
+                write(
+                    &mut stream,
+                    &Response {
+                        id: request.id - 1,
+                        result: Ok(late),
+                    },
+                )
+                .await;
+                write(
+                    &mut stream,
+                    &Response {
+                        id: request.id,
+                        result: Ok(reply),
+                    },
+                )
+                .await;
             }
         }
     }
@@ -158,13 +197,23 @@ async fn replies_are_ok_and_a_cas_that_does_not_match_says_so() {
     ])
     .await;
     let mut client = node.client(PATIENT);
-    assert_eq!(invoke(&mut client, &READ).await, Completion::Ok(Ret::Value(Some(3))));
+    assert_eq!(
+        invoke(&mut client, &READ).await,
+        Completion::Ok(Ret::Value(Some(3)))
+    );
     assert_eq!(invoke(&mut client, &READ).await, Completion::Ok(Ret::Value(None)));
     assert_eq!(invoke(&mut client, &WRITE).await, Completion::Ok(Ret::Written));
-    assert_eq!(invoke(&mut client, &CAS).await, Completion::Ok(Ret::Swapped(false)));
+    assert_eq!(
+        invoke(&mut client, &CAS).await,
+        Completion::Ok(Ret::Swapped(false))
+    );
     assert_eq!(node.connections.load(Ordering::SeqCst), 1);
     let key = Bytes::from_static(b"7");
-    let cas = RequestBody::Cas { key, expected: Some(Bytes::from_static(b"3")), value: Bytes::from_static(b"4") };
+    let cas = RequestBody::Cas {
+        key,
+        expected: Some(Bytes::from_static(b"3")),
+        value: Bytes::from_static(b"4"),
+    };
     assert_eq!(node.seen.lock().unwrap()[3], cas);
 }
 
@@ -189,7 +238,10 @@ async fn a_redirect_is_followed_and_remembered_until_something_goes_wrong() {
     assert_eq!(invoke(&mut client, &WRITE).await, Completion::Ok(Ret::Written));
     assert_eq!((home.seen(), leader.seen()), (1, 2));
     assert!(failed(&invoke(&mut client, &WRITE).await).contains("busy"));
-    assert_eq!(invoke(&mut client, &READ).await, Completion::Ok(Ret::Value(Some(1))));
+    assert_eq!(
+        invoke(&mut client, &READ).await,
+        Completion::Ok(Ret::Value(Some(1)))
+    );
     assert_eq!((home.seen(), leader.seen()), (2, 3));
 }
 
@@ -207,10 +259,15 @@ async fn no_more_redirects_are_followed_than_allowed() {
 
 #[tokio::test]
 async fn a_follower_that_knows_no_leader_or_no_address_is_a_failure() {
-    let nowhere = Leader { node: 2, client_address: String::new() };
+    let nowhere = Leader {
+        node: 2,
+        client_address: String::new(),
+    };
     let node = Fake::start([
         Act::Answer(Err(Error::NotLeader { leader: None })),
-        Act::Answer(Err(Error::NotLeader { leader: Some(nowhere) })),
+        Act::Answer(Err(Error::NotLeader {
+            leader: Some(nowhere),
+        })),
     ])
     .await;
     let mut client = node.client(PATIENT);
@@ -220,12 +277,26 @@ async fn a_follower_that_knows_no_leader_or_no_address_is_a_failure() {
 
 #[tokio::test]
 async fn a_redirect_to_where_nobody_listens_is_a_failure() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let leader = Leader { node: 2, client_address: closed.to_string() };
-    let node = Fake::start([Act::Answer(Err(Error::NotLeader { leader: Some(leader) })), value("1")]).await;
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let leader = Leader {
+        node: 2,
+        client_address: closed.to_string(),
+    };
+    let node = Fake::start([
+        Act::Answer(Err(Error::NotLeader { leader: Some(leader) })),
+        value("1"),
+    ])
+    .await;
     let mut client = node.client(PATIENT);
     assert!(failed(&invoke(&mut client, &WRITE).await).starts_with("redirected to node 2: can't connect"));
-    assert_eq!(invoke(&mut client, &READ).await, Completion::Ok(Ret::Value(Some(1))));
+    assert_eq!(
+        invoke(&mut client, &READ).await,
+        Completion::Ok(Ret::Value(Some(1)))
+    );
 }
 
 #[tokio::test]
@@ -249,12 +320,18 @@ async fn a_write_whose_connection_breaks_is_in_doubt_even_after_a_redirect() {
 
 #[tokio::test]
 async fn a_read_without_an_answer_fails_and_its_late_answer_is_skipped() {
-    let late = Act::Late(Reply::Value(Some(Bytes::from_static(b"1"))), Reply::Value(Some(Bytes::from_static(b"2"))));
+    let late = Act::Late(
+        Reply::Value(Some(Bytes::from_static(b"1"))),
+        Reply::Value(Some(Bytes::from_static(b"2"))),
+    );
     let node = Fake::start([Act::Ignore, late, Act::Hang]).await;
     let mut client = node.client(HASTY);
     assert_eq!(failed(&invoke(&mut client, &READ).await), "timed out");
     client.timeout = PATIENT;
-    assert_eq!(invoke(&mut client, &READ).await, Completion::Ok(Ret::Value(Some(2))));
+    assert_eq!(
+        invoke(&mut client, &READ).await,
+        Completion::Ok(Ret::Value(Some(2)))
+    );
     assert_eq!(node.connections.load(Ordering::SeqCst), 1);
     assert!(failed(&invoke(&mut client, &READ).await).starts_with("the connection broke"));
 }
@@ -278,7 +355,11 @@ async fn an_answer_to_another_question_leaves_a_write_in_doubt() {
 
 #[tokio::test]
 async fn a_refused_connection_and_a_node_that_is_down_are_failures() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let mut client = Client::new(1, String::from("c"), Arc::new(move |_| Some(closed)), PATIENT);
     assert!(failed(&invoke(&mut client, &WRITE).await).starts_with("can't connect"));
     let mut client = Client::new(4, String::from("c"), Arc::new(|_| None), PATIENT);
@@ -310,7 +391,14 @@ async fn a_node_that_refuses_or_is_another_one_is_a_failure() {
     let refusal = Welcome::Refused(Refusal::Busy { max: 3 });
     let node = Fake::welcoming(Some(refusal), []).await;
     assert!(failed(&invoke(&mut node.client(PATIENT), &WRITE).await).contains("too many connections"));
-    let other = Welcome::Accepted { version: 1, node: 5, cluster_id: String::from("c") };
+    let other = Welcome::Accepted {
+        version: 1,
+        node: 5,
+        cluster_id: String::from("c"),
+    };
     let node = Fake::welcoming(Some(other), []).await;
-    assert_eq!(failed(&invoke(&mut node.client(PATIENT), &WRITE).await), "node 5 answers in place of node 1");
+    assert_eq!(
+        failed(&invoke(&mut node.client(PATIENT), &WRITE).await),
+        "node 5 answers in place of node 1"
+    );
 }

@@ -120,7 +120,10 @@ impl Recorder {
     }
 
     /// The operation ends now. It belongs immediately after the reply is read.
-    #[expect(clippy::needless_pass_by_value, reason = "what has completed can't complete again")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what has completed can't complete again"
+    )]
     pub fn complete(&self, invoked: Invoked, op: &Op, completion: &Completion) {
         let (kind, outcome, value, error) = match completion {
             Completion::Ok(ret) => (Kind::Ok, Outcome::Ok, ret.to_value(), None),

@@ -69,7 +69,8 @@ impl Tally {
 
     pub(super) fn completed(&mut self, kind: &'static str, outcome: Outcome, latency: Duration) {
         let histogram = self.by_kind.entry((kind, outcome)).or_insert_with(|| {
-            Histogram::new_with_max(LATENCY_MICROSECONDS_MAX, 2).expect("two digits are one of the precisions it has")
+            Histogram::new_with_max(LATENCY_MICROSECONDS_MAX, 2)
+                .expect("two digits are one of the precisions it has")
         });
         histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
@@ -204,6 +205,9 @@ mod tests {
             tally.reason(Outcome::Fail, &format!("reason-{number}"));
         }
         assert_eq!(tally.reasons().count(), REASONS_MAX + 1);
-        assert_eq!(tally.reasons().map(|(_, _, count)| count).sum::<u64>(), 2 * REASONS_MAX as u64);
+        assert_eq!(
+            tally.reasons().map(|(_, _, count)| count).sum::<u64>(),
+            2 * REASONS_MAX as u64
+        );
     }
 }

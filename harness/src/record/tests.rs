@@ -109,8 +109,14 @@ fn what_is_recorded_reaches_the_file_while_the_run_goes_on() {
     let call = &log.calls[0];
     assert_eq!((call.process, call.node, &*call.f), (7, Some(3), "write"));
     assert_eq!((call.key, call.end), (Some(1), checker::history::End::Info));
-    assert!(text.contains("\"intended\":5000000") && text.contains("\"error\":\"timed out\""), "{text}");
-    assert_eq!((log.remarks[0].f.as_str(), log.remarks[0].value.as_str()), ("kill start", "leader n1"));
+    assert!(
+        text.contains("\"intended\":5000000") && text.contains("\"error\":\"timed out\""),
+        "{text}"
+    );
+    assert_eq!(
+        (log.remarks[0].f.as_str(), log.remarks[0].value.as_str()),
+        ("kill start", "leader n1")
+    );
 }
 
 #[test]

@@ -34,7 +34,11 @@ pub fn junit(tests: &[Results]) -> String {
             let words = escaped(test.explanation.as_deref().unwrap_or_default());
             let _ = writeln!(xml, "    <{element} message=\"{reason}\">{words}</{element}>");
         }
-        let _ = writeln!(xml, "    <system-out>{}</system-out>", escaped(&summary.run_dir.display().to_string()));
+        let _ = writeln!(
+            xml,
+            "    <system-out>{}</system-out>",
+            escaped(&summary.run_dir.display().to_string())
+        );
         xml.push_str("  </testcase>\n");
     }
     xml.push_str("</testsuite>\n");

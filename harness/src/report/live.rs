@@ -46,7 +46,11 @@ impl Live {
             line.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is well-formed"));
             line
         });
-        Live { line, tells, said: Mutex::new(Instant::now()) }
+        Live {
+            line,
+            tells,
+            said: Mutex::new(Instant::now()),
+        }
     }
 
     /// Something happened, `at` a time since the load began.

@@ -15,5 +15,9 @@ pub use text::{duration, grouped, render};
 /// How this program was called, for the commands that a report names.
 pub fn program() -> &'static str {
     // On a clone of the project it is the alias `cargo harness` that was typed.
-    if std::env::var_os("CARGO").is_some() { "cargo harness" } else { "harness" }
+    if std::env::var_os("CARGO").is_some() {
+        "cargo harness"
+    } else {
+        "harness"
+    }
 }

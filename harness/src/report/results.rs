@@ -145,7 +145,11 @@ impl ReasonOf {
     pub fn all(tally: &Tally) -> Vec<ReasonOf> {
         let mut reasons: Vec<ReasonOf> = tally
             .reasons()
-            .map(|(outcome, reason, count)| ReasonOf { outcome, reason: reason.to_owned(), count })
+            .map(|(outcome, reason, count)| ReasonOf {
+                outcome,
+                reason: reason.to_owned(),
+                count,
+            })
             .collect();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
         reasons

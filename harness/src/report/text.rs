@@ -33,7 +33,12 @@ pub fn render(results: &Results, paint: Paint, program: &str) -> String {
     row(&mut text, paint, "seed", &results.summary.seed.to_string());
     row(&mut text, paint, "run", &folder.to_string());
     row(&mut text, paint, "recheck", &format!("{program} check {folder}"));
-    row(&mut text, paint, "replay", &format!("{program} run --replay {folder}"));
+    row(
+        &mut text,
+        paint,
+        "replay",
+        &format!("{program} run --replay {folder}"),
+    );
     text
 }
 
@@ -75,17 +80,35 @@ fn verdict(text: &mut String, results: &Results, paint: Paint) {
 
 fn faults(text: &mut String, results: &Results, paint: Paint) {
     let summary = &results.summary;
-    let faults: Vec<String> =
-        summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    let faults = if faults.is_empty() { String::from("none") } else { faults.join(" · ") };
+    let faults: Vec<String> = summary
+        .faults
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    let faults = if faults.is_empty() {
+        String::from("none")
+    } else {
+        faults.join(" · ")
+    };
     row(text, paint, "faults", &faults);
-    row(text, paint, "elections", &format!("{}, the first included", summary.elections));
+    row(
+        text,
+        paint,
+        "elections",
+        &format!("{}, the first included", summary.elections),
+    );
     let mut serving = Vec::new();
     if let Some(seconds) = results.start_seconds {
-        serving.push(format!("{} after the start", duration(Duration::from_secs_f64(seconds))));
+        serving.push(format!(
+            "{} after the start",
+            duration(Duration::from_secs_f64(seconds))
+        ));
     }
     if let Some(seconds) = results.recovery_seconds {
-        serving.push(format!("{} after the last fault", duration(Duration::from_secs_f64(seconds))));
+        serving.push(format!(
+            "{} after the last fault",
+            duration(Duration::from_secs_f64(seconds))
+        ));
     }
     if !serving.is_empty() {
         row(text, paint, "served", &serving.join(", "));

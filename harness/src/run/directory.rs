@@ -106,18 +106,33 @@ impl Test {
 /// # Errors
 /// `run` is no folder of a run, or of another version.
 pub fn recorded(run: &Path) -> Result<Test, DirectoryError> {
-    let path = if run.is_dir() { run.join(TEST) } else { run.to_owned() };
-    let replay = |reason: String| DirectoryError::Replay { path: path.clone(), reason };
+    let path = if run.is_dir() {
+        run.join(TEST)
+    } else {
+        run.to_owned()
+    };
+    let replay = |reason: String| DirectoryError::Replay {
+        path: path.clone(),
+        reason,
+    };
     let text = fs::read(&path).map_err(|error| replay(format!("{error}; expected the folder of a run")))?;
     let test: Test = serde_json::from_slice(&text).map_err(|error| replay(error.to_string()))?;
     if test.format != FORMAT {
-        return Err(replay(format!("format {} is unknown; this build reads {FORMAT}", test.format)));
+        return Err(replay(format!(
+            "format {} is unknown; this build reads {FORMAT}",
+            test.format
+        )));
     }
     if workloads::by_name(&test.options.workload).is_none() {
-        return Err(replay(format!("the workload {:?} is unknown", test.options.workload)));
+        return Err(replay(format!(
+            "the workload {:?} is unknown",
+            test.options.workload
+        )));
     }
     if test.options.nodes == 0 || test.options.concurrency == 0 || test.options.rate == Some(0) {
-        return Err(replay(String::from("nodes, concurrency and rate must be more than 0")));
+        return Err(replay(String::from(
+            "nodes, concurrency and rate must be more than 0",
+        )));
     }
     Ok(test)
 }
@@ -130,13 +145,21 @@ impl RunDirectory {
     pub fn create(store: &Path, test: &Test) -> Result<RunDirectory, DirectoryError> {
         let workload = &test.options.workload;
         let parent = store.join(workload);
-        fs::create_dir_all(&parent).map_err(|error| DirectoryError::Write { path: parent.clone(), error })?;
+        fs::create_dir_all(&parent).map_err(|error| DirectoryError::Write {
+            path: parent.clone(),
+            error,
+        })?;
         let time: String = test.started.chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let mut name = time.clone();
         for number in 2..SAME_TIME_MAX {
             match fs::create_dir(parent.join(&name)) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => name = format!("{time}-{number}"),
-                Err(error) => return Err(DirectoryError::Write { path: parent.join(&name), error }),
+                Err(error) => {
+                    return Err(DirectoryError::Write {
+                        path: parent.join(&name),
+                        error,
+                    });
+                }
                 Ok(()) => break,
             }
         }
@@ -202,7 +225,10 @@ fn link(path: &Path, target: &Path) -> Result<(), DirectoryError> {
     let unfinished = path.with_extension(format!("{}", std::process::id()));
     std::os::unix::fs::symlink(target, &unfinished)
         .and_then(|()| fs::rename(&unfinished, path))
-        .map_err(|error| DirectoryError::Write { path: path.to_owned(), error })
+        .map_err(|error| DirectoryError::Write {
+            path: path.to_owned(),
+            error,
+        })
 }
 
 #[cfg(test)]
@@ -232,7 +258,11 @@ mod tests {
         assert!(directory.path().ends_with("register/20261123T105351.123Z"));
         test.schedule = Some(Schedule::default());
         directory.write_test(&test).unwrap();
-        for run in ["latest", "register/latest", "register/20261123T105351.123Z/test.json"] {
+        for run in [
+            "latest",
+            "register/latest",
+            "register/20261123T105351.123Z/test.json",
+        ] {
             assert_eq!(recorded(&store.path().join(run)).unwrap(), test, "{run}");
         }
     }
@@ -241,7 +271,12 @@ mod tests {
     fn runs_that_begin_at_the_same_time_have_folders_of_their_own_and_the_last_one_is_latest() {
         let store = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = (0..3)
-            .map(|_| RunDirectory::create(store.path(), &test()).unwrap().path().to_owned())
+            .map(|_| {
+                RunDirectory::create(store.path(), &test())
+                    .unwrap()
+                    .path()
+                    .to_owned()
+            })
             .collect();
         assert!(paths[0] != paths[1] && paths[1] != paths[2]);
         let latest = fs::canonicalize(store.path().join("latest")).unwrap();
@@ -254,7 +289,12 @@ mod tests {
         let file = store.path().join("file");
         fs::write(&file, "").unwrap();
         let error = RunDirectory::create(&file, &test()).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("can't write {}", file.display())), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("can't write {}", file.display())),
+            "{error}"
+        );
     }
 
     #[test]
@@ -269,7 +309,12 @@ mod tests {
         assert!(because(None).contains("expected the folder of a run"));
         assert!(because(Some("{")).contains("can't replay"));
         let whole = serde_json::to_string(&test()).unwrap();
-        assert!(because(Some(&whole.replace("\"rustyraft-test\":1", "\"rustyraft-test\":2"))).contains("format 2"));
+        assert!(
+            because(Some(
+                &whole.replace("\"rustyraft-test\":1", "\"rustyraft-test\":2")
+            ))
+            .contains("format 2")
+        );
         assert!(because(Some(&whole.replace("\"register\"", "\"regster\""))).contains("regster"));
         assert!(because(Some(&whole.replace("\"nodes\":3", "\"nodes\":0"))).contains("more than 0"));
     }

@@ -39,7 +39,12 @@ pub(super) async fn read_everywhere(load: &Arc<Load>, clients: Vec<Client>) -> R
             read.map_err(|reason| format!("the final reads at node {node} did not succeed: {reason}"))
         });
     }
-    let mut failed: Vec<String> = readers.join_all().await.into_iter().filter_map(Result::err).collect();
+    let mut failed: Vec<String> = readers
+        .join_all()
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
     failed.sort();
     failed.into_iter().next().map_or(Ok(()), Err)
 }

@@ -32,8 +32,14 @@ pub struct Load<'a> {
 /// Why the run proves nothing; `None` if it does.
 pub fn objection(load: &Load<'_>) -> Option<String> {
     let seconds = load.calm.as_secs_f64();
-    let floor = load.rate.map_or(OK_PER_SECOND_MIN, |rate| OK_PER_SECOND_MIN.min(OK_SHARE_MIN * rate as f64));
-    let rate = if seconds > 0.0 { load.ok_when_calm as f64 / seconds } else { 0.0 };
+    let floor = load.rate.map_or(OK_PER_SECOND_MIN, |rate| {
+        OK_PER_SECOND_MIN.min(OK_SHARE_MIN * rate as f64)
+    });
+    let rate = if seconds > 0.0 {
+        load.ok_when_calm as f64 / seconds
+    } else {
+        0.0
+    };
     if load.ok_when_calm == 0 || rate < floor {
         return Some(format!(
             "too little load: {} operations were ok in the {seconds:.2} s before the first fault, fewer than {floor} a second",
@@ -43,7 +49,10 @@ pub fn objection(load: &Load<'_>) -> Option<String> {
     if let Some((kind, _)) = load.needed.iter().find(|(_, ok)| *ok == 0) {
         return Some(format!("no {kind} was ever ok"));
     }
-    let missing = load.asked.iter().find(|kind| load.took_effect.get(kind).copied().unwrap_or(0) == 0)?;
+    let missing = load
+        .asked
+        .iter()
+        .find(|kind| load.took_effect.get(kind).copied().unwrap_or(0) == 0)?;
     Some(format!("no {missing} ever took effect"))
 }
 
@@ -70,35 +79,80 @@ mod tests {
 
     #[test]
     fn nothing_ok_before_the_first_fault_is_an_objection_however_slow_the_rate() {
-        let load = Load { ok_when_calm: 0, rate: Some(1), ..good() };
+        let load = Load {
+            ok_when_calm: 0,
+            rate: Some(1),
+            ..good()
+        };
         assert!(objection(&load).unwrap().contains("too little load"));
     }
 
     #[test]
     fn a_trickle_is_an_objection_unless_a_trickle_was_asked_for() {
-        let load = Load { ok_when_calm: 19, rate: None, ..good() };
+        let load = Load {
+            ok_when_calm: 19,
+            rate: None,
+            ..good()
+        };
         assert_eq!(
             objection(&load).unwrap(),
             "too little load: 19 operations were ok in the 1.00 s before the first fault, fewer than 20 a second"
         );
-        assert_eq!(objection(&Load { ok_when_calm: 20, rate: None, ..good() }), None);
-        assert_eq!(objection(&Load { ok_when_calm: 2, rate: Some(10), ..good() }), None);
-        assert!(objection(&Load { ok_when_calm: 1, rate: Some(10), ..good() }).is_some());
+        assert_eq!(
+            objection(&Load {
+                ok_when_calm: 20,
+                rate: None,
+                ..good()
+            }),
+            None
+        );
+        assert_eq!(
+            objection(&Load {
+                ok_when_calm: 2,
+                rate: Some(10),
+                ..good()
+            }),
+            None
+        );
+        assert!(
+            objection(&Load {
+                ok_when_calm: 1,
+                rate: Some(10),
+                ..good()
+            })
+            .is_some()
+        );
     }
 
     #[test]
     fn a_kind_of_operation_that_never_succeeded_is_an_objection() {
-        let load = Load { needed: &[("read", 500), ("cas", 0)], ..good() };
+        let load = Load {
+            needed: &[("read", 500), ("cas", 0)],
+            ..good()
+        };
         assert_eq!(objection(&load).unwrap(), "no cas was ever ok");
     }
 
     #[test]
     fn a_fault_that_never_took_effect_is_an_objection() {
         let none = BTreeMap::from([(Kind::Kill, 2), (Kind::Pause, 0)]);
-        let load = Load { took_effect: &none, ..good() };
+        let load = Load {
+            took_effect: &none,
+            ..good()
+        };
         assert_eq!(objection(&load).unwrap(), "no pause ever took effect");
-        let load = Load { asked: &[Kind::Partition], ..good() };
+        let load = Load {
+            asked: &[Kind::Partition],
+            ..good()
+        };
         assert_eq!(objection(&load).unwrap(), "no partition ever took effect");
-        assert_eq!(objection(&Load { asked: &[], took_effect: &BTreeMap::new(), ..good() }), None);
+        assert_eq!(
+            objection(&Load {
+                asked: &[],
+                took_effect: &BTreeMap::new(),
+                ..good()
+            }),
+            None
+        );
     }
 }

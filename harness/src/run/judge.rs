@@ -47,7 +47,16 @@ pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judg
     let parse = begun.elapsed();
     let begun = Instant::now();
     let should_stop = || begun.elapsed() > time_limit;
-    let limits = Limits { bytes_max, should_stop: &should_stop, ..Limits::default() };
+    let limits = Limits {
+        bytes_max,
+        should_stop: &should_stop,
+        ..Limits::default()
+    };
     let report = workloads::judge(&log, limits)?;
-    Ok(Judged { report, warnings: log.warnings, parse, check: begun.elapsed() })
+    Ok(Judged {
+        report,
+        warnings: log.warnings,
+        parse,
+        check: begun.elapsed(),
+    })
 }

@@ -39,8 +39,17 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(recorder: Arc<Recorder>, generator: Box<dyn Generator>, stop: CancellationToken) -> Load {
-        Load { recorder, generator: Mutex::new(generator), next_process: AtomicU64::new(0), stop }
+    pub(super) fn new(
+        recorder: Arc<Recorder>,
+        generator: Box<dyn Generator>,
+        stop: CancellationToken,
+    ) -> Load {
+        Load {
+            recorder,
+            generator: Mutex::new(generator),
+            next_process: AtomicU64::new(0),
+            stop,
+        }
     }
 
     /// A process id that was never used.
@@ -69,13 +78,21 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn new(load: Arc<Load>, client: Client) -> Process {
         let id = load.new_process();
-        Process { load, client, id, backoff: BACKOFF_MIN }
+        Process {
+            load,
+            client,
+            id,
+            backoff: BACKOFF_MIN,
+        }
     }
 
     /// Carries out one operation, and records it.
     pub(super) async fn invoke(&mut self, op: &Op, intended: Option<Duration>) -> Completion {
         let reached = self.client.reach(op).await;
-        let invoked = self.load.recorder.invoke(self.id, op, self.client.home(), intended);
+        let invoked = self
+            .load
+            .recorder
+            .invoke(self.id, op, self.client.home(), intended);
         let completion = match reached {
             Ok(()) => self.client.call(op).await,
             Err(reason) => Completion::Fail(reason),
@@ -113,7 +130,10 @@ impl Pace {
     pub(super) fn new(start: Instant, rate: u64, thread: usize, clients: usize) -> Pace {
         let every = Duration::from_secs_f64(clients as f64 / rate as f64);
         let first = Duration::from_secs_f64(thread as f64 / rate as f64);
-        Pace { next: start + first, every }
+        Pace {
+            next: start + first,
+            every,
+        }
     }
 
     /// When the next operation is to begin, at the time `now`.
@@ -260,7 +280,10 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start, 10, 0, 1);
         let late = start + Duration::from_secs(60);
-        let caught_up = (0..100).map(|_| pace.turn(late)).take_while(|turn| *turn <= late).count();
+        let caught_up = (0..100)
+            .map(|_| pace.turn(late))
+            .take_while(|turn| *turn <= late)
+            .count();
         assert_eq!(caught_up, 11);
     }
 }

@@ -31,7 +31,10 @@ pub(super) fn start(
             if let Some(leader) = seen.leader
                 && led != told
             {
-                live.event(recorder.elapsed(), &format!("n{leader} leads in term {}", seen.term));
+                live.event(
+                    recorder.elapsed(),
+                    &format!("n{leader} leads in term {}", seen.term),
+                );
                 told = led;
             }
             let counts = recorder.counts();
@@ -47,7 +50,10 @@ pub(super) fn start(
                 counts,
                 leader: seen.leader,
                 term: seen.term,
-                fault: fault.lock().expect("nothing panics while it holds the lock").clone(),
+                fault: fault
+                    .lock()
+                    .expect("nothing panics while it holds the lock")
+                    .clone(),
             });
         }
     })

@@ -45,7 +45,9 @@ impl Concurrency {
     pub fn clients(self, nodes: u64) -> usize {
         match self {
             Concurrency::Total(clients) => clients,
-            Concurrency::PerNode(each) => each * usize::try_from(nodes).expect("a cluster has fewer nodes than memory has bytes"),
+            Concurrency::PerNode(each) => {
+                each * usize::try_from(nodes).expect("a cluster has fewer nodes than memory has bytes")
+            }
         }
     }
 }

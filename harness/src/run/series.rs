@@ -119,7 +119,10 @@ fn introduce(series: &Series, binary: &Binary, live: &Live) {
         series.seed
     ));
     if options.nodes <= 2 {
-        live.say(&format!("a cluster of {} tolerates the loss of no node; 3 tolerate that of one", options.nodes));
+        live.say(&format!(
+            "a cluster of {} tolerates the loss of no node; 3 tolerate that of one",
+            options.nodes
+        ));
     }
     if series.replay && series.schedule.is_none() {
         live.say("that run was interrupted before its faults were recorded; its seed makes faults like them");
@@ -133,18 +136,30 @@ async fn run_one(
     interrupt: &CancellationToken,
     number: u32,
 ) -> Result<Results, SeriesError> {
-    let seed = if series.replay { series.seed } else { seed::of_test(series.seed, number) };
+    let seed = if series.replay {
+        series.seed
+    } else {
+        seed::of_test(series.seed, number)
+    };
     let mut test = Test::new(binary, seed, series.options.clone());
-    let directory = RunDirectory::create(&series.store, &test).map_err(|error| SeriesError::Usage(error.to_string()))?;
+    let directory =
+        RunDirectory::create(&series.store, &test).map_err(|error| SeriesError::Usage(error.to_string()))?;
     test.schedule = series.schedule.clone();
     let label = if series.test_count > 1 {
         format!("test {}/{}  ", number + 1, series.test_count)
     } else {
         String::new()
     };
-    let surroundings = Surroundings { binary, directory: &directory, live, interrupt, label };
-    let (results, cluster) =
-        test::run(&mut test, &surroundings).await.map_err(|error| series_error(series, &error))?;
+    let surroundings = Surroundings {
+        binary,
+        directory: &directory,
+        live,
+        interrupt,
+        label,
+    };
+    let (results, cluster) = test::run(&mut test, &surroundings)
+        .await
+        .map_err(|error| series_error(series, &error))?;
     let kept = || async {
         directory.write_results(&results)?;
         directory.write_report(&report::render(&results, Paint::PLAIN, report::program()))
@@ -169,9 +184,8 @@ fn series_error(series: &Series, error: &TestError) -> SeriesError {
     let words = error.to_string();
     let theirs = !series.options.node_args.is_empty() || series.node_binary.is_some();
     match error {
-        TestError::Cluster(ClusterError::Folder { .. }) | TestError::Directory(DirectoryError::Write { .. }) => {
-            SeriesError::Usage(words)
-        }
+        TestError::Cluster(ClusterError::Folder { .. })
+        | TestError::Directory(DirectoryError::Write { .. }) => SeriesError::Usage(words),
         TestError::Cluster(ClusterError::Start { .. }) if theirs => SeriesError::Usage(words),
         TestError::Cluster(_)
         | TestError::Directory(DirectoryError::Replay { .. })
@@ -187,8 +201,11 @@ fn tell(series: &Series, results: &Results, number: u32) {
     let words = |paint| {
         if brief {
             let summary = &results.summary;
-            let faults: Vec<String> =
-                summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            let faults: Vec<String> = summary
+                .faults
+                .iter()
+                .map(|(kind, count)| format!("{kind} {count}"))
+                .collect();
             format!(
                 "{}  test {}/{}  seed {}  {} operations, {} elections  {}\n",
                 paint_of(summary.valid, paint),
@@ -222,7 +239,11 @@ fn paint_of(valid: Valid, paint: Paint) -> String {
 
 /// The last words on a series.
 fn summarize(series: &Series, done: &[Results]) {
-    let count = |valid| done.iter().filter(|results| results.summary.valid == valid).count();
+    let count = |valid| {
+        done.iter()
+            .filter(|results| results.summary.valid == valid)
+            .count()
+    };
     let line = format!(
         "{} of {} tests: {} valid, {} violations, {} unknown\n",
         done.len(),

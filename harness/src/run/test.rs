@@ -101,7 +101,11 @@ pub(super) async fn run(
         Some(Ok(_)) => {
             let after = begun.elapsed();
             findings.start = Some(after);
-            let what = format!("{} nodes serve, {} after their start", test.options.nodes, duration(after));
+            let what = format!(
+                "{} nodes serve, {} after their start",
+                test.options.nodes,
+                duration(after)
+            );
             live.event(Duration::ZERO, &what);
             load_and_finish(test, replayed, surroundings, &cluster, &mut findings).await?;
         }
@@ -112,7 +116,9 @@ pub(super) async fn run(
         None => {}
     }
     if surroundings.interrupt.is_cancelled() {
-        findings.objections.insert(0, String::from("the run was interrupted"));
+        findings
+            .objections
+            .insert(0, String::from("the run was interrupted"));
     }
     findings.exits = cluster.unexpected_exits();
     findings.elections = cluster.observe().elections;
@@ -180,7 +186,12 @@ impl Running<'_> {
         let (cluster_id, timeout) = (cluster_id(self.test), options.timeout);
         let address_of = Arc::clone(&self.address_of);
         let make_client: MakeClient = Arc::new(move |thread| {
-            Client::new(nodes[thread % nodes.len()], cluster_id.clone(), Arc::clone(&address_of), timeout)
+            Client::new(
+                nodes[thread % nodes.len()],
+                cluster_id.clone(),
+                Arc::clone(&address_of),
+                timeout,
+            )
         });
         let begun = Instant::now();
         let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);
@@ -196,7 +207,12 @@ impl Running<'_> {
         let _ = narrator.await;
         let took = begun.elapsed();
         let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, self.recorder.counts()));
-        Loaded { took, calm, counts_when_calm, outcome }
+        Loaded {
+            took,
+            calm,
+            counts_when_calm,
+            outcome,
+        }
     }
 
     /// Starts the nemesis, which waits a while first. It hands back when it began its first fault, and what was completed by then.
@@ -258,17 +274,23 @@ impl Running<'_> {
             Ok(took) => {
                 if !self.test.options.nemesis.is_empty() {
                     findings.recovery = Some(took);
-                    live.event(self.recorder.elapsed(), &format!("healed, and serving after {}", duration(took)));
+                    live.event(
+                        self.recorder.elapsed(),
+                        &format!("healed, and serving after {}", duration(took)),
+                    );
                 }
                 live.doing("final reads");
                 let (cluster_id, timeout) = (cluster_id(self.test), self.test.options.timeout);
-                let client = |node| {
-                    Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout)
-                };
+                let client =
+                    |node| Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout);
                 let clients = self.cluster.nodes().into_iter().map(client).collect();
-                findings.objections.extend(finish::read_everywhere(&self.load, clients).await.err());
+                findings
+                    .objections
+                    .extend(finish::read_everywhere(&self.load, clients).await.err());
             }
-            Err(error) => findings.objections.push(format!("the cluster did not come back: {error}")),
+            Err(error) => findings
+                .objections
+                .push(format!("the cluster did not come back: {error}")),
         }
     }
 }

@@ -45,10 +45,24 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
     let (valid, reason) = match (verdict, crash) {
         (Some(Verdict::Violation(violation)), _) => {
             explanation = Some(violation.text.clone());
-            (Valid::False, Some(format!("{} is not linearizable. {}", violation.object, violation.operation)))
+            (
+                Valid::False,
+                Some(format!(
+                    "{} is not linearizable. {}",
+                    violation.object, violation.operation
+                )),
+            )
         }
-        (_, Some(exit)) => (Valid::False, Some(format!("node {} found its own state broken: {}", exit.node, exit.status))),
-        (Some(Verdict::Unknown(reason)), None) => (Valid::Unknown, Some(objection.unwrap_or_else(|| reason.clone()))),
+        (_, Some(exit)) => (
+            Valid::False,
+            Some(format!(
+                "node {} found its own state broken: {}",
+                exit.node, exit.status
+            )),
+        ),
+        (Some(Verdict::Unknown(reason)), None) => {
+            (Valid::Unknown, Some(objection.unwrap_or_else(|| reason.clone())))
+        }
         (Some(Verdict::Valid), None) => match objection {
             Some(objection) => (Valid::Unknown, Some(objection)),
             None => (Valid::True, None),
@@ -71,7 +85,12 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
     });
     let faults = findings.loaded.as_ref().map(|loaded| {
         findings.notes.extend(loaded.outcome.troubles.iter().cloned());
-        loaded.outcome.took_effect.iter().map(|(kind, count)| (kind.to_string(), *count)).collect()
+        loaded
+            .outcome
+            .took_effect
+            .iter()
+            .map(|(kind, count)| (kind.to_string(), *count))
+            .collect()
     });
     Results {
         summary: Summary {
@@ -80,7 +99,10 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
             workload: options.workload.clone(),
             system: "node",
             nodes: options.nodes,
-            seconds: findings.loaded.as_ref().map_or(0.0, |loaded| loaded.took.as_secs_f64()),
+            seconds: findings
+                .loaded
+                .as_ref()
+                .map_or(0.0, |loaded| loaded.took.as_secs_f64()),
             ops: findings.tally.counts(),
             elections: findings.elections,
             faults: faults.unwrap_or_default(),
@@ -106,8 +128,11 @@ fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
         let loaded = findings.loaded.as_ref()?;
         let options = &test.options;
         let workload = workloads::by_name(&options.workload)?;
-        let needed: Vec<(&'static str, u64)> =
-            workload.needed_kinds().iter().map(|kind| (*kind, findings.tally.ok_of(kind))).collect();
+        let needed: Vec<(&'static str, u64)> = workload
+            .needed_kinds()
+            .iter()
+            .map(|kind| (*kind, findings.tally.ok_of(kind)))
+            .collect();
         gate::objection(&gate::Load {
             calm: loaded.calm,
             ok_when_calm: loaded.counts_when_calm.ok,
@@ -122,7 +147,10 @@ fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
 /// Whether a node ended because it found its own state broken. One that ends otherwise, for want of disk space say, accuses the machine.
 fn is_crash(exit: &NodeExit) -> bool {
     exit.status.code() == Some(PANICKED)
-        || exit.status.signal().is_some_and(|signal| SIGNALS_OF_A_CRASH.contains(&signal))
+        || exit
+            .status
+            .signal()
+            .is_some_and(|signal| SIGNALS_OF_A_CRASH.contains(&signal))
         || exit.last_lines.iter().any(|line| line.contains("panicked at"))
 }
 

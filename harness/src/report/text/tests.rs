@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Results {
-    let latency = Latency { count: 12_345, p50_us: 420, p99_us: 8_700, max_us: 512_000 };
+    let latency = Latency {
+        count: 12_345,
+        p50_us: 420,
+        p99_us: 8_700,
+        max_us: 512_000,
+    };
     Results {
         summary: Summary {
             valid,
@@ -14,7 +19,11 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
             system: "node",
             nodes: 5,
             seconds: 20.004,
-            ops: Counts { ok: 19_390, fail: 308, info: 22 },
+            ops: Counts {
+                ok: 19_390,
+                fail: 308,
+                info: 22,
+            },
             elections: 6,
             faults: BTreeMap::from([(String::from("kill"), 2), (String::from("pause"), 3)]),
             seed: 42,
@@ -23,8 +32,16 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
         concurrency: 10,
         start_seconds: Some(0.1523),
         recovery_seconds: Some(0.0017),
-        latencies: vec![LatencyOf { op: "read", outcome: Outcome::Ok, latency }],
-        reasons: vec![ReasonOf { outcome: Outcome::Fail, reason: String::from("node N is down"), count: 120 }],
+        latencies: vec![LatencyOf {
+            op: "read",
+            outcome: Outcome::Ok,
+            latency,
+        }],
+        reasons: vec![ReasonOf {
+            outcome: Outcome::Fail,
+            reason: String::from("node N is down"),
+            count: 120,
+        }],
         checked: Some(Checked {
             model: "register",
             engine: "configurations",
@@ -40,7 +57,10 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
 
 #[test]
 fn reports_are_as_reviewed() {
-    insta::assert_snapshot!("valid", render(&results(Valid::True, None, None), Paint::PLAIN, "harness"));
+    insta::assert_snapshot!(
+        "valid",
+        render(&results(Valid::True, None, None), Paint::PLAIN, "harness")
+    );
     let violation = results(
         Valid::False,
         Some("register 17 is not linearizable. Process 3 read 4."),
@@ -73,7 +93,10 @@ fn junit_escapes_what_has_a_meaning_in_xml() {
 
 #[test]
 fn numbers_and_durations_are_easy_to_read() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(
+        [0, 999, 1_000, 1_234_567].map(grouped),
+        ["0", "999", "1,000", "1,234,567"]
+    );
     let of = |microseconds| duration(Duration::from_micros(microseconds));
     assert_eq!(
         [850, 1_240, 34_000, 999_999, 2_540_000].map(of),

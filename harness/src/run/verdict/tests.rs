@@ -32,7 +32,12 @@ fn test() -> Test {
 fn judged(history: &str) -> Judged {
     let log = Log::read(history.as_bytes()).unwrap();
     let report = workloads::judge(&log, Limits::default()).unwrap();
-    Judged { report, warnings: Vec::new(), parse: Duration::ZERO, check: Duration::ZERO }
+    Judged {
+        report,
+        warnings: Vec::new(),
+        parse: Duration::ZERO,
+        check: Duration::ZERO,
+    }
 }
 
 /// A tally in which each operation that a register needs was ok once.
@@ -42,7 +47,14 @@ fn tally() -> Tally {
     let done = [
         (Op::Read { key: 0 }, Ret::Value(None)),
         (Op::Write { key: 0, value: 1 }, Ret::Written),
-        (Op::Cas { key: 0, expected: None, new: 1 }, Ret::Swapped(false)),
+        (
+            Op::Cas {
+                key: 0,
+                expected: None,
+                new: 1,
+            },
+            Ret::Swapped(false),
+        ),
     ];
     for (op, ret) in done {
         let invoked = recorder.invoke(0, &op, 1, None);
@@ -57,8 +69,16 @@ fn findings(history: &str) -> Findings {
         loaded: Some(Loaded {
             took: Duration::from_secs(20),
             calm: Duration::from_secs(1),
-            counts_when_calm: Counts { ok: 1000, fail: 0, info: 0 },
-            outcome: Outcome { applied: effects.clone(), took_effect: effects, ..Outcome::default() },
+            counts_when_calm: Counts {
+                ok: 1000,
+                fail: 0,
+                info: 0,
+            },
+            outcome: Outcome {
+                applied: effects.clone(),
+                took_effect: effects,
+                ..Outcome::default()
+            },
         }),
         tally: tally(),
         judged: Some(judged(history)),
@@ -68,17 +88,28 @@ fn findings(history: &str) -> Findings {
 }
 
 fn exit(raw: i32, last_line: &str) -> NodeExit {
-    NodeExit { node: 2, status: ExitStatus::from_raw(raw), last_lines: vec![last_line.to_owned()] }
+    NodeExit {
+        node: 2,
+        status: ExitStatus::from_raw(raw),
+        last_lines: vec![last_line.to_owned()],
+    }
 }
 
 fn verdict(findings: Findings) -> (Valid, String, String) {
     let results = conclude(&test(), Path::new("store/run"), findings);
-    (results.summary.valid, results.summary.reason.unwrap_or_default(), results.explanation.unwrap_or_default())
+    (
+        results.summary.valid,
+        results.summary.reason.unwrap_or_default(),
+        results.explanation.unwrap_or_default(),
+    )
 }
 
 #[test]
 fn a_good_history_of_a_run_that_was_hurt_is_valid() {
-    assert_eq!(verdict(findings(GOOD)), (Valid::True, String::new(), String::new()));
+    assert_eq!(
+        verdict(findings(GOOD)),
+        (Valid::True, String::new(), String::new())
+    );
 }
 
 #[test]
@@ -88,18 +119,31 @@ fn a_bad_history_is_a_violation_whatever_else_went_wrong() {
     all_wrong.exits.push(exit(255 << 8, "disk full"));
     let (valid, reason, explanation) = verdict(all_wrong);
     assert_eq!(valid, Valid::False);
-    assert!(reason.starts_with("register 0 is not linearizable. Process 0"), "{reason}");
-    assert!(explanation.contains("No order of the operations explains that"), "{explanation}");
+    assert!(
+        reason.starts_with("register 0 is not linearizable. Process 0"),
+        "{reason}"
+    );
+    assert!(
+        explanation.contains("No order of the operations explains that"),
+        "{explanation}"
+    );
 }
 
 #[test]
 fn a_node_that_panicked_is_a_violation_with_its_last_words() {
-    for (raw, line) in [(101 << 8, "term regression 4 → 3"), (6, "aborted"), (255 << 8, "thread 'main' panicked at x.rs:1")] {
+    for (raw, line) in [
+        (101 << 8, "term regression 4 → 3"),
+        (6, "aborted"),
+        (255 << 8, "thread 'main' panicked at x.rs:1"),
+    ] {
         let mut crashed = findings(GOOD);
         crashed.exits.push(exit(raw, line));
         let (valid, reason, explanation) = verdict(crashed);
         assert_eq!(valid, Valid::False);
-        assert!(reason.starts_with("node 2 found its own state broken"), "{reason}");
+        assert!(
+            reason.starts_with("node 2 found its own state broken"),
+            "{reason}"
+        );
         assert!(explanation.contains(line), "{explanation}");
     }
 }
@@ -108,7 +152,9 @@ fn a_node_that_panicked_is_a_violation_with_its_last_words() {
 fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
     let mut ended = findings(GOOD);
     ended.exits.push(exit(255 << 8, "no space left on device"));
-    ended.objections.push(String::from("the final reads at node 2 did not succeed"));
+    ended
+        .objections
+        .push(String::from("the final reads at node 2 did not succeed"));
     let (valid, reason, explanation) = verdict(ended);
     assert_eq!(valid, Valid::Unknown);
     assert_eq!(reason, "node 2 ended by itself: exit status: 255");
@@ -118,7 +164,9 @@ fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
 #[test]
 fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     let mut objected = findings(GOOD);
-    objected.objections.push(String::from("the cluster did not come back"));
+    objected
+        .objections
+        .push(String::from("the cluster did not come back"));
     assert_eq!(verdict(objected).1, "the cluster did not come back");
 
     let mut hurtless = findings(GOOD);
@@ -129,8 +177,14 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     idle.tally = record::Tally::default();
     assert_eq!(verdict(idle).1, "no read was ever ok");
 
-    let never_served = Findings { objections: vec![String::from("nobody served")], ..Findings::default() };
-    assert_eq!(verdict(never_served), (Valid::Unknown, String::from("nobody served"), String::new()));
+    let never_served = Findings {
+        objections: vec![String::from("nobody served")],
+        ..Findings::default()
+    };
+    assert_eq!(
+        verdict(never_served),
+        (Valid::Unknown, String::from("nobody served"), String::new())
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Runs many seeds: `cargo run --release -p rustyraft-sim --example soak -- SEEDS [START] [calm]`.
+//! Runs many seeds: `cargo run --release -p rustyraft-sim --example soak -- SEEDS [START] [calm] [MUTANT]`.
 //!
+//! A mutant is one of `replica::Mutant::all()` by name, with the feature `mutants`.
 //! Prints what happened, counted, and the first failure with its story; exits with 1 then.
 
 #![allow(clippy::disallowed_types, reason = "a program that measures has a clock")]
@@ -16,12 +17,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize| arguments.get(place).and_then(|text| text.parse::<u64>().ok());
     let (Some(seeds), start) = (number(0), number(1).unwrap_or(0)) else {
-        eprintln!("usage: soak SEEDS [START] [calm]");
+        eprintln!("usage: soak SEEDS [START] [calm] [MUTANT]");
         return ExitCode::from(254);
     };
     let calm = arguments.iter().any(|argument| argument == "calm");
     let options = Options {
         conditions: if calm { Conditions::Calm } else { Conditions::Swarm },
+        #[cfg(feature = "mutants")]
+        mutant: arguments.iter().find_map(|name| replica::Mutant::by_name(name)),
         ..Options::default()
     };
     // A panic of production code is caught and told as a broken invariant.

@@ -71,8 +71,24 @@ impl World {
         Ok(())
     }
 
+    /// A leader is struck soon after its election, and somebody else stands.
+    pub(crate) fn coup(&mut self, node: usize) -> Result<(), Broken> {
+        if self.healed {
+            return Ok(());
+        }
+        let faults = [Fault::Kill, Fault::Isolate, Fault::Pause];
+        let fault = faults[self.random.random_range(0..faults.len())];
+        self.strike_at(node, fault)?;
+        let other = self.random.random_range(0..self.servers.len());
+        self.strike_at(other, Fault::Campaign)
+    }
+
     fn strike(&mut self, fault: Fault) -> Result<(), Broken> {
         let node = self.victim();
+        self.strike_at(node, fault)
+    }
+
+    fn strike_at(&mut self, node: usize, fault: Fault) -> Result<(), Broken> {
         let id = self.servers[node].id;
         self.story.note(self.now, &[10, node as u64, fault as u64], || {
             format!("{fault:?} strikes {id}")

@@ -72,6 +72,9 @@ pub(crate) struct Plan {
     pub(crate) network: Network,
     pub(crate) load: Load,
     pub(crate) weights: Weights,
+    /// The odds that a new leader is struck before it has done much, and another server stands: what happens in the first
+    /// moments of a term is where the hardest stories begin (Raft figure 8).
+    pub(crate) coup: u32,
     /// Between two faults, at most.
     pub(crate) fault_interval_max: u64,
     /// How long a fault lasts, at most.
@@ -130,6 +133,7 @@ impl Plan {
                 value_bytes_max: 8,
             },
             weights: Weights::default(),
+            coup: 0,
             fault_interval_max: 0,
             fault_lasts_max: 0,
             duration: options.duration_us.unwrap_or(60_000_000),
@@ -184,6 +188,7 @@ impl Plan {
                 value_bytes_max: pick(random, &[8, 8, 8, 100, 10_000]),
             },
             weights: Weights::swarm(random),
+            coup: swarm(random, 800),
             fault_interval_max: election * pick(random, &[1, 2, 5]),
             fault_lasts_max: election * pick(random, &[1, 2, 5]),
             duration: options
@@ -196,6 +201,7 @@ impl Plan {
     pub(crate) fn heal(&mut self) {
         self.network = Network::calm(self.tick);
         self.weights = Weights::default();
+        self.coup = 0;
         self.disk_max = self.disk_max.min(self.tick / 10);
         // Everything refused or lost is tried again soon.
         self.load.timeout = 4 * self.tick * u64::from(self.timing.election_ticks_max);

@@ -48,6 +48,9 @@ pub(crate) enum Event {
         links: Vec<(usize, usize)>,
     },
     Nemesis,
+    Coup {
+        node: usize,
+    },
     Next {
         client: usize,
     },
@@ -232,6 +235,7 @@ impl World {
                 Ok(())
             }
             Event::Nemesis => self.nemesis(),
+            Event::Coup { node } => self.coup(node),
             Event::Next { client } => {
                 self.next_operation(client);
                 Ok(())
@@ -487,12 +491,18 @@ impl World {
                     )
                 });
         }
+        let mut coup = None;
         let Some(running) = self.servers[node].running() else {
             return Ok(());
         };
         let raft = running.replica.core().raft();
         if now.role == RoleKind::Leader && (before.role, before.term) != (now.role, now.term) {
             self.ghost.leads(id, now.term, |index| raft.log_term(index))?;
+            if self.plan.coup > 0 && self.random.random_ratio(self.plan.coup, ODDS) {
+                let soon = 4 * (self.plan.network.delay_max + self.plan.disk_max);
+                let delay = self.random.random_range(0..=soon);
+                coup = Some(delay);
+            }
         }
         for place in 0..now.commit.since(before.commit) {
             let index = before.commit.next().plus(place);
@@ -518,6 +528,9 @@ impl World {
         if now.applied > before.applied {
             self.ghost
                 .applied(id, now.applied, running.replica.status().state_hash)?;
+        }
+        if let Some(delay) = coup {
+            self.schedule(delay, Event::Coup { node });
         }
         Ok(())
     }

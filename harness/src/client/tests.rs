@@ -128,7 +128,7 @@ async fn serve(
                         result,
                     },
                 )
-                .await
+                .await;
             }
             Act::Ignore => {}
             Act::Hang => return,

@@ -34,7 +34,7 @@ impl Response {
 }
 
 /// An operation on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Open {
     number: u64,
     op: Op,

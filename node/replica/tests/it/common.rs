@@ -1,14 +1,15 @@
-//! One node on a simulated disk.
+//! One node on a simulated disk, and the log that it should have.
 
 use bytes::Bytes;
-use raft::{NodeId, Silent};
+use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
 use replica::{Fatal, OpenError, Options, Outbox, Replica, Ticket};
 use sim::SimDisk;
 use wire::record::Command;
 
 pub(crate) type Node = Replica<SimDisk, Silent>;
+pub(crate) type Log = Vec<Entry<Bytes>>;
 
-/// The settings of node 1 among `voters`.
+/// The settings of node 1 among `voters`, with segments of four blocks.
 pub(crate) fn options(voters: u64) -> Options {
     let mut options = Options::new(
         NodeId(1),
@@ -42,4 +43,82 @@ pub(crate) fn put(key: u64, value: &[u8]) -> Command {
 
 pub(crate) fn ticket(number: u64) -> Ticket {
     Ticket(number)
+}
+
+/// What `from` says to node 1.
+pub(crate) fn from(from: u64, term: u64, message: Message<Bytes>) -> Envelope<Bytes> {
+    Envelope {
+        from: NodeId(from),
+        to: NodeId(1),
+        term: Term(term),
+        message,
+    }
+}
+
+/// An append by `leader` of `count` entries of its term, with values of `bytes`, behind the first `keep` of `log`; which then
+/// is what it makes of it.
+pub(crate) fn append(
+    leader: u64,
+    term: u64,
+    log: &mut Log,
+    keep: usize,
+    count: usize,
+    bytes: usize,
+) -> Envelope<Bytes> {
+    log.truncate(keep);
+    let prev = log.last().map(Entry::position).unwrap_or_default();
+    let entries: Log = (0..count)
+        .map(|place| {
+            let index = Index(1).plus(keep + place);
+            // Distinct bytes without zeros at the end, so that a torn one differs.
+            let value = vec![b'a' + u8::try_from((index.0 + term) % 23).unwrap(); bytes];
+            Entry {
+                term: Term(term),
+                index,
+                data: EntryData::Command(put(index.0, &value).to_bytes()),
+            }
+        })
+        .collect();
+    log.extend_from_slice(&entries);
+    let commit = Index(0);
+    from(
+        leader,
+        term,
+        Message::Append {
+            prev,
+            entries,
+            commit,
+        },
+    )
+}
+
+/// The whole log of a node, read one by one.
+pub(crate) fn log_of(node: &Node) -> Log {
+    let raft = node.core().raft();
+    let entry = |index| {
+        raft.entry(Index(index))
+            .expect("an entry up to the last can be read")
+    };
+    (1..=raft.last().index.0).map(entry).collect()
+}
+
+/// The highest index that was acknowledged.
+pub(crate) fn acknowledged(out: &Outbox) -> Index {
+    let matched = out.messages.iter().map(|envelope| match &envelope.message {
+        Message::AppendAccepted { matched } => *matched,
+        Message::PreVote { .. }
+        | Message::PreVoteResponse { .. }
+        | Message::Vote { .. }
+        | Message::VoteResponse { .. }
+        | Message::Append { .. }
+        | Message::AppendRejected { .. }
+        | Message::Heartbeat { .. }
+        | Message::HeartbeatResponse { .. } => Index(0),
+    });
+    matched.max().unwrap_or_default()
+}
+
+/// The position at the end of a log.
+pub(crate) fn end(log: &Log) -> LogPosition {
+    log.last().map(Entry::position).unwrap_or_default()
 }

@@ -1,4 +1,7 @@
 //! The write-ahead log, recovery and the state machine's driver, over a disk that crashes, tears and rots.
 
 mod common;
+mod corruption;
+mod crash_everywhere;
 mod durable_after_restart;
+mod reads;

@@ -94,10 +94,13 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Stands for election in a new term, at once and without asking first.
+    /// Stands for election in a new term, at once and without asking first; a server that is no voter does not.
     ///
     /// The server's vote for itself is a message like any other: it counts when it is durable.
     pub fn campaign(&mut self) {
+        if self.voters.binary_search(&self.id()).is_err() {
+            return;
+        }
         self.become_follower(self.term.next(), None);
         self.vote = Some(self.id());
         self.role = Role::Candidate(Ballot::default());

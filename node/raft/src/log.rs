@@ -240,9 +240,7 @@ impl<S: Storage> RaftLog<S> {
             return Vec::new();
         }
         let range = self.handed_out.next()..self.committed.min(self.stable).next();
-        let entries = self
-            .entries(range, usize::MAX, bytes_max)
-            .unwrap_or_default();
+        let entries = self.entries(range, usize::MAX, bytes_max).unwrap_or_default();
         self.handed_out = self.handed_out.plus(entries.len());
         entries
     }

@@ -128,7 +128,11 @@ impl<S: Storage> Raft<S> {
         let initial = storage.initial_state();
         let HardState { term, vote, commit } = initial.hard_state;
         let in_order = initial.voters.is_sorted_by(|one, next| one < next);
-        assert!(in_order, "the voters are not sorted, or one is there twice: {:?}", initial.voters);
+        assert!(
+            in_order,
+            "the voters are not sorted, or one is there twice: {:?}",
+            initial.voters
+        );
         let log = RaftLog::new(storage, commit);
         assert!(
             log.last().term <= term,

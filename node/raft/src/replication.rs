@@ -102,6 +102,7 @@ impl<S: Storage> Raft<S> {
         commit: Index,
     ) {
         if prev.index < self.log.committed() {
+            self.assert_no_conflict_with_committed(&entries);
             // A late message: what is committed is equal in both logs, and may even be compacted away here.
             let matched = self.log.committed();
             return self.send_when_durable(from, Message::AppendAccepted { matched });
@@ -130,6 +131,22 @@ impl<S: Storage> Raft<S> {
             return self.send(from, answer);
         }
         self.send_when_durable(from, answer);
+    }
+
+    /// A leader has every committed entry (Raft §5.4, leader completeness). One that sends another in its place proves that a promise
+    /// was broken.
+    fn assert_no_conflict_with_committed(&self, entries: &[Entry<S::Command>]) {
+        let committed = self.log.committed();
+        for entry in entries.iter().take_while(|entry| entry.index <= committed) {
+            // What was compacted away can't be compared any more.
+            if let Some(term) = self.log.term(entry.index) {
+                assert_eq!(
+                    term, entry.term,
+                    "entry {} is committed here with another term",
+                    entry.index
+                );
+            }
+        }
     }
 
     /// Appends those of the leader's entries that the log lacks. Only a *conflicting* entry cuts it: a late append that carries

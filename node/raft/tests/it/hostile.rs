@@ -17,7 +17,9 @@ const TERM: u64 = 5;
 const NUMBERS: [u64; 9] = [0, 1, 2, 3, 4, 5, 6, u64::MAX - 1, u64::MAX];
 
 /// What a panic may say: that a promise was broken, by the sender or by a disk. Nothing a server that keeps to the protocol says.
-const BROKEN_PROMISES: [&str; 3] = [
+const BROKEN_PROMISES: [&str; 4] = [
+    // A leader without a committed entry.
+    "is committed here with another term",
     // An acknowledgement of entries that the leader never had.
     "and the log of its leader ends at",
     // A commit index beyond what was acknowledged.
@@ -240,4 +242,19 @@ fn a_log_beyond_its_servers_term_is_not_started_with() {
         }],
     });
     Server::start(Config::new(OWN), storage);
+}
+
+/// Raft §6: who is no voter never stands, whoever asks it to.
+#[test]
+fn a_server_that_is_no_voter_never_stands() {
+    for voters in [vec![OTHER], vec![OTHER, NodeId(3)]] {
+        let mut server = Server::<u8>::start(Config::new(OWN), MemoryStorage::new(voters));
+        server.raft.election_timeout();
+        server.raft.campaign();
+        assert_eq!(server.settle().messages, []);
+        assert_eq!(
+            (server.raft.role(), server.raft.term()),
+            (RoleKind::Follower, Term(0))
+        );
+    }
 }

@@ -48,7 +48,9 @@ pub async fn up(options: UpOptions) -> Exit {
         nodes: options.nodes,
         cluster_id: "up".to_owned(),
         dir: dir.clone(),
-        seed: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos())),
+        seed: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| u64::from(now.subsec_nanos())),
         timing: Timing::default(),
         extra_args: options.node_args,
     };
@@ -83,7 +85,9 @@ fn refused(error: &dyn std::error::Error) -> Exit {
 }
 
 fn fresh_dir() -> PathBuf {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_millis());
     PathBuf::from("store").join("up").join(now.to_string())
 }
 
@@ -102,14 +106,21 @@ fn introduce(cluster: &Cluster, binary: &Binary, dir: &std::path::Path) {
     println!("  {node} put color blue --endpoints {endpoints}");
     println!("  {node} get color --endpoints {endpoints}");
     println!("  {node} status --endpoints {endpoints}");
-    println!("  kill -9 PROCESS      (it is started again {} s later, at another address)", DOWN_TIME.as_secs());
+    println!(
+        "  kill -9 PROCESS      (it is started again {} s later, at another address)",
+        DOWN_TIME.as_secs()
+    );
     println!("\nCtrl-C stops the cluster.\n");
 }
 
 /// Tells what happens, for ever.
 async fn tell(cluster: &Cluster) {
     let begun = Instant::now();
-    let line = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+    let line = if std::io::stderr().is_terminal() {
+        ProgressBar::no_length()
+    } else {
+        ProgressBar::hidden()
+    };
     line.set_style(ProgressStyle::with_template("{msg}").expect("the template is well-formed"));
     let say = |text: &str| {
         let text = format!("{:>9.3} s  {text}", begun.elapsed().as_secs_f64());
@@ -132,28 +143,37 @@ async fn tell(cluster: &Cluster) {
             down_since.insert(exit.node, Instant::now());
         }
         exits_told = exits.len();
-        let due: Vec<NodeNumber> =
-            down_since.iter().filter(|(_, since)| since.elapsed() >= DOWN_TIME).map(|(node, _)| *node).collect();
+        let due: Vec<NodeNumber> = down_since
+            .iter()
+            .filter(|(_, since)| since.elapsed() >= DOWN_TIME)
+            .map(|(node, _)| *node)
+            .collect();
         for node in due {
             down_since.remove(&node);
             match cluster.restart(node).await {
                 Ok(()) => {
-                    let address = cluster.client_address(node).map_or_else(String::new, |at| at.to_string());
+                    let address = cluster
+                        .client_address(node)
+                        .map_or_else(String::new, |at| at.to_string());
                     let process = cluster.process(node).unwrap_or_default();
-                    say(&format!("n{node} was started again: {address}, process {process}"));
+                    say(&format!(
+                        "n{node} was started again: {address}, process {process}"
+                    ));
                 }
                 Err(error) => say(&format!("n{node} stays down: {error}")),
             }
         }
         let seen = cluster.observe();
-        let leader = seen.leader.map(|leader| (seen.term, leader));
-        if leader.is_some() && leader != leader_told {
-            leader_told = leader;
-            let (term, leader) = leader.expect("it was just looked at");
-            say(&format!("n{leader} leads term {term}"));
-        } else if leader_told.is_none() && !waiting_told && begun.elapsed() > FIRST_ELECTION_TIME_MAX {
-            waiting_told = true;
-            say("there is no leader yet");
+        match seen.leader.map(|leader| (seen.term, leader)) {
+            Some((term, leader)) if leader_told != Some((term, leader)) => {
+                leader_told = Some((term, leader));
+                say(&format!("n{leader} leads term {term}"));
+            }
+            None if leader_told.is_none() && !waiting_told && begun.elapsed() > FIRST_ELECTION_TIME_MAX => {
+                waiting_told = true;
+                say("there is no leader yet");
+            }
+            Some(_) | None => {}
         }
         line.set_message(summary(&seen));
         tokio::time::sleep(LOOK_INTERVAL).await;
@@ -169,17 +189,31 @@ fn news(cluster: &Cluster, node: NodeNumber, read_to: &mut u64) -> Vec<String> {
         let mut bytes = Vec::new();
         log.read_to_end(&mut bytes)?;
         // What follows the last end of a line is still being written.
-        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
-        Ok((from + bytes.len() as u64, String::from_utf8_lossy(&bytes).into_owned()))
+        bytes.truncate(
+            bytes
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1),
+        );
+        Ok((
+            from + bytes.len() as u64,
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ))
     };
     // A log that can't be read now can be read at the next look.
-    let Ok((end, text)) = read() else { return Vec::new() };
+    let Ok((end, text)) = read() else {
+        return Vec::new();
+    };
     *read_to = end;
     let own = format!("n{node} ");
     text.lines()
         .filter_map(|line| {
             // Time and level come first; how the nodes reach each other is not told here.
-            let words = line.split_once("INFO ").or_else(|| line.split_once("WARN "))?.1.trim();
+            let words = line
+                .split_once("INFO ")
+                .or_else(|| line.split_once("WARN "))?
+                .1
+                .trim();
             words.starts_with(&own).then(|| words.to_owned())
         })
         .collect()
@@ -187,9 +221,13 @@ fn news(cluster: &Cluster, node: NodeNumber, read_to: &mut u64) -> Vec<String> {
 
 /// Who leads, who answers, and what is committed, in one line.
 fn summary(seen: &Observation) -> String {
-    let Some(leader) = seen.leader else { return format!("term {}: no leader", seen.term) };
+    let Some(leader) = seen.leader else {
+        return format!("term {}: no leader", seen.term);
+    };
     let status = seen.nodes.get(&leader).and_then(|view| view.status.as_ref());
-    let Some(status) = status else { return format!("term {}: n{leader} leads", seen.term) };
+    let Some(status) = status else {
+        return format!("term {}: n{leader} leads", seen.term);
+    };
     let followers: Vec<String> = status
         .progress
         .iter()

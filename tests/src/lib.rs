@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace's folder")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this package lies in the workspace's folder")
 }
 
 /// Where this profile's programs lie.
@@ -17,8 +19,14 @@ fn programs() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let own = std::env::current_exe().expect("a program knows where it lies");
-        let folder = own.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned();
-        let target = folder.parent().expect("the profile's folder lies in the target folder");
+        let folder = own
+            .parent()
+            .and_then(Path::parent)
+            .expect("tests lie in <profile>/deps")
+            .to_owned();
+        let target = folder
+            .parent()
+            .expect("the profile's folder lies in the target folder");
         build(target, &profile(&folder), &["--bin", "node", "--bin", "harness"]);
         folder
     })
@@ -39,9 +47,18 @@ pub fn node_with_mutants() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let folder = programs();
-        let target = folder.parent().expect("the profile's folder lies in the target folder").join("mutants");
-        build(&target, &profile(folder), &["--bin", "node", "--features", "rustyraft-node/mutants"]);
-        target.join(folder.file_name().expect("a profile's folder has a name")).join("node")
+        let target = folder
+            .parent()
+            .expect("the profile's folder lies in the target folder")
+            .join("mutants");
+        build(
+            &target,
+            &profile(folder),
+            &["--bin", "node", "--features", "rustyraft-node/mutants"],
+        );
+        target
+            .join(folder.file_name().expect("a profile's folder has a name"))
+            .join("node")
     });
     built.clone()
 }
@@ -57,13 +74,24 @@ fn build(target: &Path, profile: &str, what: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace())
-        .args(["build", "--quiet", "--locked", "--profile", profile, "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
         .arg(target)
         .args(what)
         .stdin(Stdio::null())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// What a program said, and how it ended.
@@ -90,19 +118,32 @@ impl From<Output> for Said {
 impl Said {
     /// The last line of its standard output, as JSON.
     pub fn json(&self) -> serde_json::Value {
-        json(self.out.lines().last().unwrap_or_else(|| panic!("no JSON line: {self:?}")))
+        json(
+            self.out
+                .lines()
+                .last()
+                .unwrap_or_else(|| panic!("no JSON line: {self:?}")),
+        )
     }
 }
 
 /// Runs a program to its end. It is not run under cargo as far as it can tell: it must find what it needs by itself.
 pub fn run(program: &Path, args: &[&str]) -> Said {
-    command(program, args).output().unwrap_or_else(|error| panic!("{}: {error}", program.display())).into()
+    command(program, args)
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+        .into()
 }
 
 /// A program to run.
 pub fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.args(args).env_remove("CARGO").env_remove("CARGO_MANIFEST_DIR").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+        .args(args)
+        .env_remove("CARGO")
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
     command
 }
 

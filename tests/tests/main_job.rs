@@ -1,5 +1,7 @@
 //! The main job on the real node: what is right is called valid, and everything about it is kept.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
@@ -18,7 +20,10 @@ fn run_in(store: &Path, args: &[&str]) -> Said {
 #[test]
 fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
     let store = tempfile::tempdir().unwrap();
-    let said = run_in(store.path(), &["--nodes", "5", "--time-limit", "9s", "--seed", "1"]);
+    let said = run_in(
+        store.path(),
+        &["--nodes", "5", "--time-limit", "9s", "--seed", "1"],
+    );
     assert_eq!(said.code, 0, "{said:?}");
     let result = said.json();
     assert_eq!(result["valid"], true, "{result}");
@@ -33,7 +38,13 @@ fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
     assert!(result["ops"]["ok"].as_u64().unwrap() >= 500, "{result}");
 
     let run_dir = Path::new(result["run_dir"].as_str().unwrap()).to_owned();
-    for file in ["test.json", "history.jsonl", "results.json", "nodes/1/log", "nodes/5/data"] {
+    for file in [
+        "test.json",
+        "history.jsonl",
+        "results.json",
+        "nodes/1/log",
+        "nodes/5/data",
+    ] {
         assert!(run_dir.join(file).exists(), "{file} is missing");
     }
 
@@ -54,12 +65,31 @@ fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
 fn one_node_two_nodes_and_several_tests_run() {
     let store = tempfile::tempdir().unwrap();
     for nodes in ["1", "2"] {
-        let said = run_in(store.path(), &["--nodes", nodes, "--time-limit", "3s", "--nemesis", "kill"]);
+        let said = run_in(
+            store.path(),
+            &["--nodes", nodes, "--time-limit", "3s", "--nemesis", "kill"],
+        );
         assert_eq!(said.code, 0, "{said:?}");
     }
-    let said = run_in(store.path(), &["--nodes", "3", "--time-limit", "2s", "--nemesis", "none", "--test-count", "2"]);
+    let said = run_in(
+        store.path(),
+        &[
+            "--nodes",
+            "3",
+            "--time-limit",
+            "2s",
+            "--nemesis",
+            "none",
+            "--test-count",
+            "2",
+        ],
+    );
     assert_eq!(said.code, 0, "{said:?}");
-    let seeds: Vec<u64> = said.out.lines().map(|line| tests::json(line)["seed"].as_u64().unwrap()).collect();
+    let seeds: Vec<u64> = said
+        .out
+        .lines()
+        .map(|line| tests::json(line)["seed"].as_u64().unwrap())
+        .collect();
     assert_eq!(seeds.len(), 2);
     assert_ne!(seeds[0], seeds[1]);
 }
@@ -68,7 +98,17 @@ fn one_node_two_nodes_and_several_tests_run() {
 fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked() {
     let store = tempfile::tempdir().unwrap();
     let (node, path) = (node(), store.path().to_str().unwrap());
-    let args = ["run", "--node-binary", node.to_str().unwrap(), "--store", path, "--nemesis", "pause", "--nodes", "3"];
+    let args = [
+        "run",
+        "--node-binary",
+        node.to_str().unwrap(),
+        "--store",
+        path,
+        "--nemesis",
+        "pause",
+        "--nodes",
+        "3",
+    ];
     let mut child = command(&harness(), &args)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -78,11 +118,17 @@ fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked(
         let path = find(store.path(), "history.jsonl")?;
         (fs::metadata(&path).ok()?.len() > 100_000).then_some(path)
     });
-    assert_eq!(processes_that_name(path).len(), 4, "three nodes and their harness");
+    assert_eq!(
+        processes_that_name(path).len(),
+        4,
+        "three nodes and their harness"
+    );
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     child.wait().unwrap();
-    wait_for("the nodes' end", || processes_that_name(path).is_empty().then_some(()));
+    wait_for("the nodes' end", || {
+        processes_that_name(path).is_empty().then_some(())
+    });
     let checked = run(&harness(), &["check", "--json", history.to_str().unwrap()]);
     assert_eq!(checked.code, 0, "{checked:?}");
     assert!(checked.json()["ops"].as_u64().unwrap() > 100, "{checked:?}");
@@ -92,16 +138,34 @@ fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked(
 fn up_tells_of_an_election_and_stops_cleanly() {
     let store = tempfile::tempdir().unwrap();
     let (node, dir) = (node(), store.path().join("up"));
-    let args = ["up", "--nodes", "3", "--node-binary", node.to_str().unwrap(), "--dir", dir.to_str().unwrap()];
+    let args = [
+        "up",
+        "--nodes",
+        "3",
+        "--node-binary",
+        node.to_str().unwrap(),
+        "--dir",
+        dir.to_str().unwrap(),
+    ];
     let log = store.path().join("said");
     let said = fs::File::create(&log).unwrap();
     let errors = said.try_clone().unwrap();
-    let mut child = command(&harness(), &args).stdout(said).stderr(errors).spawn().unwrap();
-    wait_for("a leader", || fs::read_to_string(&log).ok()?.contains("lead").then_some(()));
+    let mut child = command(&harness(), &args)
+        .stdout(said)
+        .stderr(errors)
+        .spawn()
+        .unwrap();
+    wait_for("a leader", || {
+        fs::read_to_string(&log).ok()?.contains("lead").then_some(())
+    });
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
     let status = child.wait().unwrap();
-    assert!(status.success(), "{status}: {}", fs::read_to_string(&log).unwrap());
+    assert!(
+        status.success(),
+        "{status}: {}",
+        fs::read_to_string(&log).unwrap()
+    );
     assert!(processes_that_name(dir.to_str().unwrap()).is_empty());
 }
 
@@ -137,5 +201,8 @@ fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
 fn processes_that_name(text: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(text)).collect()
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.contains(text))
+        .collect()
 }

@@ -1,13 +1,22 @@
 //! The harness can say no: bugs that are seeded into the node are found by real processes under real faults, with the right
 //! explanation; and the same faults find nothing in the node as it is.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::path::Path;
 use tests::{Said, harness, node_with_mutants, run};
 
 /// A run of the node that was built with seeded bugs, with the one called `mutant`, or with none.
 fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> Said {
     let (node, seed) = (node_with_mutants(), seed.to_string());
-    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap(), "--seed", &seed];
+    let mut all = vec![
+        "run",
+        "--json",
+        "--node-binary",
+        node.to_str().unwrap(),
+        "--seed",
+        &seed,
+    ];
     all.extend(["--store", store.to_str().unwrap()]);
     all.extend(args);
     let mutant = mutant.map(|mutant| format!("--mutant={mutant}"));
@@ -28,7 +37,11 @@ fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], words: &[&str
             1 => {
                 assert_eq!(said.json()["valid"], false, "{said:?}");
                 for word in words {
-                    assert!(said.err.contains(word), "{mutant}: {word:?} is missing in {}", said.err);
+                    assert!(
+                        said.err.contains(word),
+                        "{mutant}: {word:?} is missing in {}",
+                        said.err
+                    );
                 }
                 return;
             }
@@ -44,12 +57,22 @@ const UNDER_KILL: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis"
 
 #[test]
 fn stale_local_reads_are_found_under_pause() {
-    found("stale-local-read", 1..6, &UNDER_PAUSE, &["not linearizable", "read returned"]);
+    found(
+        "stale-local-read",
+        1..6,
+        &UNDER_PAUSE,
+        &["not linearizable", "read returned"],
+    );
 }
 
 #[test]
 fn stale_local_reads_are_found_under_partition() {
-    found("stale-local-read", 1..6, &UNDER_PARTITION, &["not linearizable", "read returned"]);
+    found(
+        "stale-local-read",
+        1..6,
+        &UNDER_PARTITION,
+        &["not linearizable", "read returned"],
+    );
 }
 
 #[test]
@@ -60,7 +83,11 @@ fn a_state_that_a_failover_empties_is_found_under_kill() {
 #[test]
 fn the_node_as_it_is_passes_under_the_same_faults() {
     let store = tempfile::tempdir().unwrap();
-    for (nemesis, seed) in ["pause", "partition", "kill", "all"].into_iter().cycle().zip(1..=4) {
+    for (nemesis, seed) in ["pause", "partition", "kill", "all"]
+        .into_iter()
+        .cycle()
+        .zip(1..=4)
+    {
         let args = ["--nodes", "3", "--time-limit", "6s", "--nemesis", nemesis];
         let said = run_mutant(store.path(), None, seed, &args);
         assert_eq!(said.code, 0, "{nemesis}, seed {seed}: {said:?}");

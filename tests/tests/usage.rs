@@ -1,5 +1,7 @@
 //! Bad input: one clear line that says what is wrong and what is allowed, and the documented exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use tests::{Said, harness, node, run};
@@ -27,7 +29,10 @@ fn bad_values_are_refused_with_what_is_allowed() {
     refused(&["run", "--nodes", "0"], &["--nodes", "1"]);
     refused(&["run", "--nodes", "many"], &["--nodes", "many"]);
     refused(&["run", "--workload", "nonsense"], &["nonsense", "register"]);
-    refused(&["run", "--nemesis", "earthquake"], &["earthquake", "kill", "pause", "partition"]);
+    refused(
+        &["run", "--nemesis", "earthquake"],
+        &["earthquake", "kill", "pause", "partition"],
+    );
     refused(&["run", "--time-limit", "soon"], &["--time-limit", "soon"]);
     refused(&["run", "--concurrency", "0"], &["--concurrency"]);
     refused(&["run", "--rate", "fast"], &["--rate", "max"]);
@@ -61,7 +66,13 @@ fn a_store_that_cannot_be_written_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();
     let (node, store) = (node(), file.join("store"));
-    let args = ["run", "--node-binary", node.to_str().unwrap(), "--store", store.to_str().unwrap()];
+    let args = [
+        "run",
+        "--node-binary",
+        node.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ];
     refused(&args, &[store.to_str().unwrap()]);
 }
 
@@ -72,7 +83,9 @@ fn histories_that_cannot_be_read_are_named_with_the_line() {
     let path = file.to_str().unwrap();
     let header = "{\"rustyraft-history\":1,\"workload\":\"register\"}\n";
     let invoke = |process: u64| {
-        format!("{{\"time\":{process},\"process\":{process},\"type\":\"invoke\",\"f\":\"read\",\"key\":1,\"value\":null}}\n")
+        format!(
+            "{{\"time\":{process},\"process\":{process},\"type\":\"invoke\",\"f\":\"read\",\"key\":1,\"value\":null}}\n"
+        )
     };
     let cases = [
         ("not a history at all\n".to_owned(), "1"),
@@ -80,7 +93,10 @@ fn histories_that_cannot_be_read_are_named_with_the_line() {
         (format!("{header}{}{}", invoke(1), invoke(1)), "3"),
         (format!("{header}{}{}", invoke(2), invoke(1)), "3"),
         (format!("{header}{}", invoke(1).replace("invoke", "ok")), "2"),
-        (format!("{header}{}", invoke(1).replace("read", "frobnicate")), "2"),
+        (
+            format!("{header}{}", invoke(1).replace("read", "frobnicate")),
+            "2",
+        ),
         (header.replace("register", "nonsense"), "1"),
     ];
     for (content, bad_line) in cases {
@@ -98,14 +114,22 @@ fn nothing_to_check_is_unknown_and_a_torn_end_is_a_warning() {
     let path = file.to_str().unwrap();
     fs::write(&file, "").unwrap();
     let said = run(&harness(), &["check", "--json", path]);
-    assert_eq!((said.code, said.json()["valid"].clone()), (2, "unknown".into()), "{said:?}");
+    assert_eq!(
+        (said.code, said.json()["valid"].clone()),
+        (2, "unknown".into()),
+        "{said:?}"
+    );
 
     let whole = "{\"rustyraft-history\":1,\"workload\":\"register\"}\n\
         {\"time\":1,\"process\":1,\"type\":\"invoke\",\"f\":\"read\",\"key\":1,\"value\":null}\n\
         {\"time\":2,\"process\":1,\"type\":\"ok\",\"f\":\"read\",\"key\":1,\"value\":null}\n";
     fs::write(&file, format!("{whole}{{\"time\":3,\"proc")).unwrap();
     let said = run(&harness(), &["check", "--json", path]);
-    assert_eq!((said.code, said.json()["valid"].clone()), (0, true.into()), "{said:?}");
+    assert_eq!(
+        (said.code, said.json()["valid"].clone()),
+        (0, true.into()),
+        "{said:?}"
+    );
     assert!(said.err.contains("torn"), "{said:?}");
 }
 
@@ -113,7 +137,9 @@ fn nothing_to_check_is_unknown_and_a_torn_end_is_a_warning() {
 fn a_violation_is_explained_and_outranks_what_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let record = |time: u64, kind: &str, f: &str, value: &str| {
-        format!("{{\"time\":{time},\"process\":1,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":4,\"value\":{value}}}\n")
+        format!(
+            "{{\"time\":{time},\"process\":1,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":4,\"value\":{value}}}\n"
+        )
     };
     let header = "{\"rustyraft-history\":1,\"workload\":\"register\"}\n".to_owned();
     let good = header + &record(1, "invoke", "write", "7") + &record(2, "ok", "write", "null");
@@ -121,13 +147,26 @@ fn a_violation_is_explained_and_outranks_what_is_valid() {
     let (good_file, bad_file) = (folder.path().join("good"), folder.path().join("bad"));
     fs::write(&good_file, good).unwrap();
     fs::write(&bad_file, bad).unwrap();
-    let said = run(&harness(), &["check", "--json", bad_file.to_str().unwrap(), good_file.to_str().unwrap()]);
+    let said = run(
+        &harness(),
+        &[
+            "check",
+            "--json",
+            bad_file.to_str().unwrap(),
+            good_file.to_str().unwrap(),
+        ],
+    );
     assert_eq!(said.code, 1, "{said:?}");
     assert_eq!(said.out.lines().count(), 2, "{said:?}");
     let said = run(&harness(), &["check", bad_file.to_str().unwrap()]);
     assert_eq!(said.code, 1, "{said:?}");
     let words = said.out + &said.err;
-    for word in ["not linearizable", "register 4", "read returned nil", "could only have been 7"] {
+    for word in [
+        "not linearizable",
+        "register 4",
+        "read returned nil",
+        "could only have been 7",
+    ] {
         assert!(words.contains(word), "{word:?} is missing in {words}");
     }
 }

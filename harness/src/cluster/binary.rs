@@ -64,7 +64,11 @@ impl Binary {
                 let own = std::env::current_exe().map_err(|error| BinaryError::Build(error.to_string()))?;
                 // Test programs lie one folder deeper.
                 let folder = own.parent().unwrap_or(Path::new("."));
-                let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+                let folder = if folder.ends_with("deps") {
+                    folder.parent().unwrap_or(folder)
+                } else {
+                    folder
+                };
                 if let (Some(cargo), Some(package)) =
                     (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
                 {
@@ -96,7 +100,17 @@ fn build(cargo: &Path, package: &Path, folder: &Path) -> Result<(), BinaryError>
     let target = folder.parent().unwrap_or(folder);
     let output = Command::new(cargo)
         .current_dir(package)
-        .args(["build", "--quiet", "--package", "rustyraft-node", "--bin", "node", "--profile", profile, "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "rustyraft-node",
+            "--bin",
+            "node",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
         .arg(target)
         .stdin(Stdio::null())
         .output()
@@ -105,7 +119,10 @@ fn build(cargo: &Path, package: &Path, folder: &Path) -> Result<(), BinaryError>
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let first = words.lines().find(|line| line.contains("error")).unwrap_or("it says nothing");
+    let first = words
+        .lines()
+        .find(|line| line.contains("error"))
+        .unwrap_or("it says nothing");
     Err(BinaryError::Build(first.to_owned()))
 }
 
@@ -115,7 +132,10 @@ fn inspect(path: PathBuf) -> Result<Binary, BinaryError> {
     }
     // A bare name would be looked for in PATH.
     let path = path.canonicalize().unwrap_or(path);
-    let foreign = |reason: String| BinaryError::Foreign { path: path.clone(), reason };
+    let foreign = |reason: String| BinaryError::Foreign {
+        path: path.clone(),
+        reason,
+    };
     let output = Command::new(&path)
         .args(["version", "--json"])
         .stdin(Stdio::null())
@@ -126,10 +146,19 @@ fn inspect(path: PathBuf) -> Result<Binary, BinaryError> {
     }
     let line: VersionLine = serde_json::from_slice(&output.stdout)
         .map_err(|_| foreign("`version --json` does not print a version".to_owned()))?;
-    let VersionLine { version, wire_min, wire_max } = line;
+    let VersionLine {
+        version,
+        wire_min,
+        wire_max,
+    } = line;
     let speaks = wire_min <= wire::VERSION_MAX && wire::VERSION_MIN <= wire_max;
     if version != env!("CARGO_PKG_VERSION") || !speaks {
-        return Err(BinaryError::Version { path, version, wire_min, wire_max });
+        return Err(BinaryError::Version {
+            path,
+            version,
+            wire_min,
+            wire_max,
+        });
     }
     Ok(Binary { path, version })
 }

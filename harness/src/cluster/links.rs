@@ -49,7 +49,10 @@ pub(super) struct Links {
 impl Links {
     /// Opens a listener for each ordered pair of `nodes`.
     pub(super) async fn open(nodes: &[NodeNumber]) -> io::Result<Links> {
-        let mut all = Links { links: BTreeMap::new(), acceptors: Vec::new() };
+        let mut all = Links {
+            links: BTreeMap::new(),
+            acceptors: Vec::new(),
+        };
         for from in nodes {
             for to in nodes.iter().filter(|to| *to != from) {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -59,7 +62,8 @@ impl Links {
                     target: watch::Sender::new(None),
                     swallowed: AtomicU64::new(0),
                 });
-                all.acceptors.push(tokio::spawn(accept(listener, Arc::clone(&link))));
+                all.acceptors
+                    .push(tokio::spawn(accept(listener, Arc::clone(&link))));
                 all.links.insert((*from, *to), link);
             }
         }
@@ -93,7 +97,9 @@ impl Links {
     }
 
     pub(super) fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
-        self.links.get(&(from, to)).map_or(0, |link| link.swallowed.load(Ordering::Relaxed))
+        self.links
+            .get(&(from, to))
+            .map_or(0, |link| link.swallowed.load(Ordering::Relaxed))
     }
 }
 
@@ -143,8 +149,12 @@ async fn carry(link: Arc<Link>, mut near: TcpStream) {
 
 /// Copies both ways until one end closes or fails.
 async fn forward(link: &Link, near: &mut TcpStream, far: &mut Option<TcpStream>) {
-    let Some(target) = *link.target.borrow() else { return };
-    let Ok(Ok(stream)) = tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect(target)).await else { return };
+    let Some(target) = *link.target.borrow() else {
+        return;
+    };
+    let Ok(Ok(stream)) = tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect(target)).await else {
+        return;
+    };
     let far = far.insert(stream);
     // Without it, small messages would wait for acknowledgements; where it can't be set, the connection is about to fail.
     let _ = (near.set_nodelay(true), far.set_nodelay(true));

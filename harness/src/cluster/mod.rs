@@ -1,8 +1,8 @@
 //! The cluster under test: operating-system processes, and the links between them.
 //!
 //! Nodes listen on ports that the system picks, and reach each other only through the harness's own proxies, one for each
-//! ordered pair ([`links`]), so that partitions need no privileges and clients are told real addresses. A node's death is tied
-//! to the harness's ([`spawner`]). A [`monitor`] asks every node how it is, over its socket, as any operator would.
+//! ordered pair (`links`), so that partitions need no privileges and clients are told real addresses. A node's death is tied
+//! to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
 
 mod binary;
 mod links;
@@ -69,7 +69,11 @@ pub struct Timing {
 /// Elections after 150 to 300 ms, as in Raft §9.3; heartbeats every 40 ms.
 impl Default for Timing {
     fn default() -> Self {
-        Timing { tick: Duration::from_millis(10), election_ticks: (15, 30), heartbeat_ticks: 4 }
+        Timing {
+            tick: Duration::from_millis(10),
+            election_ticks: (15, 30),
+            heartbeat_ticks: 4,
+        }
     }
 }
 
@@ -150,18 +154,29 @@ impl Cluster {
     /// Folders can't be made, ports can't be had, or a node does not start.
     pub async fn start(spec: ClusterSpec) -> Result<Cluster, ClusterError> {
         let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
-        let links = Links::open(&numbers).await.map_err(|error| system("open the links", error))?;
+        let links = Links::open(&numbers)
+            .await
+            .map_err(|error| system("open the links", error))?;
         let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
         let members: Vec<Arc<Member>> = numbers
             .iter()
             .map(|node| {
                 let spec = NodeSpec::new(&spec, *node, &links);
-                Arc::new(Member { spec, process: Mutex::new(None), paused: AtomicBool::new(false) })
+                Arc::new(Member {
+                    spec,
+                    process: Mutex::new(None),
+                    paused: AtomicBool::new(false),
+                })
             })
             .collect();
         let monitor = Monitor::new(&numbers);
-        let cluster =
-            Cluster(Arc::new(Inner { spawner, members, links, monitor, unexpected: Arc::default() }));
+        let cluster = Cluster(Arc::new(Inner {
+            spawner,
+            members,
+            links,
+            monitor,
+            unexpected: Arc::default(),
+        }));
         let starts = numbers.iter().map(|node| {
             let (cluster, node) = (cluster.clone(), *node);
             tokio::spawn(async move { cluster.restart(node).await })
@@ -210,7 +225,10 @@ impl Cluster {
     /// The number of the node's process; `None` while it is down.
     pub fn process(&self, node: NodeNumber) -> Option<u32> {
         let process = self.0.member(node).lock();
-        process.as_ref().filter(|process| process.is_running()).map(NodeProcess::pid)
+        process
+            .as_ref()
+            .filter(|process| process.is_running())
+            .map(NodeProcess::pid)
     }
 
     /// Where the node's log is.
@@ -229,13 +247,16 @@ impl Cluster {
     /// It is still there after a while.
     pub async fn kill(&self, node: NodeNumber) -> Result<(), ClusterError> {
         let member = self.0.member(node);
-        let Some(mut process) = member.take_process() else { return Ok(()) };
+        let Some(mut process) = member.take_process() else {
+            return Ok(());
+        };
         self.0.links.set_target(node, None);
         process.expect_exit();
         process.signal(rustix::process::Signal::KILL);
         member.paused.store(false, Ordering::Relaxed);
         let gone = process.wait_exit(SIGNAL_TIME_MAX).await;
-        gone.then_some(()).ok_or(ClusterError::Signal { node, what: "killed" })
+        gone.then_some(())
+            .ok_or(ClusterError::Signal { node, what: "killed" })
     }
 
     /// Starts a node that is down, on the data it had, and waits for its ready line.
@@ -247,8 +268,13 @@ impl Cluster {
         if self.is_up(node) {
             return Ok(());
         }
-        let process =
-            NodeProcess::spawn(&self.0.spawner, &member.spec, Arc::clone(&self.0.unexpected), READY_TIME_MAX).await?;
+        let process = NodeProcess::spawn(
+            &self.0.spawner,
+            &member.spec,
+            Arc::clone(&self.0.unexpected),
+            READY_TIME_MAX,
+        )
+        .await?;
         self.0.links.set_target(node, Some(process.address()));
         *member.lock() = Some(process);
         Ok(())
@@ -259,7 +285,8 @@ impl Cluster {
     /// # Errors
     /// It still runs after a while, or is down.
     pub async fn pause(&self, node: NodeNumber) -> Result<(), ClusterError> {
-        self.signal_until(node, rustix::process::Signal::STOP, true, "paused").await
+        self.signal_until(node, rustix::process::Signal::STOP, true, "paused")
+            .await
     }
 
     /// Lets a paused node go on with SIGCONT.
@@ -267,7 +294,8 @@ impl Cluster {
     /// # Errors
     /// It still stands after a while, or is down.
     pub async fn resume(&self, node: NodeNumber) -> Result<(), ClusterError> {
-        self.signal_until(node, rustix::process::Signal::CONT, false, "resumed").await
+        self.signal_until(node, rustix::process::Signal::CONT, false, "resumed")
+            .await
     }
 
     async fn signal_until(
@@ -332,7 +360,11 @@ impl Cluster {
 
     /// The nodes that died by themselves.
     pub fn unexpected_exits(&self) -> Vec<NodeExit> {
-        self.0.unexpected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .unexpected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Stops every node where it stands, so that somebody can look at it.
@@ -369,11 +401,17 @@ impl Cluster {
 impl Inner {
     fn member(&self, node: NodeNumber) -> &Arc<Member> {
         let place = usize::try_from(node).ok().and_then(|node| node.checked_sub(1));
-        place.and_then(|place| self.members.get(place)).unwrap_or_else(|| panic!("there is no node {node}"))
+        place
+            .and_then(|place| self.members.get(place))
+            .unwrap_or_else(|| panic!("there is no node {node}"))
     }
 
     fn client_address(&self, node: NodeNumber) -> Option<SocketAddr> {
-        self.member(node).lock().as_ref().filter(|process| process.is_running()).map(NodeProcess::address)
+        self.member(node)
+            .lock()
+            .as_ref()
+            .filter(|process| process.is_running())
+            .map(NodeProcess::address)
     }
 }
 
@@ -388,5 +426,8 @@ impl Member {
 }
 
 fn system(what: &str, error: std::io::Error) -> ClusterError {
-    ClusterError::System { what: what.to_owned(), error }
+    ClusterError::System {
+        what: what.to_owned(),
+        error,
+    }
 }

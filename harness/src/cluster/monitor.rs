@@ -43,7 +43,12 @@ impl Observation {
         let mut agreed = None;
         self.nodes.values().all(|view| match &view.status {
             Some(status) => {
-                let state = (status.term, status.leader, status.applied_index, status.state_hash);
+                let state = (
+                    status.term,
+                    status.leader,
+                    status.applied_index,
+                    status.state_hash,
+                );
                 status.leader.is_some() && *agreed.get_or_insert(state) == state
             }
             None => false,
@@ -61,19 +66,36 @@ pub(super) struct Monitor {
 impl Monitor {
     pub(super) fn new(nodes: &[NodeNumber]) -> Monitor {
         let nodes = nodes.iter().map(|node| (*node, NodeView::default())).collect();
-        let observation = Observation { nodes, ..Observation::default() };
-        Monitor { latest: watch::Sender::new(observation), tasks: Mutex::default(), won: Mutex::default() }
+        let observation = Observation {
+            nodes,
+            ..Observation::default()
+        };
+        Monitor {
+            latest: watch::Sender::new(observation),
+            tasks: Mutex::default(),
+            won: Mutex::default(),
+        }
     }
 
     /// Begins to ask. The cluster is not kept alive by that.
     pub(super) fn start(&self, cluster: &Weak<Inner>) {
         let nodes: Vec<NodeNumber> = self.latest.borrow().nodes.keys().copied().collect();
-        let tasks = nodes.into_iter().map(|node| tokio::spawn(watch_node(Weak::clone(cluster), node)));
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+        let tasks = nodes
+            .into_iter()
+            .map(|node| tokio::spawn(watch_node(Weak::clone(cluster), node)));
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(tasks);
     }
 
     pub(super) fn stop(&self) {
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for task in self
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
             task.abort();
         }
     }
@@ -95,11 +117,16 @@ impl Monitor {
         }
         let elections = won.len() as u64;
         self.latest.send_modify(|latest| {
-            latest.term = latest.term.max(view.status.as_ref().map_or(0, |status| status.term));
+            latest.term = latest
+                .term
+                .max(view.status.as_ref().map_or(0, |status| status.term));
             latest.nodes.insert(node, view);
             latest.elections = elections;
             let leaders = latest.nodes.iter().filter_map(|(node, view)| {
-                let status = view.status.as_ref().filter(|status| status.role == NodeRole::Leader)?;
+                let status = view
+                    .status
+                    .as_ref()
+                    .filter(|status| status.role == NodeRole::Leader)?;
                 Some((status.term, *node))
             });
             latest.leader = leaders.max().map(|(_, node)| node);
@@ -120,7 +147,10 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
     loop {
         beat.tick().await;
         let Some((address, paused)) = cluster.upgrade().map(|cluster| {
-            (cluster.client_address(node), cluster.member(node).paused.load(Ordering::Relaxed))
+            (
+                cluster.client_address(node),
+                cluster.member(node).paused.load(Ordering::Relaxed),
+            )
         }) else {
             return;
         };
@@ -129,6 +159,13 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
             Some(_) | None => None,
         };
         let Some(cluster) = cluster.upgrade() else { return };
-        cluster.monitor.saw(node, NodeView { up: address.is_some(), paused, status });
+        cluster.monitor.saw(
+            node,
+            NodeView {
+                up: address.is_some(),
+                paused,
+                status,
+            },
+        );
     }
 }

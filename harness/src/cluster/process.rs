@@ -33,8 +33,14 @@ impl NodeSpec {
     pub(super) fn new(cluster: &ClusterSpec, node: NodeNumber, links: &Links) -> NodeSpec {
         let dir = cluster.dir.join("nodes").join(node.to_string());
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
-        let peer = |to| links.address(node, to).map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
-        let peers: Vec<String> = (1..=cluster.nodes).map(|to| format!("{to}={}", peer(to))).collect();
+        let peer = |to| {
+            links
+                .address(node, to)
+                .map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string())
+        };
+        let peers: Vec<String> = (1..=cluster.nodes)
+            .map(|to| format!("{to}={}", peer(to)))
+            .collect();
         let (least, most) = cluster.timing.election_ticks;
         let mut args = vec![
             "serve".to_owned(),
@@ -49,7 +55,12 @@ impl NodeSpec {
             format!("--seed={}", cluster.seed.wrapping_mul(31).wrapping_add(node)),
         ];
         args.extend(cluster.extra_args.iter().cloned());
-        NodeSpec { node, program: cluster.binary.path().to_owned(), args, dir }
+        NodeSpec {
+            node,
+            program: cluster.binary.path().to_owned(),
+            args,
+            dir,
+        }
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -85,7 +96,11 @@ impl NodeProcess {
         let log = spec.log();
         let log_file = open_log(&spec.dir, &log)?;
         let mut command = Command::new(&spec.program);
-        command.args(&spec.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file);
+        command
+            .args(&spec.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file);
         let child = spawner
             .spawn(command)
             .await
@@ -102,11 +117,20 @@ impl NodeProcess {
         std::thread::Builder::new()
             .name(format!("node {node}"))
             .spawn(move || {
-                let Some(status) = watch_child(child, ready) else { return };
+                let Some(status) = watch_child(child, ready) else {
+                    return;
+                };
                 if !expected.load(Ordering::SeqCst) {
                     let last_lines = last_lines(&watched_log);
-                    let exit = NodeExit { node, status, last_lines };
-                    unexpected.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
+                    let exit = NodeExit {
+                        node,
+                        status,
+                        last_lines,
+                    };
+                    unexpected
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(exit);
                 }
                 exit_sender.send_replace(Some(status));
             })
@@ -119,23 +143,41 @@ impl NodeProcess {
                 Some(Ok(ready)) => ready.listen,
                 _ => {
                     kill(&handle);
-                    return Err(failed(format!("its first line is no ready line: {:?}", line.trim_end())));
+                    return Err(failed(format!(
+                        "its first line is no ready line: {:?}",
+                        line.trim_end()
+                    )));
                 }
             },
             Ok(Err(_)) => {
-                let status = exit.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+                let status = exit
+                    .wait_for(Option::is_some)
+                    .await
+                    .ok()
+                    .and_then(|status| *status);
                 let status = status.map_or_else(|| "exited".to_owned(), |status| status.to_string());
-                let words = last_lines(&log).pop().unwrap_or_else(|| "without a word".to_owned());
+                let words = last_lines(&log)
+                    .pop()
+                    .unwrap_or_else(|| "without a word".to_owned());
                 return Err(failed(format!("{status}: {words}")));
             }
             Err(_) => {
                 kill(&handle);
                 let limit = humantime::format_duration(limit);
-                return Err(failed(format!("it said nothing for {limit}; its log is {}", log.display())));
+                return Err(failed(format!(
+                    "it said nothing for {limit}; its log is {}",
+                    log.display()
+                )));
             }
         };
         exit_is_expected.store(false, Ordering::SeqCst);
-        Ok(NodeProcess { pid, handle, address, exit, exit_is_expected })
+        Ok(NodeProcess {
+            pid,
+            handle,
+            address,
+            exit,
+            exit_is_expected,
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -162,7 +204,9 @@ impl NodeProcess {
 
     /// Waits until it is gone; `false` if it isn't within `limit`.
     pub(super) async fn wait_exit(&mut self, limit: Duration) -> bool {
-        tokio::time::timeout(limit, self.exit.wait_for(Option::is_some)).await.is_ok()
+        tokio::time::timeout(limit, self.exit.wait_for(Option::is_some))
+            .await
+            .is_ok()
     }
 }
 
@@ -181,13 +225,23 @@ fn kill(handle: &OwnedFd) {
 fn open_handle(pid: u32) -> std::io::Result<OwnedFd> {
     let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let pid = raw.ok_or_else(|| std::io::Error::other("it has no process number"))?;
-    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+    Ok(rustix::process::pidfd_open(
+        pid,
+        rustix::process::PidfdFlags::empty(),
+    )?)
 }
 
 fn open_log(dir: &Path, log: &Path) -> Result<File, ClusterError> {
-    let failed = |error| ClusterError::Folder { path: log.to_owned(), error };
+    let failed = |error| ClusterError::Folder {
+        path: log.to_owned(),
+        error,
+    };
     fs::create_dir_all(dir).map_err(failed)?;
-    OpenOptions::new().create(true).append(true).open(log).map_err(failed)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(failed)
 }
 
 /// Passes on the first line that a process prints, reads the rest, and waits for its end.
@@ -216,7 +270,11 @@ fn last_lines(log: &Path) -> Vec<String> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = end().unwrap_or_default();
-    let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .collect();
     lines[lines.len().saturating_sub(LAST_LINES_MAX)..].to_vec()
 }
 

@@ -18,12 +18,14 @@ impl Spawner {
     /// Starts the thread; it ends when the spawner is dropped.
     pub(super) fn start() -> io::Result<Spawner> {
         let (jobs, inbox) = mpsc::channel::<Job>();
-        std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
-            for (mut command, reply) in inbox {
-                // A caller that is gone is no reason to keep its process: dropping the reply drops the child's pipes.
-                let _ = reply.send(spawn_tied(&mut command));
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("spawner".to_owned())
+            .spawn(move || {
+                for (mut command, reply) in inbox {
+                    // A caller that is gone is no reason to keep its process: dropping the reply drops the child's pipes.
+                    let _ = reply.send(spawn_tied(&mut command));
+                }
+            })?;
         Ok(Spawner(jobs))
     }
 
@@ -47,7 +49,10 @@ fn spawn_tied(command: &mut Command) -> io::Result<Child> {
             Err(io::Error::other("the harness is gone"))
         }
     };
-    #[expect(unsafe_code, reason = "there is no safe way to run code between fork and exec")]
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe way to run code between fork and exec"
+    )]
     // SAFETY: `tie` makes two system calls, allocates nothing on success and takes no lock: it may run after a fork.
     unsafe {
         command.pre_exec(tie);

@@ -68,7 +68,9 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
     }
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     // Half an interval of quiet at the end lets the last fault's effects show.
-    let fitting = plan.time_limit.mul_f64(1.0 / (TIMES_EACH_MIN * plan.kinds.len()) as f64);
+    let fitting = plan
+        .time_limit
+        .mul_f64(1.0 / (TIMES_EACH_MIN * plan.kinds.len()) as f64);
     let interval = plan.interval.min(fitting);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut bag: Vec<Kind> = Vec::new();
@@ -81,11 +83,20 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         let kind = bag.pop().expect("it was just filled");
         let first_of_kind = drafts.len() < plan.kinds.len();
         let aims = aims(kind, nodes);
-        let aim = if first_of_kind { Aim::Leader } else { *aims.choose(&mut random).expect("each kind has aims") };
+        let aim = if first_of_kind {
+            Aim::Leader
+        } else {
+            *aims.choose(&mut random).expect("each kind has aims")
+        };
         let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
         order.shuffle(&mut random);
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
-        drafts.push(Draft { start, stop: start + lasts, aim, target: Target::Open { kind, order } });
+        drafts.push(Draft {
+            start,
+            stop: start + lasts,
+            aim,
+            target: Target::Open { kind, order },
+        });
         start += interval;
     }
     drafts
@@ -94,8 +105,15 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
 /// What a kind may be aimed at among `nodes` nodes.
 pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
     const PROCESSES: [Aim; 5] = [Aim::Leader, Aim::One, Aim::Minority, Aim::Majority, Aim::All];
-    const LINKS: [Aim; 7] =
-        [Aim::Leader, Aim::One, Aim::Halves, Aim::LeaderDeaf, Aim::LeaderMute, Aim::Bridge, Aim::Ring];
+    const LINKS: [Aim; 7] = [
+        Aim::Leader,
+        Aim::One,
+        Aim::Halves,
+        Aim::LeaderDeaf,
+        Aim::LeaderMute,
+        Aim::Bridge,
+        Aim::Ring,
+    ];
     match kind {
         Kind::Kill | Kind::Pause => &PROCESSES,
         // A bridge needs somebody on each side, and a ring of three is no partition.
@@ -150,7 +168,11 @@ mod tests {
             for pair in drafts.windows(2) {
                 assert!(pair[0].stop < pair[1].start, "{pair:?}");
             }
-            assert!(drafts.last().is_some_and(|last| last.stop < Duration::from_secs(20)));
+            assert!(
+                drafts
+                    .last()
+                    .is_some_and(|last| last.stop < Duration::from_secs(20))
+            );
         }
     }
 
@@ -162,6 +184,15 @@ mod tests {
 
     #[test]
     fn without_kinds_nothing_happens() {
-        assert!(drafts(&Plan { kinds: Vec::new(), ..plan(1, 20) }, 5).is_empty());
+        assert!(
+            drafts(
+                &Plan {
+                    kinds: Vec::new(),
+                    ..plan(1, 20)
+                },
+                5
+            )
+            .is_empty()
+        );
     }
 }

@@ -52,7 +52,9 @@ impl Aim {
     pub fn follows_leader(self) -> bool {
         match self {
             Aim::Leader | Aim::LeaderDeaf | Aim::LeaderMute => true,
-            Aim::One | Aim::Minority | Aim::Majority | Aim::All | Aim::Halves | Aim::Bridge | Aim::Ring => false,
+            Aim::One | Aim::Minority | Aim::Majority | Aim::All | Aim::Halves | Aim::Bridge | Aim::Ring => {
+                false
+            }
         }
     }
 }
@@ -87,13 +89,20 @@ impl Fault {
             Kind::Kill => Fault::Kill(victims.to_vec()),
             Kind::Pause => Fault::Pause(victims.to_vec()),
             Kind::Partition => {
-                let place = |node: NodeNumber| order.iter().position(|other| *other == node).expect("it is listed");
+                let place = |node: NodeNumber| {
+                    order
+                        .iter()
+                        .position(|other| *other == node)
+                        .expect("it is listed")
+                };
                 let pairs = order.iter().flat_map(|from| order.iter().map(|to| (*from, *to)));
                 let cut = pairs.filter(|(from, to)| {
                     let (from_in, to_in) = (victims.contains(from), victims.contains(to));
                     from != to
                         && match aim {
-                            Aim::Leader | Aim::One | Aim::Minority | Aim::Majority | Aim::Halves => from_in != to_in,
+                            Aim::Leader | Aim::One | Aim::Minority | Aim::Majority | Aim::Halves => {
+                                from_in != to_in
+                            }
                             Aim::All => true,
                             Aim::LeaderMute => from_in,
                             Aim::LeaderDeaf => to_in,
@@ -229,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_bridge_leaves_one_node_that_reaches_both_sides() {
-        assert_eq!(cut(Aim::Bridge, 5), [(1, 4), (1, 5), (2, 4), (2, 5), (4, 1), (4, 2), (5, 1), (5, 2)]);
+        assert_eq!(
+            cut(Aim::Bridge, 5),
+            [(1, 4), (1, 5), (2, 4), (2, 5), (4, 1), (4, 2), (5, 1), (5, 2)]
+        );
     }
 
     #[test]
@@ -238,7 +250,10 @@ mod tests {
             let cut = cut(Aim::Ring, count);
             for node in 1..=count {
                 let reached = (1..=count).filter(|other| !cut.contains(&(node, *other))).count() as u64;
-                assert!(reached > count / 2 && reached < count, "node {node} of {count} reaches {reached}");
+                assert!(
+                    reached > count / 2 && reached < count,
+                    "node {node} of {count} reaches {reached}"
+                );
             }
         }
     }

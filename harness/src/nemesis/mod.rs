@@ -1,7 +1,7 @@
 //! The nemesis: what goes wrong with a cluster, and when.
 //!
 //! A [`Plan`] names kinds of faults; the planner draws from the seed when each begins, how long it lasts and whom it is
-//! aimed at ([`draft`]). Whom that hits is decided when it begins, since leaders change ([`Fault`]). What was done is kept as a
+//! aimed at (`draft`). Whom that hits is decided when it begins, since leaders change ([`Fault`]). What was done is kept as a
 //! [`Schedule`], which can be replayed.
 
 mod draft;
@@ -62,7 +62,10 @@ impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(name: &str) -> Result<Kind, UnknownKind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| UnknownKind(name.to_owned()))
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| UnknownKind(name.to_owned()))
     }
 }
 
@@ -172,7 +175,12 @@ impl Nemesis {
             let fault = draft.aimed(&self.cluster);
             let (kind, targets) = (fault.kind(), fault.describe(draft.aim));
             let mut tell = |phase| {
-                let event = FaultEvent { at: begun.elapsed(), kind, phase, targets: targets.clone() };
+                let event = FaultEvent {
+                    at: begun.elapsed(),
+                    kind,
+                    phase,
+                    targets: targets.clone(),
+                };
                 events(event);
             };
             let start_ms = millis(begun.elapsed());
@@ -194,7 +202,12 @@ impl Nemesis {
             tell(Phase::Stop);
             *outcome.took_effect.entry(kind).or_default() += u32::from(effective);
             let stop_ms = millis(begun.elapsed());
-            outcome.schedule.faults.push(ScheduledFault { start_ms, stop_ms, aim: draft.aim, fault });
+            outcome.schedule.faults.push(ScheduledFault {
+                start_ms,
+                stop_ms,
+                aim: draft.aim,
+                fault,
+            });
         }
         outcome
     }

@@ -10,7 +10,7 @@ use crate::read::ReadOutcome;
 use crate::ready::{Ready, Write, WriteId};
 use crate::storage::Storage;
 use crate::tracker::ProgressTracker;
-use crate::types::{Entry, HardState, Index, LogPosition, NodeId, Term};
+use crate::types::{Command, Entry, HardState, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -392,21 +392,13 @@ impl<S: Storage> Raft<S> {
 
     /// Sends a message that promises or claims something: once all that was decided so far is durable.
     pub(crate) fn send_when_durable(&mut self, to: NodeId, message: Message<S::Command>) {
-        if let Message::AppendAccepted { matched: news } = &message
-            && let Some(last) = self.held_back.last_mut()
-            && (last.to, last.term) == (to, self.term)
-            && let Message::AppendAccepted { matched } = &mut last.message
-        {
-            // They become durable together; the higher one says all that the other does.
-            *matched = (*matched).max(*news);
-            return;
-        }
-        self.held_back.push(Envelope {
+        let envelope = Envelope {
             from: self.id(),
             to,
             term: self.term,
             message,
-        });
+        };
+        hold_back(&mut self.held_back, envelope);
     }
 
     /// The entries from `from` on leave the log.
@@ -446,7 +438,11 @@ impl<S: Storage> Raft<S> {
             // What these say was handed out before: it is durable, or will be with the last write in flight.
             let held_back = core::mem::take(&mut self.held_back);
             match self.pending_writes.back_mut() {
-                Some(pending) => pending.messages.extend(held_back),
+                Some(pending) => {
+                    for envelope in held_back {
+                        hold_back(&mut pending.messages, envelope);
+                    }
+                }
                 None => self.release(held_back),
             }
         }
@@ -519,4 +515,25 @@ impl<S: Storage> Raft<S> {
     pub fn applied(&mut self, index: Index) {
         self.log.applied_to(index);
     }
+}
+
+/// Adds a message to those that wait for the same write. What says no more than another one does is left out: however often a request
+/// comes while a write takes its time, it is answered once.
+fn hold_back<C: Command>(waiting: &mut Vec<Envelope<C>>, envelope: Envelope<C>) {
+    for other in waiting.iter_mut() {
+        if (other.to, other.term) != (envelope.to, envelope.term) {
+            continue;
+        }
+        if let (Message::AppendAccepted { matched }, Message::AppendAccepted { matched: news }) =
+            (&mut other.message, &envelope.message)
+        {
+            // They become durable together; the higher one says all that the other does.
+            *matched = (*matched).max(*news);
+            return;
+        }
+        if other.message == envelope.message {
+            return;
+        }
+    }
+    waiting.push(envelope);
 }

@@ -1,6 +1,9 @@
 //! Each classic anomaly beside the legal history that is nearest to it.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "a test names the one outcome that it expects")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the one outcome that it expects"
+)]
 
 use checker::models::{
     CasRegister,

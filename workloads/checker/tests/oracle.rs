@@ -1,7 +1,10 @@
 //! The engine against two oracles, on thousands of small random histories: a search over all orders, and stateright's
 //! `LinearizabilityTester`.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "a test names the one outcome that it expects")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the one outcome that it expects"
+)]
 
 use checker::models::{CasRegister, RegisterOp, RegisterRet};
 use checker::{Limits, ObjectVerdict, Operation, Reductions, SequentialSpec, check_object, shrink};

@@ -1,4 +1,4 @@
-//! Runs many seeds: `cargo run --release -p rustyraft-sim --example soak -- SEEDS [START] [calm] [MUTANT]`.
+//! Runs many seeds: `cargo run --release -p rustyraft-sim --example soak -- SEEDS [START] [calm] [nodes=N] [MUTANT]`.
 //!
 //! A mutant is one of `replica::Mutant::all()` by name, with the feature `mutants`.
 //! Prints what happened, counted, and the first failure with its story; exits with 1 then.
@@ -17,11 +17,15 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize| arguments.get(place).and_then(|text| text.parse::<u64>().ok());
     let (Some(seeds), start) = (number(0), number(1).unwrap_or(0)) else {
-        eprintln!("usage: soak SEEDS [START] [calm] [MUTANT]");
+        eprintln!("usage: soak SEEDS [START] [calm] [nodes=N] [MUTANT]");
         return ExitCode::from(254);
     };
     let calm = arguments.iter().any(|argument| argument == "calm");
+    let nodes = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix("nodes="));
     let options = Options {
+        nodes: nodes.and_then(|nodes| nodes.parse().ok()),
         conditions: if calm { Conditions::Calm } else { Conditions::Swarm },
         #[cfg(feature = "mutants")]
         mutant: arguments.iter().find_map(|name| replica::Mutant::by_name(name)),

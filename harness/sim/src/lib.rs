@@ -26,6 +26,7 @@ mod clients;
 mod disk;
 mod ghost;
 mod history;
+pub mod model;
 mod nemesis;
 mod options;
 mod plan;

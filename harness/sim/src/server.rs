@@ -23,6 +23,8 @@ const TURN_INPUTS_MAX: usize = 64;
 pub(crate) enum Input {
     Tick,
     Campaign,
+    /// Messages to this node may have been lost.
+    Unreachable(NodeId),
     Message(Envelope<Bytes>),
     Command {
         ticket: Ticket,
@@ -267,6 +269,7 @@ impl Server {
                 match input {
                     Input::Tick => replica.tick(),
                     Input::Campaign => replica.campaign(),
+                    Input::Unreachable(peer) => replica.unreachable(peer),
                     Input::Message(envelope) => replica.step(envelope),
                     Input::Command {
                         ticket,

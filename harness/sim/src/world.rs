@@ -405,10 +405,15 @@ impl World {
 
     fn send(&mut self, from: usize, to: usize, envelope: Envelope<Bytes>) {
         let network = self.plan.network;
+        let receiver = envelope.to;
         let payload = wire::peer::Message::from(envelope).to_payload();
         if self.cuts[from][to] > 0 || self.odds(network.drop) {
             self.counts.lost += 1;
             return;
+        }
+        if self.servers[to].running().is_none() && self.random.random() {
+            // A connection that breaks is noticed, sometimes.
+            self.servers[from].post(Input::Unreachable(receiver));
         }
         let copies = if self.odds(network.duplicate) {
             self.counts.duplicated += 1;

@@ -1,5 +1,7 @@
 //! What a simulated disk keeps and what it loses.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use replica::{BLOCK_BYTES, Disk, FileId};
 use sim::{DiskFault, Remainder, SECTOR_BYTES, SimDisk};
 

@@ -1,7 +1,10 @@
 //! The observer who sees every server at once, and remembers what none of them may forget.
 
 use super::state::Server;
-use raft::{Entry, EntryData, Envelope, HardState, Index, LogPosition, Message, NodeId, ReadOutcome, ReadToken, RoleKind, Storage, Term};
+use raft::{
+    Entry, EntryData, Envelope, HardState, Index, LogPosition, Message, NodeId, ReadOutcome, ReadToken,
+    RoleKind, Storage, Term,
+};
 
 /// What has been seen, and the first promise that was seen to be broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,7 +32,9 @@ impl Ghost {
 
     /// Whether a command was committed.
     pub(super) fn has_committed(&self) -> bool {
-        self.committed.iter().any(|(_, data, _)| matches!(data, EntryData::Command(_)))
+        self.committed
+            .iter()
+            .any(|(_, data, _)| matches!(data, EntryData::Command(_)))
     }
 
     /// A promise is broken.
@@ -47,7 +52,9 @@ impl Ghost {
         let token = match outcome {
             ReadOutcome::Confirmed { token, .. } | ReadOutcome::Aborted { token } => token,
         };
-        let Some(place) = self.reads.iter().position(|(asked, _)| *asked == token) else { return };
+        let Some(place) = self.reads.iter().position(|(asked, _)| *asked == token) else {
+            return;
+        };
         let (_, acknowledged) = self.reads.remove(place);
         if let ReadOutcome::Confirmed { index, .. } = outcome {
             self.answered += 1;
@@ -78,7 +85,9 @@ impl Ghost {
         let storage = server.raft.storage();
         let HardState { term, vote, .. } = storage.hard_state();
         let covered = match &envelope.message {
-            Message::VoteResponse { granted: true } => (term, vote) == (envelope.term, Some(envelope.to)) || term > envelope.term,
+            Message::VoteResponse { granted: true } => {
+                (term, vote) == (envelope.term, Some(envelope.to)) || term > envelope.term
+            }
             Message::Vote { last } => term >= envelope.term && storage.term(last.index) == Ok(last.term),
             Message::AppendAccepted { matched } => term >= envelope.term && *matched <= storage.last_index(),
             Message::PreVote { .. }
@@ -90,7 +99,9 @@ impl Ghost {
             | Message::HeartbeatResponse { .. } => true,
         };
         if !covered {
-            self.accuse(format!("durability: {envelope} leaves, and its sender's disk knows nothing of it"));
+            self.accuse(format!(
+                "durability: {envelope} leaves, and its sender's disk knows nothing of it"
+            ));
         }
     }
 
@@ -113,12 +124,19 @@ impl Ghost {
             Ok(_) => {}
             Err(place) => {
                 self.leaders.insert(place, (term, id));
-                let missing = (1..).zip(&self.committed).find(|(index, (entry_term, _, commit_term))| {
-                    *commit_term < term && server.raft.log_term(Index(*index)) != Some(*entry_term)
-                });
+                let missing = (1..)
+                    .zip(&self.committed)
+                    .find(|(index, (entry_term, _, commit_term))| {
+                        *commit_term < term && server.raft.log_term(Index(*index)) != Some(*entry_term)
+                    });
                 if let Some((index, (entry_term, ..))) = missing {
-                    let position = LogPosition { term: *entry_term, index: Index(index) };
-                    self.accuse(format!("leader completeness: {id} leads term {term} without the committed {position}"));
+                    let position = LogPosition {
+                        term: *entry_term,
+                        index: Index(index),
+                    };
+                    self.accuse(format!(
+                        "leader completeness: {id} leads term {term} without the committed {position}"
+                    ));
                 }
             }
         }
@@ -128,9 +146,15 @@ impl Ghost {
         let raft = &server.raft;
         let commit = raft.commit_index();
         for index in 1..=commit.0 {
-            let (index, place) = (Index(index), usize::try_from(index - 1).expect("worlds are small"));
+            let (index, place) = (
+                Index(index),
+                usize::try_from(index - 1).expect("worlds are small"),
+            );
             let Some(entry) = server.entry(index) else {
-                return self.accuse(format!("log: {} has committed {index}, and does not have it", raft.id()));
+                return self.accuse(format!(
+                    "log: {} has committed {index}, and does not have it",
+                    raft.id()
+                ));
             };
             match self.committed.get_mut(place) {
                 None => self.committed.push((entry.term, entry.data, raft.term())),
@@ -140,7 +164,9 @@ impl Ghost {
                 Some((term, ..)) => {
                     let before = LogPosition { term: *term, index };
                     let (id, now) = (raft.id(), entry.position());
-                    return self.accuse(format!("state machine safety: {id} commits {now}, and {before} was committed"));
+                    return self.accuse(format!(
+                        "state machine safety: {id} commits {now}, and {before} was committed"
+                    ));
                 }
             }
         }

@@ -59,14 +59,23 @@ impl Model for Explored {
         fn met(model: &Explored, state: &State, reach: Reach) -> bool {
             reach.is_met(&model.0, state)
         }
-        let mut properties =
-            vec![Property::<Self>::always(PROMISES, |_, state| state.ghost.violation.is_none())];
+        let mut properties = vec![Property::<Self>::always(PROMISES, |_, state| {
+            state.ghost.violation.is_none()
+        })];
         properties.extend(self.0.reaches.iter().map(|reach| match reach {
-            Reach::Leader => Property::sometimes(reach.name(), |model, state| met(model, state, Reach::Leader)),
-            Reach::Commit => Property::sometimes(reach.name(), |model, state| met(model, state, Reach::Commit)),
+            Reach::Leader => {
+                Property::sometimes(reach.name(), |model, state| met(model, state, Reach::Leader))
+            }
+            Reach::Commit => {
+                Property::sometimes(reach.name(), |model, state| met(model, state, Reach::Commit))
+            }
             Reach::Read => Property::sometimes(reach.name(), |model, state| met(model, state, Reach::Read)),
-            Reach::LostWrite => Property::sometimes(reach.name(), |model, state| met(model, state, Reach::LostWrite)),
-            Reach::LastTerm => Property::sometimes(reach.name(), |model, state| met(model, state, Reach::LastTerm)),
+            Reach::LostWrite => {
+                Property::sometimes(reach.name(), |model, state| met(model, state, Reach::LostWrite))
+            }
+            Reach::LastTerm => {
+                Property::sometimes(reach.name(), |model, state| met(model, state, Reach::LastTerm))
+            }
         }));
         properties
     }
@@ -74,19 +83,24 @@ impl Model for Explored {
 
 /// Explores a world breadth-first, so that a story is a shortest one.
 ///
-/// The search ends early only when a promise is broken.
-pub fn check(world: &World, threads: usize) -> WorldReport {
+/// The search ends early only when a promise is broken, or when more than `generated_max` steps were taken: then it is not complete.
+pub fn check(world: &World, threads: usize, generated_max: usize) -> WorldReport {
     let checker = Explored(world.clone())
         .checker()
         .threads(threads)
         .finish_when(stateright::HasDiscoveries::AnyFailures)
+        .target_state_count(generated_max)
         .spawn_bfs()
         .join();
     let violation = checker.discovery(PROMISES).map(story);
-    let unmet = world.reaches.iter().map(|reach| reach.name()).filter(|name| checker.discovery(name).is_none());
+    let unmet = world
+        .reaches
+        .iter()
+        .map(|reach| reach.name())
+        .filter(|name| checker.discovery(name).is_none());
     WorldReport {
         world: world.name,
-        complete: checker.is_done() && violation.is_none(),
+        complete: checker.state_count() < generated_max && violation.is_none(),
         unique_states: checker.unique_state_count(),
         generated_states: checker.state_count(),
         depth: checker.max_depth(),

@@ -3,7 +3,9 @@
 use super::action::Action;
 use super::ghost::Ghost;
 use super::worlds::World;
-use raft::{Entry, Envelope, Index, MemoryStorage, NodeId, Raft, ReadToken, Ready, RoleKind, Write, WriteId};
+use raft::{
+    Entry, Envelope, Index, MemoryStorage, Message, NodeId, Raft, ReadToken, Ready, RoleKind, Write, WriteId,
+};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -52,13 +54,20 @@ impl State {
         let ids: Vec<NodeId> = (1..=u64::from(world.servers)).map(NodeId).collect();
         let server = |id: &NodeId| {
             let raft = Raft::new(world.config(*id), MemoryStorage::new(ids.iter().copied()));
-            Arc::new(Server { raft: raft.expect("a world's settings can work"), writing: VecDeque::new() })
+            Arc::new(Server {
+                raft: raft.expect("a world's settings can work"),
+                writing: VecDeque::new(),
+            })
         };
         State {
             servers: ids.iter().map(server).collect(),
             network: Vec::new(),
             ghost: Ghost::default(),
-            left: Left { proposals: world.proposals, crashes: world.crashes, reads: world.reads },
+            left: Left {
+                proposals: world.proposals,
+                crashes: world.crashes,
+                reads: world.reads,
+            },
         }
     }
 
@@ -82,7 +91,7 @@ impl State {
                     actions.push(Action::Read(id));
                 }
             } else {
-                if raft.term().0 < world.term_max {
+                if raft.term().0 < world.term_max && id.0 <= u64::from(world.candidates) {
                     actions.push(Action::Timeout(id));
                 }
                 if world.check_quorum {
@@ -96,7 +105,11 @@ impl State {
                 actions.push(Action::Crash(id));
             }
         }
-        actions.extend(self.network.iter().map(|envelope| Action::Deliver(Arc::clone(envelope))));
+        actions.extend(
+            self.network
+                .iter()
+                .map(|envelope| Action::Deliver(Arc::clone(envelope))),
+        );
     }
 
     /// The state after `action`; `None` where that changes nothing or leaves the world's bounds.
@@ -120,16 +133,23 @@ impl State {
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().cloned();
                 let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
-                next.ghost.accuse(format!("panic: {}", words.unwrap_or_else(|| "without words".to_owned())));
+                next.ghost.accuse(format!(
+                    "panic: {}",
+                    words.unwrap_or_else(|| "without words".to_owned())
+                ));
             }
         }
         let inside = server.raft.term().0 <= world.term_max && server.raft.last().index.0 <= world.log_max;
         next.servers[place] = Arc::new(server);
+        next.forget_stale_messages();
         (inside && next != *self).then_some(next)
     }
 
     fn place(&self, id: NodeId) -> usize {
-        usize::try_from(id.0 - 1).ok().filter(|place| *place < self.servers.len()).expect("servers have ids from 1")
+        usize::try_from(id.0 - 1)
+            .ok()
+            .filter(|place| *place < self.servers.len())
+            .expect("servers have ids from 1")
     }
 
     fn step(&mut self, world: &World, server: &mut Server, action: &Action) {
@@ -162,7 +182,12 @@ impl State {
     /// Does what the core asks for, until it asks for nothing more.
     fn carry_out(&mut self, world: &World, server: &mut Server) {
         while server.raft.has_ready() {
-            let Ready { messages, write, committed, reads } = server.raft.ready(WriteId(0));
+            let Ready {
+                messages,
+                write,
+                committed,
+                reads,
+            } = server.raft.ready(WriteId(0));
             for envelope in messages {
                 self.ghost.sent(server, &envelope);
                 self.send(envelope);
@@ -189,6 +214,53 @@ impl State {
         }
     }
 
+    /// Takes away messages that can change nothing any more, whatever happens: states that differ only in those are one.
+    ///
+    /// A server never goes back behind its durable term. So an answer of an older term is dropped for ever, and a request of an older
+    /// term is only answered with the newer one: that answer is put in its place. Within its durable term a server neither stands
+    /// nor leads again once it does not.
+    fn forget_stale_messages(&mut self) {
+        let mut told = Vec::new();
+        let servers = &self.servers;
+        let server = |id: NodeId| &servers[usize::try_from(id.0 - 1).expect("ids are small")];
+        self.network.retain(|envelope| {
+            let receiver = server(envelope.to);
+            let durable = receiver.raft.storage().hard_state().term;
+            let is_answer = match &envelope.message {
+                Message::VoteResponse { .. }
+                | Message::AppendAccepted { .. }
+                | Message::AppendRejected { .. }
+                | Message::HeartbeatResponse { .. } => true,
+                Message::Vote { .. } | Message::Append { .. } | Message::Heartbeat { .. } => false,
+                // Pre-votes are outside of the terms.
+                Message::PreVote { .. } | Message::PreVoteResponse { .. } => return true,
+            };
+            if is_answer {
+                let awaited = receiver.raft.term() == envelope.term
+                    && match (receiver.raft.role(), &envelope.message) {
+                        (RoleKind::Candidate, Message::VoteResponse { .. }) => true,
+                        (RoleKind::Leader, message) => !matches!(message, Message::VoteResponse { .. }),
+                        (RoleKind::Follower | RoleKind::PreCandidate | RoleKind::Candidate, _) => false,
+                    };
+                return envelope.term > durable || (envelope.term == durable && awaited);
+            }
+            let stale = envelope.term < durable;
+            if stale && server(envelope.from).raft.storage().hard_state().term < durable {
+                let message = Message::HeartbeatResponse { round: 0 };
+                told.push(Envelope {
+                    from: envelope.to,
+                    to: envelope.from,
+                    term: durable,
+                    message,
+                });
+            }
+            !stale
+        });
+        for envelope in told {
+            self.send(envelope);
+        }
+    }
+
     fn persist(&self, server: &mut Server) {
         if let Some(write) = server.writing.pop_front() {
             server.raft.storage_mut().apply(&write);
@@ -199,9 +271,13 @@ impl State {
     fn crash(&mut self, world: &World, server: &mut Server, id: NodeId) {
         self.left.crashes -= 1;
         self.ghost.lost_a_write |= !server.writing.is_empty();
-        self.ghost.forget_reads(|token| token.0 / TOKENS_PER_SERVER == id.0);
+        self.ghost
+            .forget_reads(|token| token.0 / TOKENS_PER_SERVER == id.0);
         let durable = server.raft.storage().clone();
         let raft = Raft::new(world.config(id), durable).expect("a world's settings can work");
-        *server = Server { raft, writing: VecDeque::new() };
+        *server = Server {
+            raft,
+            writing: VecDeque::new(),
+        };
     }
 }

@@ -12,6 +12,8 @@ pub struct World {
     pub about: &'static str,
     /// How many servers.
     pub servers: u8,
+    /// How many of them, the first ones, stand for election.
+    pub candidates: u8,
     /// The highest term that is explored.
     pub term_max: u64,
     /// The highest index that is explored, no-ops included.
@@ -86,6 +88,7 @@ impl World {
             name,
             about,
             servers: 3,
+            candidates: 3,
             term_max: 2,
             log_max: 2,
             proposals: 1,
@@ -118,38 +121,60 @@ impl World {
 /// The worlds of the tier that runs on every change, by name.
 pub fn worlds() -> Vec<World> {
     vec![
-        World { proposals: 0, log_max: 1, reaches: &[Reach::Leader, Reach::LastTerm], ..World::new("elections", "elections alone: two terms") },
-        World::new("replication", "elections and replication: two terms, a command, and every order of messages"),
         World {
-            crashes: 1,
-            writes_take_time: true,
             proposals: 0,
             log_max: 1,
-            reaches: &[Reach::Leader, Reach::LostWrite, Reach::LastTerm],
-            ..World::new("votes", "elections with one crash, at every point of every write")
+            reaches: &[Reach::Leader, Reach::LastTerm],
+            ..World::new(
+                "elections",
+                "elections over two terms, with every order, loss and doubling of messages",
+            )
         },
+        World::new("replication", "a command is replicated over two terms"),
         World {
+            candidates: 2,
+            proposals: 0,
+            log_max: 1,
             crashes: 1,
             writes_take_time: true,
-            term_max: 1,
-            reaches: &[Reach::Leader, Reach::Commit, Reach::LostWrite],
-            ..World::new("durability", "one term, a command, and a crash at every point of every write")
+            reaches: &[Reach::Leader, Reach::LostWrite, Reach::LastTerm],
+            ..World::new(
+                "votes",
+                "two candidates over two terms, with a crash at every point of every write",
+            )
         },
         World {
+            term_max: 1,
+            crashes: 1,
+            writes_take_time: true,
+            reaches: &[Reach::Leader, Reach::Commit, Reach::LostWrite],
+            ..World::new(
+                "durability",
+                "one term, a command, and a crash at every point of every write",
+            )
+        },
+        World {
+            proposals: 0,
             reads: 1,
-            heartbeats: true,
             log_max: 2,
             reaches: &[Reach::Leader, Reach::Read, Reach::LastTerm],
-            ..World::new("reads", "reads by ReadIndex across a fail-over, with every answer late or doubled")
+            ..World::new(
+                "reads",
+                "a read by ReadIndex across a fail-over, with every answer late or doubled",
+            )
         },
         World {
+            candidates: 2,
+            term_max: 1,
             pre_vote: true,
             check_quorum: true,
             proposals: 0,
-            log_max: 2,
-            heartbeats: true,
-            reaches: &[Reach::Leader, Reach::LastTerm],
-            ..World::new("stickiness", "pre-votes, leaders that step down, and followers that stick to theirs")
+            log_max: 1,
+            reaches: &[Reach::Leader],
+            ..World::new(
+                "stickiness",
+                "pre-votes, leaders that step down, and followers that stick to theirs",
+            )
         },
     ]
 }

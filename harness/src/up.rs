@@ -160,7 +160,7 @@ async fn tell(cluster: &Cluster) {
                         "n{node} was started again: {address}, process {process}"
                     ));
                 }
-                Err(error) => say(&format!("n{node} stays down: {error}")),
+                Err(error) => say(&format!("n{node} is still down: {error}")),
             }
         }
         let seen = cluster.observe();

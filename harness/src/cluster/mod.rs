@@ -5,6 +5,8 @@
 //! to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
 
 mod binary;
+#[cfg(test)]
+pub(crate) mod fake;
 mod links;
 mod monitor;
 mod node_client;
@@ -431,3 +433,6 @@ fn system(what: &str, error: std::io::Error) -> ClusterError {
         error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +18,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// How much of a log's end is looked at for its last lines.
-const LOG_END_BYTES: u64 = 8 << 10;
+const LOG_END_BYTES: u64 = 64 << 10;
 /// How many last lines are quoted.
 const LAST_LINES_MAX: usize = 12;
+/// What a Rust program says when it finds itself broken.
+const PANIC: &str = "panicked at";
 
 /// What it takes to start a node.
 pub(super) struct NodeSpec {
@@ -101,17 +104,21 @@ impl NodeProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file);
-        let child = spawner
+        let mut child = spawner
             .spawn(command)
             .await
             .map_err(|error| system(&format!("start {}", spec.program.display()), error))?;
         let pid = child.id();
-        let handle = open_handle(pid).map_err(|error| system("watch a node's process", error))?;
+        let handle = open_handle(pid).map_err(|error| {
+            // Nobody would know of it any more. One that is gone needs no killing.
+            let _ = child.kill().and_then(|()| child.wait());
+            system("watch a node's process", error)
+        })?;
 
         let (ready, ready_line) = oneshot::channel();
         let (exit_sender, mut exit) = watch::channel(None);
-        // Until it has said that it is ready, whoever waits for that tells of its exit.
-        let exit_is_expected = Arc::new(AtomicBool::new(true));
+        // A node that ends while it starts ends by itself too: what it finds on its disk may be what breaks it.
+        let exit_is_expected = Arc::new(AtomicBool::new(false));
         let expected = Arc::clone(&exit_is_expected);
         let watched_log = log.clone();
         std::thread::Builder::new()
@@ -120,7 +127,8 @@ impl NodeProcess {
                 let Some(status) = watch_child(child, ready) else {
                     return;
                 };
-                if !expected.load(Ordering::SeqCst) {
+                // Whom death was meant for may have found another one an instant before.
+                if !expected.load(Ordering::SeqCst) || !is_obedient(status) {
                     let last_lines = last_lines(&watched_log);
                     let exit = NodeExit {
                         node,
@@ -134,15 +142,22 @@ impl NodeProcess {
                 }
                 exit_sender.send_replace(Some(status));
             })
-            .map_err(|error| system("start a watching thread", error))?;
+            .map_err(|error| {
+                kill(&handle);
+                system("start a watching thread", error)
+            })?;
 
         let line = tokio::time::timeout(limit, ready_line).await;
         let failed = |reason: String| ClusterError::Start { node, reason };
+        let give_up = || {
+            exit_is_expected.store(true, Ordering::SeqCst);
+            kill(&handle);
+        };
         let address = match line {
             Ok(Ok(line)) => match line.strip_prefix("ready ").map(serde_json::from_str::<ReadyLine>) {
                 Some(Ok(ready)) => ready.listen,
                 _ => {
-                    kill(&handle);
+                    give_up();
                     return Err(failed(format!(
                         "its first line is no ready line: {:?}",
                         line.trim_end()
@@ -162,7 +177,7 @@ impl NodeProcess {
                 return Err(failed(format!("{status}: {words}")));
             }
             Err(_) => {
-                kill(&handle);
+                give_up();
                 let limit = humantime::format_duration(limit);
                 return Err(failed(format!(
                     "it said nothing for {limit}; its log is {}",
@@ -170,7 +185,6 @@ impl NodeProcess {
                 )));
             }
         };
-        exit_is_expected.store(false, Ordering::SeqCst);
         Ok(NodeProcess {
             pid,
             handle,
@@ -259,7 +273,13 @@ fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitS
     child.wait().ok()
 }
 
-/// The last lines of a log.
+/// Whether that is how a process ends that was told to.
+fn is_obedient(status: ExitStatus) -> bool {
+    let told = [Signal::KILL, Signal::TERM].map(Signal::as_raw);
+    status.success() || status.signal().is_some_and(|signal| told.contains(&signal))
+}
+
+/// The last lines of a log; where a panic is among them, those from there on, since a backtrace may follow it.
 fn last_lines(log: &Path) -> Vec<String> {
     let end = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
@@ -275,7 +295,13 @@ fn last_lines(log: &Path) -> Vec<String> {
         .filter(|line| !line.trim().is_empty())
         .map(str::to_owned)
         .collect();
-    lines[lines.len().saturating_sub(LAST_LINES_MAX)..].to_vec()
+    let last = lines.len().saturating_sub(LAST_LINES_MAX);
+    let from = lines
+        .iter()
+        .rposition(|line| line.contains(PANIC))
+        .unwrap_or(last)
+        .min(last);
+    lines.into_iter().skip(from).take(LAST_LINES_MAX).collect()
 }
 
 /// Whether a process stands still; `None` if it is gone.

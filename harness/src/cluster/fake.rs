@@ -1,0 +1,42 @@
+//! A node program for tests: a shell script that is started and stopped as a node is, and does nothing else.
+
+use super::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// What a script does to serve: it says so, and then sleeps under the process number that it was started with.
+pub(crate) const SERVES: &str = r#"echo 'ready {"listen":"127.0.0.1:1"}'; exec sleep 600"#;
+
+/// A cluster of `nodes` nodes below `dir` that carry out `serve`, a shell script. `$starts` says how often its node was started.
+pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Cluster, ClusterError> {
+    let program = dir.join("fake-node");
+    let version = format!(
+        r#"{{"version":"{}","wire_min":{},"wire_max":{}}}"#,
+        env!("CARGO_PKG_VERSION"),
+        wire::VERSION_MIN,
+        wire::VERSION_MAX
+    );
+    let script = format!(
+        r#"#!/bin/sh
+if [ "$1" = version ]; then echo '{version}'; exit; fi
+for argument; do case "$argument" in --data=*) folder="${{argument#--data=}}";; esac; done
+mkdir -p "$folder"
+echo >> "$folder/starts"
+starts=$(wc -l < "$folder/starts")
+{serve}
+"#
+    );
+    fs::write(&program, script).expect("a fresh folder can be written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    Cluster::start(ClusterSpec {
+        binary: Binary::locate(Some(&program)).expect("it says which version it is"),
+        nodes,
+        cluster_id: String::from("fake"),
+        dir: dir.to_owned(),
+        seed: 1,
+        timing: Timing::default(),
+        extra_args: Vec::new(),
+    })
+    .await
+}

@@ -1,0 +1,46 @@
+use super::fake::{self, SERVES};
+use super::*;
+
+#[tokio::test]
+async fn a_node_that_finds_itself_broken_when_it_is_started_again_has_died_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let panics = "echo \"thread 'main' panicked at x.rs:1\" >&2; exit 255";
+    let serve = format!("if [ $starts = 2 ]; then {panics}; fi; {SERVES}");
+    let cluster = fake::cluster(dir.path(), 1, &serve).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    assert!(cluster.unexpected_exits().is_empty(), "it was killed by us");
+    cluster.restart(1).await.unwrap_err();
+    // That it comes up the next time takes nothing back.
+    cluster.restart(1).await.unwrap();
+    let exits = cluster.unexpected_exits();
+    assert_eq!(exits.len(), 1, "{exits:?}");
+    assert_eq!(exits[0].status.code(), Some(255));
+    assert!(exits[0].last_lines[0].contains("panicked at"), "{exits:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_dies_of_something_else_than_the_kill_has_died_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    // It ends as soon as it is told that it may, and the kill comes when it already has.
+    let serve =
+        r#"echo 'ready {"listen":"127.0.0.1:1"}'; while [ ! -e "$folder/die" ]; do :; done; exit 101"#;
+    let cluster = fake::cluster(dir.path(), 1, serve).await.unwrap();
+    let mut process = cluster.0.member(1).take_process().unwrap();
+    // As in a kill, but its signal comes too late.
+    process.expect_exit();
+    std::fs::write(dir.path().join("nodes/1/data/die"), "").unwrap();
+    assert!(process.wait_exit(READY_TIME_MAX).await);
+    assert_eq!(cluster.unexpected_exits()[0].status.code(), Some(101));
+}
+
+#[tokio::test]
+async fn a_backtrace_does_not_hide_the_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let serve = r#"echo "thread 'main' panicked at x.rs:1" >&2; seq 500 >&2; exit 255"#;
+    let serve = format!("if [ $starts = 2 ]; then {serve}; fi; {SERVES}");
+    let cluster = fake::cluster(dir.path(), 1, &serve).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    cluster.restart(1).await.unwrap_err();
+    let exits = cluster.unexpected_exits();
+    assert!(exits[0].last_lines[0].contains("panicked at"), "{exits:?}");
+}

@@ -44,3 +44,15 @@ async fn a_backtrace_does_not_hide_the_panic() {
     let exits = cluster.unexpected_exits();
     assert!(exits[0].last_lines[0].contains("panicked at"), "{exits:?}");
 }
+
+#[tokio::test]
+async fn an_interrupt_from_the_terminal_is_not_for_the_nodes() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = fake::cluster(dir.path(), 1, SERVES).await.unwrap();
+    let pid = i32::try_from(cluster.process(1).unwrap()).unwrap();
+    let node = rustix::process::Pid::from_raw(pid);
+    assert_ne!(
+        rustix::process::getpgid(node).unwrap(),
+        rustix::process::getpgid(None).unwrap()
+    );
+}

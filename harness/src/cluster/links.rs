@@ -36,7 +36,7 @@ struct Link {
     cut: watch::Sender<bool>,
     /// Where the far end listens; `None` while it is down.
     target: watch::Sender<Option<SocketAddr>>,
-    /// Bytes and connections that were swallowed.
+    /// Bytes that were swallowed, and connections that were made in vain. One that was there before and says nothing misses nothing.
     swallowed: AtomicU64,
 }
 
@@ -130,13 +130,14 @@ async fn carry(link: Arc<Link>, mut near: TcpStream) {
     let mut cut = link.cut.subscribe();
     // Kept open while the link is cut: neither end learns of a partition by a connection that ends.
     let mut far = None;
-    if !*cut.borrow_and_update() {
+    if *cut.borrow_and_update() {
+        link.swallowed.fetch_add(1, Ordering::Relaxed);
+    } else {
         tokio::select! {
             () = forward(&link, &mut near, &mut far) => return reset(&near),
             _ = cut.wait_for(|cut| *cut) => {}
         }
     }
-    link.swallowed.fetch_add(1, Ordering::Relaxed);
     tokio::select! {
         () = swallow(&link, &mut near) => {}
         _ = cut.wait_for(|cut| !*cut) => {}
@@ -174,4 +175,98 @@ async fn swallow(link: &Link, near: &mut TcpStream) {
 fn reset(stream: &TcpStream) {
     // Where it can't be set, the stream is closed the ordinary way, and the node notices all the same.
     let _ = stream.set_zero_linger();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use tokio::io::AsyncWriteExt as _;
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// A link from node 1 to node 2, which is this listener.
+    async fn link() -> (Links, TcpListener) {
+        let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let links = Links::open(&[1, 2]).await.unwrap();
+        links.set_target(2, Some(node.local_addr().unwrap()));
+        (links, node)
+    }
+
+    async fn dial(links: &Links) -> TcpStream {
+        TcpStream::connect(links.address(1, 2).unwrap()).await.unwrap()
+    }
+
+    /// A connection over the link that has carried something: its near end, and its far end.
+    async fn connected(links: &Links, node: &TcpListener) -> (TcpStream, TcpStream) {
+        let mut near = dial(links).await;
+        near.write_all(b"a").await.unwrap();
+        let (mut far, _) = node.accept().await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), b'a');
+        (near, far)
+    }
+
+    async fn swallows_until(links: &Links, least: u64) {
+        let enough = async {
+            while links.swallowed(1, 2) < least {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(LONG, enough).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_cut_swallows_what_is_said_and_healing_resets_both_ends() {
+        let (links, node) = link().await;
+        let (mut near, mut far) = connected(&links, &node).await;
+        links.cut(1, 2);
+        // Whatever order the tasks are woken in: what is swallowed from here on is not heard.
+        while links.swallowed(1, 2) == 0 {
+            near.write_all(b"b").await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        near.write_all(b"c").await.unwrap();
+        swallows_until(&links, 2).await;
+        links.heal(1, 2);
+        let mut heard = Vec::new();
+        let end = tokio::time::timeout(LONG, far.read_to_end(&mut heard))
+            .await
+            .unwrap();
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert!(!heard.contains(&b'c'), "{heard:?}");
+        let end = tokio::time::timeout(LONG, near.read_u8()).await.unwrap();
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        // A new one works again.
+        connected(&links, &node).await;
+    }
+
+    #[tokio::test]
+    async fn a_cut_that_nobody_notices_swallows_nothing() {
+        let (links, node) = link().await;
+        let (mut near, _far) = connected(&links, &node).await;
+        links.cut(1, 2);
+        // The link's task runs; that it saw the cut is shown by the reset.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        links.heal(1, 2);
+        let end = tokio::time::timeout(LONG, near.read_u8()).await.unwrap();
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(links.swallowed(1, 2), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_a_cut_link_is_taken_and_leads_nowhere() {
+        let (links, node) = link().await;
+        links.cut(1, 2);
+        let mut near = dial(&links).await;
+        near.write_all(b"a").await.unwrap();
+        swallows_until(&links, 2).await;
+        links.heal(1, 2);
+        let end = tokio::time::timeout(LONG, near.read_u8()).await.unwrap();
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        // The first that the node sees is the next one.
+        connected(&links, &node).await;
+    }
 }

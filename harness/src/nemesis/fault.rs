@@ -160,8 +160,12 @@ impl Fault {
     pub(super) async fn begin(&self, cluster: &Cluster) -> Result<(), ClusterError> {
         match self {
             Fault::Kill(nodes) => {
+                let down = nodes.iter().copied().find(|node| !cluster.is_up(*node));
                 for node in nodes {
                     cluster.kill(*node).await?;
+                }
+                if let Some(node) = down {
+                    return Err(ClusterError::Signal { node, what: "killed" });
                 }
             }
             Fault::Pause(nodes) => {
@@ -223,6 +227,16 @@ mod tests {
             Fault::Partition(links) => links,
             Fault::Kill(_) | Fault::Pause(_) => panic!("a partition was asked for"),
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_down_already_is_not_killed() {
+        use crate::cluster::fake;
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = fake::cluster(dir.path(), 2, fake::SERVES).await.unwrap();
+        Fault::Kill(vec![1]).begin(&cluster).await.unwrap();
+        Fault::Kill(vec![1, 2]).begin(&cluster).await.unwrap_err();
+        assert!(!cluster.is_up(2), "the others are killed nevertheless");
     }
 
     #[test]

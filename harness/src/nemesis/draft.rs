@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// How often each kind must fit into the time limit.
 const TIMES_EACH_MIN: usize = 2;
+/// The shortest interval: a fault that begins and ends sooner is none.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// The most faults of a run; at the usual interval they last for two months.
+const FAULTS_MAX: usize = 1_000_000;
 /// A fault lasts this part of its interval, at least and at most; the rest is for the cluster to recover in.
 const LASTS_PERCENT: std::ops::RangeInclusive<u32> = 30..=65;
 
@@ -71,11 +75,11 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
     let fitting = plan
         .time_limit
         .mul_f64(1.0 / (TIMES_EACH_MIN * plan.kinds.len()) as f64);
-    let interval = plan.interval.min(fitting);
+    let interval = plan.interval.min(fitting).max(INTERVAL_MIN);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut bag: Vec<Kind> = Vec::new();
     let mut start = Duration::ZERO;
-    while start + interval <= plan.time_limit + Duration::from_millis(1) {
+    while start + interval <= plan.time_limit + Duration::from_millis(1) && drafts.len() < FAULTS_MAX {
         if bag.is_empty() {
             bag.clone_from(&plan.kinds);
             bag.shuffle(&mut random);
@@ -174,6 +178,21 @@ mod tests {
                     .is_some_and(|last| last.stop < Duration::from_secs(20))
             );
         }
+    }
+
+    #[test]
+    fn there_is_an_end_to_the_faults_however_short_everything_is() {
+        let short = |interval, time_limit| {
+            let plan = Plan {
+                interval,
+                time_limit,
+                ..plan(1, 20)
+            };
+            drafts(&plan, 3).len()
+        };
+        assert_eq!(short(Duration::from_secs(5), Duration::ZERO), 0);
+        assert_eq!(short(Duration::from_secs(5), Duration::from_nanos(1)), 0);
+        assert_eq!(short(Duration::ZERO, Duration::from_secs(1)), 100);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! reads, so that whatever is written is looked at. A register is left after a few hundred operations: that bounds what the
 //! checker has to untangle, and what crashed operations can burden. Some registers get values that are unique, which pins down
 //! what every read saw; others get few different values, which lets compare-and-sets succeed by chance and old values return.
+//!
+//! What failed does not count: while nobody is served a register stays in use, so that whatever a failover loses is read
+//! afterwards. And the end reads registers again that were left long ago, since what was acknowledged must last.
 
 use crate::judge::judge_by_key;
 use crate::op::{Completion, Op, Ret};
@@ -17,6 +20,8 @@ use rand_chacha::ChaCha8Rng;
 const OPERATIONS_PER_KEY_MAX: u64 = 300;
 /// By how many percent of that a register's life may be shorter.
 const SHORTER_PERCENT_MAX: u64 = 10;
+/// How many registers that were left are read again at the end, evenly spread over the run.
+const LEFT_REREAD_MAX: u64 = 100;
 /// How many different values a register of few values gets.
 const FEW_VALUES: u64 = 5;
 
@@ -150,6 +155,9 @@ impl Generator for RegisterGenerator {
         if register.key != op.key() {
             return;
         }
+        if let Completion::Fail(_) = completion {
+            register.left += 1;
+        }
         let now = match (op, completion) {
             (Op::Read { .. }, Completion::Ok(Ret::Value(value))) => *value,
             (Op::Write { value, .. }, Completion::Ok(_)) => Some(*value),
@@ -160,10 +168,12 @@ impl Generator for RegisterGenerator {
     }
 
     fn final_reads(&self) -> Vec<Op> {
-        self.groups
-            .iter()
-            .map(|register| Op::Read { key: register.key })
-            .collect()
+        let every = usize::try_from(self.next_key.div_ceil(LEFT_REREAD_MAX)).unwrap_or(usize::MAX);
+        let mut keys: Vec<u64> = (0..self.next_key).step_by(every.max(1)).collect();
+        keys.extend(self.groups.iter().map(|register| register.key));
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(|key| Op::Read { key }).collect()
     }
 }
 
@@ -217,6 +227,46 @@ mod tests {
         }
         assert!(per_key.len() > 30, "{} keys", per_key.len());
         assert!(per_key.values().all(|count| *count <= OPERATIONS_PER_KEY_MAX));
+    }
+
+    #[test]
+    fn a_register_is_not_left_while_nobody_is_served() {
+        let mut generator = Register.generator(SETTING);
+        let unserved = |generator: &mut dyn Generator| {
+            let op = generator.next(0).expect("there is always something to do");
+            generator.completed(0, &op, &Completion::Fail(String::from("no leader is known")));
+            op.key()
+        };
+        let first = unserved(generator.as_mut());
+        assert!((0..10_000).all(|_| unserved(generator.as_mut()) == first));
+    }
+
+    #[test]
+    fn the_end_reads_what_is_in_use_and_a_bounded_sample_of_what_was_left() {
+        let mut generator = Register.generator(SETTING);
+        let keys =
+            |generator: &dyn Generator| -> Vec<u64> { generator.final_reads().iter().map(Op::key).collect() };
+        assert_eq!(keys(generator.as_ref()), [0, 1]);
+        for _ in 0..10 * OPERATIONS_PER_KEY_MAX {
+            generator.next(0);
+        }
+        let last = generator.next(0).unwrap().key();
+        assert_eq!(keys(generator.as_ref()), (0..=last).collect::<Vec<_>>());
+        for _ in 0..1000 * OPERATIONS_PER_KEY_MAX {
+            generator.next(0);
+        }
+        let last = generator.next(0).unwrap().key();
+        let read = keys(generator.as_ref());
+        assert!(
+            read.len() as u64 <= LEFT_REREAD_MAX + 2,
+            "{} are read",
+            read.len()
+        );
+        assert!(read.contains(&1) && read.contains(&last), "{read:?}");
+        assert!(
+            read.windows(2).all(|pair| pair[1] - pair[0] <= last / 50),
+            "{read:?}"
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub trait Generator: Send {
     /// Tells how `op`, handed to `thread`, ended.
     fn completed(&mut self, thread: usize, op: &Op, completion: &Completion);
 
-    /// The reads that end the run, made at each node until they are ok: every key still in rotation.
+    /// The reads that end the run, made at each node until they are ok: every key still in rotation, and a bounded number of those
+    /// that were left, since what was acknowledged must last.
     fn final_reads(&self) -> Vec<Op>;
 }
 

@@ -16,6 +16,7 @@
 //! - [`run`]: a test from its start to its verdict;
 //! - [`report`]: the verdict in words, in `results.json` and on the terminal;
 //! - [`check`]: verdicts on histories that were recorded earlier;
+//! - [`model`]: the production core under a model checker;
 //! - [`up`]: a cluster to play with;
 //! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
 //!
@@ -29,6 +30,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod cluster;
+pub mod model;
 pub mod nemesis;
 pub mod record;
 pub mod report;

@@ -38,6 +38,17 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   seed         with `--seed` it makes the same operations and faults
   run_dir      the folder of the run
 
+`harness model` prints a line for each world:
+
+  world             its name
+  complete          whether every state within its bounds was visited
+  unique_states     how many states there are
+  generated_states  how many steps were taken
+  depth             the longest of the shortest ways to a state
+  seconds           how long it took
+  violations        broken promises: {\"what\":…,\"steps\":[…]}
+  unmet             what should be reachable and was not
+
 `harness check` prints a line for each file:
 
   file           as given

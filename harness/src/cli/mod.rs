@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::values::Rate;
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
-use crate::{check, run, up};
+use crate::{check, model, run, up};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -42,6 +42,11 @@ enum Command {
     Run(Box<RunArgs>),
     /// Checks histories that were recorded earlier.
     Check(CheckArgs),
+    /// Visits every reachable state of small worlds around the production core.
+    ///
+    /// The servers are the node's own Raft core; time-outs, losses, doublings, crashes and slow writes come at every point where they
+    /// can. A broken promise is told as the shortest story that leads to it.
+    Model(ModelArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),
     /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`.
@@ -148,6 +153,22 @@ struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+struct ModelArgs {
+    /// One world, by name, or `all`; `list` prints what there is.
+    #[arg(long, value_name = "NAME", default_value = values::ALL, value_parser = values::world)]
+    world: String,
+    /// How many threads; by default as many as there are cores.
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    threads: Option<usize>,
+    /// How many steps one world may take, in millions; one that would take more is unknown.
+    #[arg(long, value_name = "MILLIONS", default_value = "100", value_parser = values::millions)]
+    limit: usize,
+    /// Prints one JSON line for each world to stdout; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct UpArgs {
     /// How many nodes, from 1 to 99.
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::nodes)]
@@ -225,9 +246,26 @@ fn execute(command: Command) -> Exit {
             bytes_max: arguments.memory_limit << 20,
             json: arguments.json,
         }),
+        Command::Model(arguments) => execute_model(arguments),
         Command::Up(arguments) => execute_up(arguments),
         Command::Help { topic } => explain(topic.as_deref()),
     }
+}
+
+fn execute_model(arguments: ModelArgs) -> Exit {
+    if arguments.world == values::LIST {
+        for world in sim::model::worlds() {
+            print(&format!("{:<12} {}\n", world.name, world.about));
+        }
+        return Exit::Valid;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    model::model(&model::ModelOptions {
+        world: (arguments.world != values::ALL).then_some(arguments.world),
+        threads: arguments.threads.unwrap_or(cores),
+        steps_max: arguments.limit.saturating_mul(1_000_000),
+        json: arguments.json,
+    })
 }
 
 fn execute_run(arguments: RunArgs) -> Exit {
@@ -318,7 +356,7 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, model, up, {topics}"
     ))
 }
 

@@ -20,6 +20,13 @@ const MEBIBYTES_MAX: usize = 1 << 20;
 /// The word for which `--workload` prints what there is.
 pub(super) const LIST: &str = "list";
 
+/// The word that means all worlds.
+pub(super) const ALL: &str = "all";
+/// The most threads of a model check.
+const THREADS_MAX: usize = 1024;
+/// The most millions of steps of a model check.
+const MILLIONS_MAX: usize = 1_000_000;
+
 /// Operations a second; `None` for as many as go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate(pub(super) Option<u64>);
@@ -35,6 +42,24 @@ pub(super) fn workload(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("allowed are {}", names.join(", ")))
+}
+
+pub(super) fn world(text: &str) -> Result<String, String> {
+    let worlds = sim::model::worlds();
+    let mut names: Vec<&str> = worlds.iter().map(|world| world.name).collect();
+    names.extend([ALL, LIST]);
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("allowed are {}", names.join(", ")))
+}
+
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    within(text, 1, THREADS_MAX)
+}
+
+pub(super) fn millions(text: &str) -> Result<usize, String> {
+    within(text, 1, MILLIONS_MAX)
 }
 
 pub(super) fn nodes(text: &str) -> Result<u64, String> {

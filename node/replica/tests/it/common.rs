@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
-use replica::{Fatal, OpenError, Options, Outbox, Replica, Ticket};
+use replica::{Fatal, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
 use wire::record::Command;
 
@@ -39,10 +39,6 @@ pub(crate) fn put(key: u64, value: &[u8]) -> Command {
         key: Bytes::from(key.to_string()),
         value: Bytes::copy_from_slice(value),
     }
-}
-
-pub(crate) fn ticket(number: u64) -> Ticket {
-    Ticket(number)
 }
 
 /// What `from` says to node 1.

@@ -1,5 +1,7 @@
 //! The write-ahead log, recovery and the state machine's driver, over a disk that crashes, tears and rots.
 
+#![allow(clippy::unwrap_used, reason = "in a test, what is unexpected is to fail")]
+
 mod common;
 mod corruption;
 mod crash_everywhere;

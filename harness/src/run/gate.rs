@@ -19,6 +19,8 @@ pub struct Load<'a> {
     pub calm: Duration,
     /// How many operations were ok by then.
     pub ok_when_calm: u64,
+    /// How many operations were ok between the first fault and the end of the last one.
+    pub ok_when_hurt: u64,
     /// The rate that was asked for.
     pub rate: Option<u64>,
     /// How many operations were ok, for each kind that the workload needs.
@@ -52,8 +54,14 @@ pub fn objection(load: &Load<'_>) -> Option<String> {
     let missing = load
         .asked
         .iter()
-        .find(|kind| load.took_effect.get(kind).copied().unwrap_or(0) == 0)?;
-    Some(format!("no {missing} ever took effect"))
+        .find(|kind| load.took_effect.get(kind).copied().unwrap_or(0) == 0);
+    if let Some(missing) = missing {
+        return Some(format!("no {missing} ever took effect"));
+    }
+    if !load.asked.is_empty() && load.ok_when_hurt == 0 {
+        return Some(String::from("no operation was ok from the first fault on"));
+    }
+    None
 }
 
 #[cfg(test)]
@@ -65,6 +73,7 @@ mod tests {
         Load {
             calm: Duration::from_secs(1),
             ok_when_calm: 900,
+            ok_when_hurt: 1,
             rate: Some(1000),
             needed: &[("read", 500), ("write", 400)],
             asked: &[Kind::Kill, Kind::Pause],
@@ -131,6 +140,19 @@ mod tests {
             ..good()
         };
         assert_eq!(objection(&load).unwrap(), "no cas was ever ok");
+    }
+
+    #[test]
+    fn a_cluster_that_serves_nobody_once_it_is_hurt_was_not_tested() {
+        let load = Load {
+            ok_when_hurt: 0,
+            ..good()
+        };
+        assert_eq!(
+            objection(&load).unwrap(),
+            "no operation was ok from the first fault on"
+        );
+        assert_eq!(objection(&Load { asked: &[], ..load }), None);
     }
 
     #[test]

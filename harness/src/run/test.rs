@@ -3,7 +3,7 @@
 use crate::client::{AddressOf, Client};
 use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
-use crate::record::{Counts, Recorder};
+use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
 use crate::run::judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, judge};
@@ -58,6 +58,8 @@ pub(super) struct Loaded {
     /// How long nothing was wrong, and what was completed by then.
     pub(super) calm: Duration,
     pub(super) counts_when_calm: Counts,
+    /// What was completed before the final reads.
+    pub(super) tally: Tally,
     pub(super) outcome: nemesis::Outcome,
 }
 
@@ -206,11 +208,13 @@ impl Running<'_> {
         // It holds the recorder until it has ended; that it was aborted is no news.
         let _ = narrator.await;
         let took = begun.elapsed();
-        let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, self.recorder.counts()));
+        let tally = self.recorder.tally();
+        let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, tally.counts()));
         Loaded {
             took,
             calm,
             counts_when_calm,
+            tally,
             outcome,
         }
     }

@@ -131,11 +131,16 @@ fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
         let needed: Vec<(&'static str, u64)> = workload
             .needed_kinds()
             .iter()
-            .map(|kind| (*kind, findings.tally.ok_of(kind)))
+            .map(|kind| (*kind, loaded.tally.ok_of(kind)))
             .collect();
         gate::objection(&gate::Load {
             calm: loaded.calm,
             ok_when_calm: loaded.counts_when_calm.ok,
+            ok_when_hurt: loaded
+                .tally
+                .counts()
+                .ok
+                .saturating_sub(loaded.counts_when_calm.ok),
             rate: options.rate,
             needed: &needed,
             asked: &options.nemesis,

@@ -68,12 +68,13 @@ fn findings(history: &str) -> Findings {
     Findings {
         loaded: Some(Loaded {
             took: Duration::from_secs(20),
-            calm: Duration::from_secs(1),
+            calm: Duration::from_millis(100),
             counts_when_calm: Counts {
-                ok: 1000,
+                ok: 2,
                 fail: 0,
                 info: 0,
             },
+            tally: tally(),
             outcome: Outcome {
                 applied: effects.clone(),
                 took_effect: effects,
@@ -174,8 +175,13 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     assert_eq!(verdict(hurtless).1, "no kill ever took effect");
 
     let mut idle = findings(GOOD);
-    idle.tally = record::Tally::default();
+    // What the final reads find when all is over shows nothing of what went before.
+    idle.loaded.as_mut().unwrap().tally = record::Tally::default();
     assert_eq!(verdict(idle).1, "no read was ever ok");
+
+    let mut helpless = findings(GOOD);
+    helpless.loaded.as_mut().unwrap().counts_when_calm.ok = 3;
+    assert_eq!(verdict(helpless).1, "no operation was ok from the first fault on");
 
     let never_served = Findings {
         objections: vec![String::from("nobody served")],

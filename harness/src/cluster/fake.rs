@@ -3,13 +3,14 @@
 use super::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a script does to serve: it says so, and then sleeps under the process number that it was started with.
 pub(crate) const SERVES: &str = r#"echo 'ready {"listen":"127.0.0.1:1"}'; exec sleep 600"#;
 
-/// A cluster of `nodes` nodes below `dir` that carry out `serve`, a shell script. `$starts` says how often its node was started.
-pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Cluster, ClusterError> {
+/// A node program in `dir` that carries out `serve`, a shell script. `$starts` says how often its node was started, and `$folder` is
+/// where its data lies.
+pub(crate) fn program(dir: &Path, serve: &str) -> PathBuf {
     let program = dir.join("fake-node");
     let version = format!(
         r#"{{"version":"{}","wire_min":{},"wire_max":{}}}"#,
@@ -29,8 +30,13 @@ starts=$(wc -l < "$folder/starts")
     );
     fs::write(&program, script).expect("a fresh folder can be written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    program
+}
+
+/// A cluster of `nodes` nodes below `dir` of such a program.
+pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Cluster, ClusterError> {
     Cluster::start(ClusterSpec {
-        binary: Binary::locate(Some(&program)).expect("it says which version it is"),
+        binary: Binary::locate(Some(&program(dir, serve))).expect("it says which version it is"),
         nodes,
         cluster_id: String::from("fake"),
         dir: dir.to_owned(),

@@ -82,17 +82,19 @@ async fn run_all(series: &Series, binary: &Binary) -> Exit {
             worst = worst.max(Exit::Unknown);
             break;
         }
-        match run_one(series, binary, &live, &interrupt, number).await {
-            Ok(results) => {
+        let ended = match run_one(series, binary, &live, &interrupt, number).await {
+            Ok((results, kept)) => {
                 worst = worst.max(results.summary.valid.exit());
                 done.push(results);
+                kept
             }
-            Err(error) => {
-                live.clear();
-                eprintln!("harness: {error}");
-                worst = worst.max(error.exit());
-                break;
-            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            live.clear();
+            eprintln!("harness: {error}");
+            worst = worst.max(error.exit());
+            break;
         }
     }
     if series.test_count > 1 {
@@ -129,13 +131,14 @@ fn introduce(series: &Series, binary: &Binary, live: &Live) {
     }
 }
 
+/// What a test came to, and whether that could be kept: a verdict stands either way.
 async fn run_one(
     series: &Series,
     binary: &Binary,
     live: &Arc<Live>,
     interrupt: &CancellationToken,
     number: u32,
-) -> Result<Results, SeriesError> {
+) -> Result<(Results, Result<(), SeriesError>), SeriesError> {
     let seed = if series.replay {
         series.seed
     } else {
@@ -175,8 +178,10 @@ async fn run_one(
         live.clear();
         tell(series, &results, number);
     }
-    written.map_err(|error| SeriesError::Internal(error.to_string()))?;
-    Ok(results)
+    Ok((
+        results,
+        written.map_err(|error| SeriesError::Internal(error.to_string())),
+    ))
 }
 
 /// A node that does not start because of what the user has it called with is the user's affair.
@@ -294,4 +299,42 @@ fn listen_for_signals(interrupt: CancellationToken) -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::fake;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_violation_outranks_a_folder_that_cant_be_written() {
+        let store = tempfile::tempdir().unwrap();
+        // The results can't be put in the place of a folder.
+        let serve = r#"mkdir -p "$folder/../../../results.json"; echo "thread 'main' panicked at x.rs:1" >&2
+echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
+        let series = Series {
+            options: Options {
+                workload: String::from("register"),
+                nodes: 1,
+                concurrency: 1,
+                rate: None,
+                time_limit: Duration::from_secs(1),
+                nemesis: Vec::new(),
+                nemesis_interval: Duration::from_secs(1),
+                timeout: Duration::from_millis(500),
+                node_args: Vec::new(),
+            },
+            seed: 1,
+            schedule: None,
+            replay: false,
+            test_count: 1,
+            store: store.path().to_owned(),
+            keep_running: false,
+            node_binary: Some(fake::program(store.path(), serve)),
+            json: false,
+            junit: None,
+        };
+        assert_eq!(run(series).await, Exit::Violation);
+    }
 }

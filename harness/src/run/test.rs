@@ -98,6 +98,7 @@ pub(super) async fn run(
     let serving = tokio::select! {
         serving = cluster.wait_serving(START_MAX) => Some(serving),
         () = surroundings.interrupt.cancelled() => None,
+        () = until_death(&cluster) => None,
     };
     match serving {
         Some(Ok(_)) => {
@@ -124,7 +125,10 @@ pub(super) async fn run(
     }
     findings.exits = cluster.unexpected_exits();
     findings.elections = cluster.observe().elections;
-    surroundings.directory.write_test(test)?;
+    if let Err(error) = surroundings.directory.write_test(test) {
+        // The verdict is worth more than the means to repeat the run.
+        findings.notes.push(error.to_string());
+    }
     if findings.loaded.is_some() {
         live.doing("checking");
         let path = surroundings.directory.history();
@@ -133,6 +137,14 @@ pub(super) async fn run(
     }
     let results = conclude(test, surroundings.directory.path(), findings);
     Ok((results, cluster))
+}
+
+/// Waits until a node has died by itself.
+async fn until_death(cluster: &Cluster) {
+    let mut look = tokio::time::interval(BROKEN_INTERVAL);
+    while cluster.unexpected_exits().is_empty() {
+        look.tick().await;
+    }
 }
 
 fn cluster_id(test: &Test) -> String {
@@ -256,16 +268,17 @@ impl Running<'_> {
 
     /// Waits until the load's time is over, or it makes no sense any more.
     async fn until_over(&self) {
-        let broken = async {
+        let unrecorded = async {
             let mut look = tokio::time::interval(BROKEN_INTERVAL);
-            while self.cluster.unexpected_exits().is_empty() && self.recorder.failure().is_none() {
+            while self.recorder.failure().is_none() {
                 look.tick().await;
             }
         };
         tokio::select! {
             () = tokio::time::sleep(self.test.options.time_limit) => {}
             () = self.surroundings.interrupt.cancelled() => {}
-            () = broken => {}
+            () = until_death(self.cluster) => {}
+            () = unrecorded => {}
         }
     }
 

@@ -42,6 +42,9 @@ pub const LEADER_TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// What a value is recorded as that no client can have written. Workloads don't write it, so no order explains it.
 pub const UNREADABLE: u64 = u64::MAX;
 
+/// The reason of an operation that was answered as if it had been another one. No system may do that, whatever became of it.
+pub const MISANSWERED: &str = "the answer is to another question";
+
 /// Where a node is at the moment; `None` while it is down.
 pub type AddressOf = Arc<dyn Fn(NodeNumber) -> Option<SocketAddr> + Send + Sync>;
 
@@ -204,7 +207,7 @@ impl Client {
             (Op::Cas { .. }, Reply::Swapped(swapped)) => Completion::Ok(Ret::Swapped(*swapped)),
             (Op::Read { .. } | Op::Write { .. } | Op::Cas { .. }, _) => {
                 self.forget_current();
-                self.unanswered(op, "the answer is to another question")
+                self.unanswered(op, MISANSWERED)
             }
         }
     }

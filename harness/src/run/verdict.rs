@@ -1,5 +1,6 @@
 //! What everything that was found comes to.
 
+use crate::client::MISANSWERED;
 use crate::cluster::NodeExit;
 use crate::record::Tally;
 use crate::report::{Checked, LatencyOf, ReasonOf, Results, Summary, Valid};
@@ -125,6 +126,13 @@ fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
     let gone = findings.exits.iter().find(|exit| !is_crash(exit));
     let gone = gone.map(|exit| format!("node {} ended by itself: {}", exit.node, exit.status));
     gone.or_else(|| findings.objections.first().cloned()).or_else(|| {
+        if findings
+            .tally
+            .reasons()
+            .any(|(_, reason, _)| reason == MISANSWERED)
+        {
+            return Some(format!("a node does not answer what it is asked: {MISANSWERED}"));
+        }
         let loaded = findings.loaded.as_ref()?;
         let options = &test.options;
         let workload = workloads::by_name(&options.workload)?;

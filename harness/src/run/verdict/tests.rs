@@ -42,6 +42,11 @@ fn judged(history: &str) -> Judged {
 
 /// A tally in which each operation that a register needs was ok once.
 fn tally() -> Tally {
+    tally_with(&Completion::Ok(Ret::Value(None)))
+}
+
+/// The same, and a read that ended like this.
+fn tally_with(completion: &Completion) -> Tally {
     let folder = tempfile::tempdir().unwrap();
     let recorder = Recorder::create(&folder.path().join("history.jsonl"), "register").unwrap();
     let done = [
@@ -60,6 +65,8 @@ fn tally() -> Tally {
         let invoked = recorder.invoke(0, &op, 1, None);
         recorder.complete(invoked, &op, &Completion::Ok(ret));
     }
+    let read = Op::Read { key: 0 };
+    recorder.complete(recorder.invoke(0, &read, 1, None), &read, completion);
     recorder.finish().unwrap()
 }
 
@@ -180,8 +187,16 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     assert_eq!(verdict(idle).1, "no read was ever ok");
 
     let mut helpless = findings(GOOD);
-    helpless.loaded.as_mut().unwrap().counts_when_calm.ok = 3;
+    helpless.loaded.as_mut().unwrap().counts_when_calm.ok = 4;
     assert_eq!(verdict(helpless).1, "no operation was ok from the first fault on");
+
+    // The operation counts as failed, and nothing that was seen contradicts anything.
+    let mut confused = findings(GOOD);
+    confused.tally = tally_with(&Completion::Fail(String::from(MISANSWERED)));
+    assert_eq!(
+        verdict(confused).1,
+        "a node does not answer what it is asked: the answer is to another question"
+    );
 
     let never_served = Findings {
         objections: vec![String::from("nobody served")],

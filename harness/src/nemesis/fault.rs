@@ -124,6 +124,14 @@ impl Fault {
         }
     }
 
+    /// The nodes that it names.
+    pub fn nodes(&self) -> Vec<NodeNumber> {
+        match self {
+            Fault::Kill(nodes) | Fault::Pause(nodes) => nodes.clone(),
+            Fault::Partition(links) => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
+        }
+    }
+
     /// In words: `leader n3`, `halves, cut 1→2 2→1`.
     pub(super) fn describe(&self, aim: Aim) -> String {
         let mut text = aim.name().to_owned();

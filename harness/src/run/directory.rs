@@ -134,6 +134,17 @@ pub fn recorded(run: &Path) -> Result<Test, DirectoryError> {
             "nodes, concurrency and rate must be more than 0",
         )));
     }
+    let known = 1..=test.options.nodes;
+    let faults = test.schedule.iter().flat_map(|schedule| &schedule.faults);
+    if let Some(node) = faults
+        .flat_map(|fault| fault.fault.nodes())
+        .find(|node| !known.contains(node))
+    {
+        return Err(replay(format!(
+            "a fault hits node {node} of {}",
+            test.options.nodes
+        )));
+    }
     Ok(test)
 }
 
@@ -317,5 +328,14 @@ mod tests {
         );
         assert!(because(Some(&whole.replace("\"register\"", "\"regster\""))).contains("regster"));
         assert!(because(Some(&whole.replace("\"nodes\":3", "\"nodes\":0"))).contains("more than 0"));
+        let hits = |fault: &str| {
+            let fault = format!("{{\"start_ms\":0,\"stop_ms\":1,\"aim\":\"one\",\"fault\":{fault}}}");
+            format!(
+                "{},\"schedule\":{{\"faults\":[{fault}]}}}}",
+                whole.strip_suffix('}').unwrap()
+            )
+        };
+        assert!(because(Some(&hits(r#"{"kill":[4]}"#))).contains("a fault hits node 4 of 3"));
+        assert!(because(Some(&hits(r#"{"partition":[[1,0]]}"#))).contains("a fault hits node 0 of 3"));
     }
 }

@@ -90,7 +90,10 @@ fn print_json(report: &WorldReport, took: Duration) {
             .collect(),
         unmet: &report.unmet,
     };
-    println!("{}", serde_json::to_string(&line).expect("a line has string keys"));
+    println!(
+        "{}",
+        serde_json::to_string(&line).expect("a line has string keys")
+    );
 }
 
 fn print_words(world: &World, report: &WorldReport, took: Duration) {

@@ -16,7 +16,7 @@ pub enum Exit {
     Usage,
     /// The harness or this machine failed.
     Internal,
-    /// What clients saw is wrong, or a node found its own state broken.
+    /// What clients saw is wrong, a node found its own state broken, or nodes differ.
     Violation,
 }
 

@@ -11,10 +11,12 @@ const EXIT_CODES: &str = "\
 Exit codes of `harness`, the same in every command:
 
   0    valid: what was checked is right; or done
-  1    violation: what clients saw has no explanation, or a node found its own state broken
+  1    violation: what clients saw has no explanation, a node found its own state broken, or nodes are in different states after
+       the same entries
   2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
-       workload needs never succeeded; a fault that was asked for never took effect; the cluster did not come back; a node ended
-       by itself; the check reached a limit; or the run was interrupted
+       workload needs never succeeded, or none from the first fault on; a fault that was asked for never took effect; a node
+       answered another question than it was asked; the cluster did not come back; a node ended by itself; the check reached a
+       limit; or the run was interrupted
   254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
   255  internal: the harness or this machine failed
 

@@ -54,6 +54,19 @@ impl Observation {
             None => false,
         })
     }
+
+    /// Two nodes in different states after the same entry, and its index. A system that replicates a log never gets there, and its
+    /// clients need not notice: they read what the leader has.
+    pub fn divergence(&self) -> Option<(NodeNumber, NodeNumber, u64)> {
+        let mut seen: BTreeMap<u64, (NodeNumber, u64)> = BTreeMap::new();
+        self.nodes.iter().find_map(|(node, view)| {
+            let status = view.status.as_ref()?;
+            let (first, hash) = *seen
+                .entry(status.applied_index)
+                .or_insert((*node, status.state_hash));
+            (hash != status.state_hash).then_some((first, *node, status.applied_index))
+        })
+    }
 }
 
 pub(super) struct Monitor {
@@ -167,5 +180,48 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
                 status,
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes that have applied so many entries, and are in that state.
+    fn nodes(states: &[(u64, u64)]) -> Observation {
+        let views = states.iter().zip(1..).map(|((applied_index, state_hash), node)| {
+            let status = Status {
+                node,
+                cluster_id: String::new(),
+                role: NodeRole::Follower,
+                term: 1,
+                leader: Some(1),
+                last_index: *applied_index,
+                commit_index: *applied_index,
+                applied_index: *applied_index,
+                state_hash: *state_hash,
+                voters: Vec::new(),
+                progress: Vec::new(),
+            };
+            let view = NodeView {
+                up: true,
+                paused: false,
+                status: Some(status),
+            };
+            (node, view)
+        });
+        Observation {
+            nodes: views.collect(),
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn nodes_diverge_if_the_same_entries_have_led_to_different_states() {
+        assert_eq!(nodes(&[(7, 1), (8, 2), (7, 1)]).divergence(), None);
+        assert_eq!(nodes(&[(7, 1), (8, 2), (7, 3)]).divergence(), Some((1, 3, 7)));
+        assert!(nodes(&[(7, 1), (7, 1)]).is_settled());
+        assert!(!nodes(&[(7, 1), (7, 2)]).is_settled());
+        assert!(!nodes(&[(7, 1), (8, 1)]).is_settled());
     }
 }

@@ -304,6 +304,7 @@ impl Running<'_> {
                 findings
                     .objections
                     .extend(finish::read_everywhere(&self.load, clients).await.err());
+                findings.divergence = self.cluster.observe().divergence();
             }
             Err(error) => findings
                 .objections

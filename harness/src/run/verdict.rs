@@ -1,7 +1,7 @@
 //! What everything that was found comes to.
 
 use crate::client::MISANSWERED;
-use crate::cluster::NodeExit;
+use crate::cluster::{NodeExit, NodeNumber};
 use crate::record::Tally;
 use crate::report::{Checked, LatencyOf, ReasonOf, Results, Summary, Valid};
 use crate::run::directory::Test;
@@ -30,21 +30,23 @@ pub(super) struct Findings {
     pub(super) judged: Option<Judged>,
     pub(super) exits: Vec<NodeExit>,
     pub(super) elections: u64,
+    /// Two nodes that were in different states after the entry of that index, when all was over.
+    pub(super) divergence: Option<(NodeNumber, NodeNumber, u64)>,
     /// Why the run proves nothing.
     pub(super) objections: Vec<String>,
     pub(super) notes: Vec<String>,
 }
 
-/// Weighs what was found. In this order: a violation in what clients saw; a node that found its own state broken; what keeps the run
-/// from proving anything; valid.
+/// Weighs what was found. In this order: a violation in what clients saw; a node that found its own state broken; nodes that differ;
+/// what keeps the run from proving anything; valid.
 pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> Results {
     let options = &test.options;
     let objection = first_objection(test, &findings);
     let crash = findings.exits.iter().find(|exit| is_crash(exit));
     let mut explanation = crash.map(last_words);
     let verdict = findings.judged.as_ref().map(|judged| &judged.report.verdict);
-    let (valid, reason) = match (verdict, crash) {
-        (Some(Verdict::Violation(violation)), _) => {
+    let (valid, reason) = match (verdict, crash, findings.divergence) {
+        (Some(Verdict::Violation(violation)), _, _) => {
             explanation = Some(violation.text.clone());
             (
                 Valid::False,
@@ -54,21 +56,27 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
                 )),
             )
         }
-        (_, Some(exit)) => (
+        (_, Some(exit), _) => (
             Valid::False,
             Some(format!(
                 "node {} found its own state broken: {}",
                 exit.node, exit.status
             )),
         ),
-        (Some(Verdict::Unknown(reason)), None) => {
+        (_, None, Some((one, other, index))) => (
+            Valid::False,
+            Some(format!(
+                "nodes {one} and {other} are in different states after the same {index} entries"
+            )),
+        ),
+        (Some(Verdict::Unknown(reason)), None, None) => {
             (Valid::Unknown, Some(objection.unwrap_or_else(|| reason.clone())))
         }
-        (Some(Verdict::Valid), None) => match objection {
+        (Some(Verdict::Valid), None, None) => match objection {
             Some(objection) => (Valid::Unknown, Some(objection)),
             None => (Valid::True, None),
         },
-        (None, None) => (Valid::Unknown, objection),
+        (None, None, None) => (Valid::Unknown, objection),
     };
     if valid == Valid::Unknown && explanation.is_none() {
         explanation = findings.exits.first().map(last_words);

@@ -157,6 +157,18 @@ fn a_node_that_panicked_is_a_violation_with_its_last_words() {
 }
 
 #[test]
+fn nodes_that_differ_are_a_violation_though_no_client_noticed() {
+    let mut diverged = findings(GOOD);
+    diverged.divergence = Some((1, 3, 17));
+    let (valid, reason, _) = verdict(diverged);
+    assert_eq!(valid, Valid::False);
+    assert_eq!(
+        reason,
+        "nodes 1 and 3 are in different states after the same 17 entries"
+    );
+}
+
+#[test]
 fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
     let mut ended = findings(GOOD);
     ended.exits.push(exit(255 << 8, "no space left on device"));

@@ -109,10 +109,10 @@ pub(crate) fn open<D: Disk>(
         let scan =
             scan(&contents, number, expected, &mut visit).map_err(|(at, why)| corrupt(at as u64, &why))?;
         if let Some(offset) = later_batch(&contents, number, &scan) {
-            // At the very beginning of a segment, what is missing is the end of the one before.
+            // Where a segment's own beginning is the proof, what is missing is the end of the one before.
             let (file, end) = match wal.segments.last() {
-                Some(before) if scan.end == 0 => (file_name(before.number), before.end),
-                _ => (file_name(number), scan.end as u64),
+                Some(before) if scan.end == 0 && offset == 0 => (file_name(before.number), before.end),
+                Some(_) | None => (file_name(number), scan.end as u64),
             };
             let proof = format!("{} offset {offset}", file_name(number));
             let reason = format!("the batch here is damaged, and one at {proof} proves that it was durable");

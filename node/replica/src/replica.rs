@@ -129,8 +129,6 @@ pub struct Replica<D: Disk, L: Logger> {
     staged: Option<Ready<Bytes>>,
     /// The commands of this leadership that are not applied, by index.
     commands: VecDeque<(LogPosition, Ticket)>,
-    /// The term that this node leads, as of the last turn.
-    leading: Option<Term>,
     /// Reads that came in since the last turn; they share one token.
     gathered: Vec<Read>,
     last_token: ReadToken,
@@ -169,7 +167,6 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             incarnation,
             staged: None,
             commands: VecDeque::new(),
-            leading: None,
             gathered: Vec::new(),
             last_token: ReadToken(0),
             confirming: BTreeMap::new(),
@@ -264,7 +261,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             || self.staged.is_some()
             || !self.gathered.is_empty()
             || !self.refused.is_empty()
-            || self.leads_no_more()
+            || self.has_lost_commands()
     }
 
     /// The first half of a turn: hands out what may leave before the disk is touched.
@@ -304,6 +301,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             store.sync()?;
             self.node.persisted(write.id);
         }
+        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
+            self.machine = StateMachine::default();
+        }
         if let Some(failure) = self.node.storage_mut().take_failure() {
             return Err(failure.into());
         }
@@ -317,7 +317,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             self.node.applied(last);
         }
         // Only now: what a leadership that is over had committed is answered as done.
-        self.begin_or_end_leading(out);
+        self.give_lost_commands_up(out);
         self.answer_reads(out);
         Ok(())
     }
@@ -382,8 +382,16 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         Ok(())
     }
 
-    fn leads_no_more(&self) -> bool {
-        self.leading.is_some() && self.leading != self.led_term()
+    /// Whether this node leads, and the entry that opened its term is among `committed`.
+    fn opens_term(&self, committed: &[Entry<Bytes>]) -> bool {
+        let opens = |entry: &Entry<Bytes>| entry.data == EntryData::Noop && Some(entry.term) == self.led_term();
+        committed.iter().any(opens)
+    }
+
+    /// Whether commands wait that were proposed in a leadership that is over.
+    fn has_lost_commands(&self) -> bool {
+        let oldest = self.commands.front();
+        oldest.is_some_and(|(position, _)| Some(position.term) != self.led_term())
     }
 
     fn led_term(&self) -> Option<Term> {
@@ -391,24 +399,12 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         (raft.role() == RoleKind::Leader).then_some(raft.term())
     }
 
-    /// Notes which term this node leads. Commands of a leadership that is over may yet be committed by the next one, so
-    /// nothing certain can be said of them.
-    fn begin_or_end_leading(&mut self, out: &mut Outbox) {
-        let led = self.led_term();
-        if self.leading == led {
-            return;
-        }
-        let lost = self
-            .commands
-            .iter()
-            .take_while(|(position, _)| Some(position.term) != led)
-            .count();
-        let lost = self.commands.drain(..lost);
-        out.replies
-            .extend(lost.map(|(_, ticket)| (ticket, Err(Refusal::LeadershipLost))));
-        self.leading = led;
-        if led.is_some() && mutated!(self.mutant, FailoverEmpties) {
-            self.machine = StateMachine::default();
+    /// Answers the commands of leaderships that are over, even of one that began and ended since the last turn. They may yet be committed
+    /// by another leader, so nothing certain can be said of them.
+    fn give_lost_commands_up(&mut self, out: &mut Outbox) {
+        while self.has_lost_commands() {
+            let (_, ticket) = self.commands.pop_front().expect("one was just looked at");
+            out.replies.push((ticket, Err(Refusal::LeadershipLost)));
         }
     }
 }

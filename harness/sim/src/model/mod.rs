@@ -2,7 +2,7 @@
 //!
 //! A [`World`] says how many servers there are and what bounds them. Its states ([`State`]) hold the servers' real
 //! [`raft::Raft`]s, what is durable of each and what is being written, and every message ever sent: messages are never taken away, so
-//! that loss is a delivery that doesn't happen, and duplication one that happens again. Properties are kept by a [`ghost`]
+//! that loss is a delivery that doesn't happen, and duplication one that happens again. Properties are kept by a ghost
 //! that sees everything.
 //!
 //! Bounds limit what is explored, not what may happen next: a step that would leave them is not taken, and every world also

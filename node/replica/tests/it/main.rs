@@ -7,3 +7,5 @@ mod corruption;
 mod crash_everywhere;
 mod durable_after_restart;
 mod reads;
+mod requests;
+mod segment_beginning;

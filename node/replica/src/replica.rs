@@ -384,7 +384,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
 
     /// Whether this node leads, and the entry that opened its term is among `committed`.
     fn opens_term(&self, committed: &[Entry<Bytes>]) -> bool {
-        let opens = |entry: &Entry<Bytes>| entry.data == EntryData::Noop && Some(entry.term) == self.led_term();
+        let opens =
+            |entry: &Entry<Bytes>| entry.data == EntryData::Noop && Some(entry.term) == self.led_term();
         committed.iter().any(opens)
     }
 

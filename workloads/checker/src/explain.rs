@@ -48,7 +48,7 @@ pub fn explain<M: Model>(
         .filter(|other| other.invoked <= culprit.returned)
         .cloned()
         .collect();
-    let core = shrink(init, &before, limits);
+    let (core, smallest) = shrink_within(init, &before, limits);
 
     let mut text = format!("{object} is not linearizable.\n\n");
     let shown = states
@@ -69,12 +69,18 @@ pub fn explain<M: Model>(
         "  No order of the operations explains that: the value could only have been {shown}{more}."
     );
 
-    let _ = writeln!(
-        text,
-        "\nThe smallest core, {} of the {} operations there: without any one of them the rest has an order.\n",
-        core.len(),
-        before.len()
-    );
+    let (these, of) = (core.len(), before.len());
+    let _ = if smallest {
+        writeln!(
+            text,
+            "\nThe smallest core, {these} of the {of} operations there: without any one of them the rest has an order.\n"
+        )
+    } else {
+        writeln!(
+            text,
+            "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
+        )
+    };
     table(&mut text, &core);
 
     let mut around: Vec<&Operation<M>> = before.iter().filter(|other| overlaps(other, culprit)).collect();
@@ -192,8 +198,17 @@ fn faults<M: Model>(text: &mut String, core: &[Operation<M>], remarks: &[Remark]
 }
 
 /// The smallest part of `operations` that is still a violation on its own: taking any one of them away makes it legal, or takes
-/// away what another one observed.
+/// away what another one observed. A part that is larger, where a limit comes first.
 pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> Vec<Operation<M>> {
+    shrink_within(init, operations, limits).0
+}
+
+/// As [`shrink`]; and whether no limit came first.
+fn shrink_within<M: Model>(
+    init: &M,
+    operations: &[Operation<M>],
+    limits: Limits<'_>,
+) -> (Vec<Operation<M>>, bool) {
     let fails = |candidate: &[Operation<M>]| {
         matches!(
             check_object(init, candidate, limits),
@@ -208,7 +223,7 @@ pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_
         let mut at = 0;
         while at < core.len() {
             if checks >= SHRINK_CHECKS_MAX || (limits.should_stop)() {
-                return core;
+                return (core, false);
             }
             let candidate = without(&core, at, size);
             checks += 1;
@@ -222,7 +237,8 @@ pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_
         if size > 1 {
             size = size.div_ceil(2);
         } else if !shrunk {
-            return core;
+            // A check that was stopped has found nothing out, and leaves what may be needless.
+            return (core, !(limits.should_stop)());
         }
     }
 }

@@ -229,3 +229,32 @@ fn an_explanation_names_the_operation_what_it_should_have_found_and_the_core() {
         explanation.text
     );
 }
+
+#[test]
+fn a_core_that_was_not_shrunk_to_its_end_is_not_called_the_smallest() {
+    let history = [
+        ok(Write(1), Written, 0, 10),
+        ok(Read, Value(Some(1)), 20, 30),
+        ok(Read, Value(None), 40, 50),
+    ];
+    let stopped = Limits {
+        should_stop: &|| true,
+        ..Limits::default()
+    };
+    let init = CasRegister::default();
+    let text = |limits| {
+        explain(
+            &init,
+            "register 0",
+            &history,
+            2,
+            &[CasRegister(Some(1))],
+            &[],
+            limits,
+        )
+        .text
+    };
+    assert!(text(Limits::default()).contains("The smallest core, 2 of the 3 operations there"));
+    let stopped = text(stopped);
+    assert!(stopped.contains("A core, 3 of the 3 operations there") && !stopped.contains("without any one"));
+}

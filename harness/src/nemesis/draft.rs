@@ -45,12 +45,19 @@ impl Draft {
             Target::Recorded(fault) => (fault.kind(), cluster.nodes()),
             Target::Open { kind, order } => (*kind, order.clone()),
         };
-        if self.aim.follows_leader()
-            && let Some(place) = order.iter().position(|node| Some(*node) == leader)
-        {
-            order.swap(0, place);
-        }
+        arrange(self.aim, &mut order, leader);
         Fault::new(kind, self.aim, &order)
+    }
+}
+
+/// Puts the leader where the aim wants it: first, where it is aimed at; not into the middle of a bridge, from where it would reach
+/// everybody, and those who are parted from each other have nothing to say to each other.
+fn arrange(aim: Aim, order: &mut [NodeNumber], leader: Option<NodeNumber>) {
+    let Some(place) = order.iter().position(|node| Some(*node) == leader) else {
+        return;
+    };
+    if aim.follows_leader() || (aim == Aim::Bridge && place == order.len() / 2) {
+        order.swap(0, place);
     }
 }
 
@@ -193,6 +200,20 @@ mod tests {
         assert_eq!(short(Duration::from_secs(5), Duration::ZERO), 0);
         assert_eq!(short(Duration::from_secs(5), Duration::from_nanos(1)), 0);
         assert_eq!(short(Duration::ZERO, Duration::from_secs(1)), 100);
+    }
+
+    #[test]
+    fn whatever_parts_the_nodes_parts_the_leader_from_somebody() {
+        for count in 2..=7 {
+            for aim in aims(Kind::Partition, count) {
+                for leader in 1..=count as NodeNumber {
+                    let mut order: Vec<NodeNumber> = (1..=count as NodeNumber).collect();
+                    arrange(*aim, &mut order, Some(leader));
+                    let fault = Fault::new(Kind::Partition, *aim, &order);
+                    assert!(fault.nodes().contains(&leader), "{aim:?} of {count}: {fault:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -26,9 +26,9 @@ fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> S
     run(&harness(), &all)
 }
 
-/// One of a few seeds must find the bug and call it a violation; whatever it finds is explained.
+/// One of a few seeds must find the bug, call it a violation, and give one of the right explanations.
 #[track_caller]
-fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], words: &[&str]) {
+fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], explanations: &[&str]) {
     let store = tempfile::tempdir().unwrap();
     for seed in seeds.clone() {
         let said = run_mutant(store.path(), Some(mutant), seed, args);
@@ -36,13 +36,8 @@ fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], words: &[&str
             0 | 2 => continue,
             1 => {
                 assert_eq!(said.json()["valid"], false, "{said:?}");
-                for word in words {
-                    assert!(
-                        said.err.contains(word),
-                        "{mutant}: {word:?} is missing in {}",
-                        said.err
-                    );
-                }
+                let explained = explanations.iter().any(|words| said.err.contains(words));
+                assert!(explained, "{mutant}: none of {explanations:?} is in {}", said.err);
                 return;
             }
             _ => panic!("{mutant}, seed {seed}: {said:?}"),
@@ -57,38 +52,33 @@ const UNDER_KILL: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis"
 
 #[test]
 fn stale_local_reads_are_found_under_pause() {
-    found(
-        "stale-local-read",
-        1..6,
-        &UNDER_PAUSE,
-        &["not linearizable", "read returned"],
-    );
+    found("stale-local-read", 1..6, &UNDER_PAUSE, &["read returned"]);
 }
 
 #[test]
 fn stale_local_reads_are_found_under_partition() {
-    found(
-        "stale-local-read",
-        1..6,
-        &UNDER_PARTITION,
-        &["not linearizable", "read returned"],
-    );
+    found("stale-local-read", 1..6, &UNDER_PARTITION, &["read returned"]);
 }
 
 #[test]
 fn a_state_that_a_failover_empties_is_found_under_kill() {
-    found("failover-empties", 1..6, &UNDER_KILL, &["not linearizable"]);
+    found(
+        "failover-empties",
+        1..6,
+        &UNDER_KILL,
+        &["is not linearizable", "in different states"],
+    );
 }
 
 #[test]
-fn the_node_as_it_is_passes_under_the_same_faults() {
+fn the_node_as_it_is_passes_under_the_same_faults_with_twenty_seeds() {
     let store = tempfile::tempdir().unwrap();
     for (nemesis, seed) in ["pause", "partition", "kill", "all"]
         .into_iter()
         .cycle()
-        .zip(1..=4)
+        .zip(1..=20)
     {
-        let args = ["--nodes", "3", "--time-limit", "6s", "--nemesis", nemesis];
+        let args = ["--nodes", "3", "--time-limit", "5s", "--nemesis", nemesis];
         let said = run_mutant(store.path(), None, seed, &args);
         assert_eq!(said.code, 0, "{nemesis}, seed {seed}: {said:?}");
     }

@@ -91,6 +91,13 @@ pub struct Schedule {
     pub faults: Vec<ScheduledFault>,
 }
 
+impl Schedule {
+    /// Whether there is a fault of `kind`.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.faults.iter().any(|fault| fault.fault.kind() == kind)
+    }
+}
+
 /// A fault, when it began, and when it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledFault {

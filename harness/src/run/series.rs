@@ -74,7 +74,6 @@ async fn run_all(series: &Series, binary: &Binary) -> Exit {
         return Exit::Internal;
     }
     let live = Arc::new(Live::new(series.test_count == 1));
-    introduce(series, binary, &live);
     let mut worst = Exit::Valid;
     let mut done = Vec::new();
     for number in 0..series.test_count {
@@ -148,6 +147,10 @@ async fn run_one(
     let directory =
         RunDirectory::create(&series.store, &test).map_err(|error| SeriesError::Usage(error.to_string()))?;
     test.schedule = series.schedule.clone();
+    if number == 0 {
+        // Only now: what can't begin is refused in one line.
+        introduce(series, binary, live);
+    }
     let label = if series.test_count > 1 {
         format!("test {}/{}  ", number + 1, series.test_count)
     } else {

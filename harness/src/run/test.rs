@@ -81,6 +81,10 @@ pub(super) async fn run(
     surroundings: &Surroundings<'_>,
 ) -> Result<(Results, Cluster), TestError> {
     let replayed = test.schedule.take();
+    if let Some(schedule) = &replayed {
+        // A run that ended early had not come to all kinds of its flags; neither will its replay.
+        test.options.nemesis.retain(|kind| schedule.has(*kind));
+    }
     let live = surroundings.live;
     live.doing("starting the nodes");
     let begun = Instant::now();

@@ -180,7 +180,11 @@ impl Nemesis {
                 break;
             }
             let fault = draft.aimed(&self.cluster);
-            let (kind, targets) = (fault.kind(), fault.describe(draft.aim));
+            let kind = fault.kind();
+            let mut targets = fault.describe(draft.aim);
+            if draft.aim.follows_leader() && self.cluster.observe().leader.is_none() {
+                targets.push_str(", though no leader was seen");
+            }
             let mut tell = |phase| {
                 let event = FaultEvent {
                     at: begun.elapsed(),

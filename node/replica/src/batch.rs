@@ -1,4 +1,4 @@
-//! The unit of the write-ahead log: a batch, written at once and never rewritten.
+//! The unit of the write-ahead log: a batch, written at once and never changed.
 //!
 //! ```text
 //!   0        4         8            16         24         28       32

@@ -9,7 +9,10 @@
 //!   does not start: it may have promised what it no longer knows.
 //!
 //! Rot in the last durable batch can't be told from a tear. Neither can a batch that is durable be told from one that only seems to
-//! be, because just the process died: so the end of the log is synced before anything is promised by it.
+//! be, because just the process died: so the end of the log is made durable before anything is promised by it. Syncing it is not
+//! enough. A node that stopped because a sync failed leaves a batch that the operating system still shows and no longer means to
+//! write; the next sync succeeds and makes nothing durable. So the last batch is *written again*, byte for byte, and then synced.
+//! It is always the last one, for no batch is written before the one before it is durable.
 
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::{Disk, DiskError};
@@ -59,6 +62,8 @@ pub enum OpenError {
 
 /// What a segment holds.
 struct Scan {
+    /// Where its last intact batch begins.
+    last: usize,
     /// Where its intact batches end.
     end: usize,
     /// Where the batch behind them belongs.
@@ -85,6 +90,7 @@ pub(crate) fn open<D: Disk>(
         segment_bytes,
     };
     let mut last_contents = Vec::new();
+    let mut last_batch = 0;
     let mut never_begun = None;
     for (place, number) in numbers.iter().copied().enumerate() {
         let corrupt = |offset: u64, reason: &str| corrupt(&file_name(number), offset, reason);
@@ -131,6 +137,7 @@ pub(crate) fn open<D: Disk>(
         }
         wal.link = scan.link;
         last_contents = contents;
+        last_batch = scan.last;
         wal.segments.push(Segment {
             number,
             file,
@@ -146,7 +153,7 @@ pub(crate) fn open<D: Disk>(
         ));
     }
     if let Some(last) = wal.segments.last() {
-        settle_end(&mut disk, last, &last_contents)?;
+        settle_end(&mut disk, last, &last_contents, last_batch)?;
     }
     if let Some(number) = never_begun {
         disk.remove(&file_name(number))?;
@@ -169,7 +176,11 @@ fn scan(
     first: Link,
     visit: &mut impl FnMut(Record, Location) -> Result<(), String>,
 ) -> Result<Scan, (usize, String)> {
-    let mut scan = Scan { end: 0, link: first };
+    let mut scan = Scan {
+        last: 0,
+        end: 0,
+        link: first,
+    };
     while let Some(batch) = contents.get(scan.end..).and_then(Batch::parse) {
         if batch.generation != number
             || batch.link != scan.link
@@ -188,6 +199,7 @@ fn scan(
         )
         .map_err(|why| (scan.end, why))?;
         scan = Scan {
+            last: scan.end,
             end: scan.end + batch.padded_bytes(),
             link: batch.next_link(),
         };
@@ -203,15 +215,23 @@ fn later_batch(contents: &[u8], number: u64, scan: &Scan) -> Option<usize> {
     })
 }
 
-/// Overwrites what an interrupted write left behind the last batch of `segment` with zeros, and makes all of it durable.
+/// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over what an interrupted write left behind it, and
+/// makes that durable.
 ///
-/// The last batch may have been written and never synced: when only the process died, it is there to be read, and still a loss of
-/// power would take it. From here on it is taken for durable, and promises are made by it.
-fn settle_end(disk: &mut impl Disk, segment: &Segment, contents: &[u8]) -> Result<(), DiskError> {
+/// The batch may have been written and not be durable, and nobody can tell: the process died before the sync, or the sync failed.
+/// From here on it is taken for durable, and promises are made by it. It is overwritten with what it is, so nothing is lost if that
+/// is interrupted.
+fn settle_end(
+    disk: &mut impl Disk,
+    segment: &Segment,
+    contents: &[u8],
+    last_batch: usize,
+) -> Result<(), DiskError> {
     let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    if let Some(last) = contents[end..].iter().rposition(|byte| *byte != 0) {
-        let zeros = vec![0; (last + 1).next_multiple_of(BLOCK_BYTES)];
-        disk.write(segment.file, segment.end, &zeros)?;
-    }
+    let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
+    let zeros = remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES));
+    let mut bytes = contents[last_batch..end].to_vec();
+    bytes.resize(bytes.len() + zeros, 0);
+    disk.write(segment.file, last_batch as u64, &bytes)?;
     disk.sync(segment.file)
 }

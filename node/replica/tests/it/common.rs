@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
-use replica::{Fatal, OpenError, Options, Outbox, Replica};
+use replica::{Disk, Fatal, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
 use wire::record::Command;
 
@@ -26,7 +26,7 @@ pub(crate) fn open(disk: &SimDisk, options: &Options) -> Result<Node, OpenError>
 }
 
 /// Turns the wheel until it stands still.
-pub(crate) fn turn(node: &mut Node, out: &mut Outbox) -> Result<(), Fatal> {
+pub(crate) fn turn<D: Disk>(node: &mut Replica<D, Silent>, out: &mut Outbox) -> Result<(), Fatal> {
     while node.has_work() {
         node.send(out);
         node.carry_out(out)?;

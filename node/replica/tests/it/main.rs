@@ -6,6 +6,7 @@ mod common;
 mod corruption;
 mod crash_everywhere;
 mod durable_after_restart;
+mod failed_sync;
 mod reads;
 mod requests;
 mod segment_beginning;

@@ -1,27 +1,23 @@
 //! `harness up`: a cluster to play with.
 //!
-//! It tells what happens as it happens: what the nodes log of terms, votes and leaders, a line that is kept up to date with who
-//! leads, which followers answer its heartbeats and what is committed, and processes that die. One that dies is started again a
-//! little later, so that killing nodes by hand is part of the game.
+//! It tells what happens as it happens: what the nodes log of terms, votes and leaders, who leads, which followers answer the
+//! leader's heartbeats, what is committed, nodes that fall silent, and processes that die (`teller`). One that dies is started again
+//! a little later, so that killing nodes by hand is part of the game.
+
+mod log;
+mod teller;
 
 use crate::cli::exit::Exit;
-use crate::cluster::{Binary, Cluster, ClusterSpec, NodeNumber, Observation, Timing};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use crate::cluster::{Binary, Cluster, ClusterSpec, Timing};
+use std::io;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
+use teller::Teller;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often is looked for news.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a node that died stays down.
-const DOWN_TIME: Duration = Duration::from_secs(3);
-/// How long the first election may take before that is worth a remark.
-const FIRST_ELECTION_TIME_MAX: Duration = Duration::from_secs(5);
-/// How much of a node's log is shown at one look.
-const LOG_BYTES_MAX: u64 = 16 << 10;
 
 /// A cluster to play with.
 #[derive(Clone, Debug)]
@@ -55,28 +51,63 @@ pub async fn up(options: UpOptions) -> Exit {
         extra_args: options.node_args,
     };
     // Signals first: Ctrl-C during the start must stop what was started.
-    let heard = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = heard else {
-        eprintln!("harness: signals can't be heard");
-        return Exit::Internal;
+    let mut interrupts = match Interrupts::hear() {
+        Ok(interrupts) => interrupts,
+        Err(error) => {
+            eprintln!("harness: signals can't be heard: {error}");
+            return Exit::Internal;
+        }
     };
+    let begun = Instant::now();
+    let mut teller = Teller::new(&spec, begun);
     let cluster = tokio::select! {
         started = Cluster::start(spec) => match started {
             Ok(cluster) => cluster,
             Err(error) => return refused(&error),
         },
-        _ = interrupt.recv() => return Exit::Valid,
-        _ = terminate.recv() => return Exit::Valid,
+        () = interrupts.next() => return Exit::Valid,
     };
-    introduce(&cluster, &binary, &dir);
+    let told = tokio::select! {
+        told = tell(&cluster, &mut teller, &binary, &dir) => told,
+        () = interrupts.next() => Ok(()),
+    };
+    drop(teller);
+    // Who no longer listens has ended the game too, and hears of nothing.
+    let _ = told.and_then(|()| {
+        writeln!(
+            io::stdout(),
+            "\nStopping. Data and logs stay in {}.",
+            dir.display()
+        )
+    });
     tokio::select! {
-        () = tell(&cluster) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = cluster.stop() => {}
+        // Whoever asks a second time does not want to wait: the nodes die with the harness.
+        () = interrupts.next() => {}
     }
-    println!("\nStopping. Data and logs stay in {}.", dir.display());
-    cluster.stop().await;
     Exit::Valid
+}
+
+/// What asks the harness to end.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn hear() -> io::Result<Interrupts> {
+        Ok(Interrupts {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn refused(error: &dyn std::error::Error) -> Exit {
@@ -91,152 +122,45 @@ fn fresh_dir() -> PathBuf {
     PathBuf::from("store").join("up").join(now.to_string())
 }
 
-fn introduce(cluster: &Cluster, binary: &Binary, dir: &std::path::Path) {
-    println!("{} ({})", binary.path().display(), binary.version());
-    println!("data and logs: {}\n", dir.display());
-    let mut endpoints = Vec::new();
-    for node in cluster.nodes() {
-        if let (Some(address), Some(process)) = (cluster.client_address(node), cluster.process(node)) {
-            println!("  n{node}  {address}  process {process}");
-            endpoints.push(address.to_string());
-        }
-    }
-    let (node, endpoints) = (binary.path().display(), endpoints.join(","));
-    println!("\nTry, in another terminal:\n");
-    println!("  {node} put color blue --endpoints {endpoints}");
-    println!("  {node} get color --endpoints {endpoints}");
-    println!("  {node} status --endpoints {endpoints}");
-    println!(
-        "  kill -9 PROCESS      (it is started again {} s later, at another address)",
-        DOWN_TIME.as_secs()
-    );
-    println!("\nCtrl-C stops the cluster.\n");
-}
-
-/// Tells what happens, for ever.
-async fn tell(cluster: &Cluster) {
-    let begun = Instant::now();
-    let line = if std::io::stderr().is_terminal() {
-        ProgressBar::no_length()
-    } else {
-        ProgressBar::hidden()
-    };
-    line.set_style(ProgressStyle::with_template("{msg}").expect("the template is well-formed"));
-    let say = |text: &str| {
-        let text = format!("{:>9.3} s  {text}", begun.elapsed().as_secs_f64());
-        line.suspend(|| println!("{text}"));
-    };
-    let mut logs: BTreeMap<NodeNumber, u64> = BTreeMap::new();
-    let mut exits_told = 0;
-    let mut down_since: BTreeMap<NodeNumber, Instant> = BTreeMap::new();
-    let mut leader_told = None;
-    let mut waiting_told = false;
+/// Tells what happens, until nobody listens any more.
+async fn tell(cluster: &Cluster, teller: &mut Teller, binary: &Binary, dir: &Path) -> io::Result<()> {
+    io::stdout().write_all(introduction(cluster, binary, dir).as_bytes())?;
     loop {
-        for node in cluster.nodes() {
-            for event in news(cluster, node, logs.entry(node).or_default()) {
-                say(&event);
-            }
-        }
-        let exits = cluster.unexpected_exits();
-        for exit in &exits[exits_told..] {
-            say(&format!("n{} died: {}", exit.node, exit.status));
-            down_since.insert(exit.node, Instant::now());
-        }
-        exits_told = exits.len();
-        let due: Vec<NodeNumber> = down_since
-            .iter()
-            .filter(|(_, since)| since.elapsed() >= DOWN_TIME)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in due {
-            down_since.remove(&node);
-            match cluster.restart(node).await {
-                Ok(()) => {
-                    let address = cluster
-                        .client_address(node)
-                        .map_or_else(String::new, |at| at.to_string());
-                    let process = cluster.process(node).unwrap_or_default();
-                    say(&format!(
-                        "n{node} was started again: {address}, process {process}"
-                    ));
-                }
-                Err(error) => say(&format!("n{node} is still down: {error}")),
-            }
-        }
-        let seen = cluster.observe();
-        match seen.leader.map(|leader| (seen.term, leader)) {
-            Some((term, leader)) if leader_told != Some((term, leader)) => {
-                leader_told = Some((term, leader));
-                say(&format!("n{leader} leads term {term}"));
-            }
-            None if leader_told.is_none() && !waiting_told && begun.elapsed() > FIRST_ELECTION_TIME_MAX => {
-                waiting_told = true;
-                say("there is no leader yet");
-            }
-            Some(_) | None => {}
-        }
-        line.set_message(summary(&seen));
+        teller.look(cluster)?;
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
-/// What a node has logged since the last look, in its own words.
-fn news(cluster: &Cluster, node: NodeNumber, read_to: &mut u64) -> Vec<String> {
-    let read = || -> std::io::Result<(u64, String)> {
-        let mut log = File::open(cluster.log(node))?;
-        let from = (*read_to).max(log.metadata()?.len().saturating_sub(LOG_BYTES_MAX));
-        log.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        log.read_to_end(&mut bytes)?;
-        // What follows the last end of a line is still being written.
-        bytes.truncate(
-            bytes
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |end| end + 1),
-        );
-        Ok((
-            from + bytes.len() as u64,
-            String::from_utf8_lossy(&bytes).into_owned(),
-        ))
-    };
-    // A log that can't be read now can be read at the next look.
-    let Ok((end, text)) = read() else {
-        return Vec::new();
-    };
-    *read_to = end;
-    let own = format!("n{node} ");
-    text.lines()
-        .filter_map(|line| {
-            // Time and level come first; how the nodes reach each other is not told here.
-            let words = line
-                .split_once("INFO ")
-                .or_else(|| line.split_once("WARN "))?
-                .1
-                .trim();
-            words.starts_with(&own).then(|| words.to_owned())
-        })
-        .collect()
-}
-
-/// Who leads, who answers, and what is committed, in one line.
-fn summary(seen: &Observation) -> String {
-    let Some(leader) = seen.leader else {
-        return format!("term {}: no leader", seen.term);
-    };
-    let status = seen.nodes.get(&leader).and_then(|view| view.status.as_ref());
-    let Some(status) = status else {
-        return format!("term {}: n{leader} leads", seen.term);
-    };
-    let followers: Vec<String> = status
-        .progress
-        .iter()
-        .map(|peer| format!("n{} {}", peer.node, if peer.active { "♥" } else { "·" }))
-        .collect();
+/// Where everything is, and what can be done with it.
+fn introduction(cluster: &Cluster, binary: &Binary, dir: &Path) -> String {
+    let node = binary.path().display();
+    let mut nodes = String::new();
+    let mut endpoints = Vec::new();
+    for number in cluster.nodes() {
+        if let (Some(address), Some(process)) = (cluster.client_address(number), cluster.process(number)) {
+            nodes.push_str(&format!("  n{number}  {address}  process {process}\n"));
+            endpoints.push(address.to_string());
+        }
+    }
+    let endpoints = endpoints.join(",");
     format!(
-        "term {}: n{leader} leads   heartbeats answered: {}   committed: {}",
-        status.term,
-        followers.join("  "),
-        status.commit_index
+        "{node} ({version})
+data and logs: {dir}
+
+{nodes}
+Try, in another terminal:
+
+  {node} put color blue --endpoints {endpoints}
+  {node} get color --endpoints {endpoints}
+  {node} status --endpoints {endpoints}
+  kill -9 PROCESS      (it is started again {down} s later, at another address)
+  kill -STOP PROCESS   (it stands still until kill -CONT PROCESS)
+
+Ctrl-C stops the cluster.
+
+",
+        version = binary.version(),
+        dir = dir.display(),
+        down = teller::DOWN_TIME.as_secs(),
     )
 }

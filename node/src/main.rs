@@ -33,7 +33,7 @@
 //! | connections that have not said hello | `GREETINGS_MAX`, `GREETING_TIME_MAX` | the oldest is closed |
 //! | clients | `CLIENTS_MAX` | refused, with the reason |
 //! | requests in flight of one client | `IN_FLIGHT_MAX` | nothing more is read from it |
-//! | what waits in the inbox | `INBOX_BYTES_MAX` | nothing more is read from anybody |
+//! | what waits in the inbox | `INBOX_BYTES_MAX` | a frame that came waits, and nothing more is read after it |
 //! | messages to one peer | `QUEUED_MAX` | lost, as the protocol allows |
 //! | a socket that takes nothing | `STALL_MAX` | the connection is closed |
 //! | what is uncommitted | the core's `uncommitted_bytes_max` | refused as busy |

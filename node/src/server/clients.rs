@@ -80,14 +80,16 @@ pub(crate) async fn serve(
 async fn take_in(shared: &Shared, client: &Rc<Client>, incoming: &mut Incoming) -> Result<(), String> {
     loop {
         client.room().await;
-        shared.inbox.room().await;
         let Some(frame) = incoming.next().await.map_err(|error| error.to_string())? else {
             return Ok(());
         };
         let request: Request = wire::decode(&frame).map_err(|error| format!("no request: {error}"))?;
         client.unanswered.set(client.unanswered.get() + 1);
         let client = Rc::clone(client);
-        shared.inbox.push(Input::Request { client, request }, frame.len());
+        shared
+            .inbox
+            .put(Input::Request { client, request }, frame.len())
+            .await;
     }
 }
 

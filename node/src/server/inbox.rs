@@ -8,7 +8,8 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use wire::client::Request;
 
-/// How many bytes of frames wait at most; whoever reads from a connection waits then. One frame may go beyond it.
+/// How many bytes of frames wait at most, but for the frame that goes beyond. Whoever has read another one waits with it, and reads no
+/// further.
 const INBOX_BYTES_MAX: usize = 16 << 20;
 
 /// What every input counts beside its frame, so that small ones are bounded too.
@@ -35,18 +36,21 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Puts in what came in a frame of `bytes`.
+    /// Puts in what came in a frame of `bytes`, as soon as there is room.
+    ///
+    /// The room is looked for when the frame is there: many who wait for their frames must not take one room for their own.
+    pub(crate) async fn put(&self, input: Input, bytes: usize) {
+        while self.bytes.get() >= INBOX_BYTES_MAX {
+            self.emptied.notified().await;
+        }
+        self.push(input, bytes);
+    }
+
+    /// Puts in what came in a frame of `bytes`, room or not.
     pub(crate) fn push(&self, input: Input, bytes: usize) {
         self.inputs.borrow_mut().push(input);
         self.bytes.set(self.bytes.get() + bytes + INPUT_BYTES);
         self.arrived.notify_one();
-    }
-
-    /// Waits until there is room for another frame.
-    pub(crate) async fn room(&self) {
-        while self.bytes.get() >= INBOX_BYTES_MAX {
-            self.emptied.notified().await;
-        }
     }
 
     /// Waits until there is something, or [`Inbox::poke`] was called.
@@ -66,5 +70,39 @@ impl Inbox {
         if self.bytes.replace(0) >= INBOX_BYTES_MAX {
             self.emptied.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_come_at_once_a_turn_takes_in_what_fits() {
+        const FRAME_BYTES: usize = 1 << 20;
+        const FRAMES: usize = 100;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
+            let inbox = Rc::new(Inbox::default());
+            for _ in 0..FRAMES {
+                let inbox = Rc::clone(&inbox);
+                tokio::task::spawn_local(async move {
+                    inbox.put(Input::Unreachable(NodeId(1)), FRAME_BYTES).await;
+                });
+            }
+            let (mut came, mut turns) = (0, 0);
+            while came < FRAMES {
+                inbox.arrived().await;
+                tokio::task::yield_now().await;
+                let mut inputs = Vec::new();
+                inbox.take(&mut inputs);
+                assert!(inputs.len() <= INBOX_BYTES_MAX / FRAME_BYTES, "{}", inputs.len());
+                came += inputs.len();
+                turns += 1;
+            }
+            assert!(turns >= FRAMES * FRAME_BYTES / INBOX_BYTES_MAX, "{turns} turns");
+        });
     }
 }

@@ -172,7 +172,6 @@ async fn take_in(shared: Rc<Shared>, node: NodeId, mut incoming: Incoming, _half
     tracing::debug!("{node} is connected");
     let own = shared.membership.id;
     loop {
-        shared.inbox.room().await;
         let frame = match incoming.next().await {
             Ok(Some(frame)) => frame,
             Ok(None) => return tracing::info!("{node} has closed its connection"),
@@ -180,7 +179,7 @@ async fn take_in(shared: Rc<Shared>, node: NodeId, mut incoming: Incoming, _half
         };
         let envelope = Message::from_payload(&frame).and_then(|message| message.into_envelope(node, own));
         match envelope {
-            Ok(envelope) => shared.inbox.push(Input::Message(envelope), frame.len()),
+            Ok(envelope) => shared.inbox.put(Input::Message(envelope), frame.len()).await,
             Err(error) => return tracing::warn!("the connection from {node} is closed: no message: {error}"),
         }
     }

@@ -64,7 +64,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         Some(address) => address.as_str().to_string(),
         None => listen.to_string(),
     };
-    let server = Server::begin(Parts {
+    let mut server = Server::begin(Parts {
         id: settings.id,
         cluster_id: settings.cluster_id,
         members: settings.members,

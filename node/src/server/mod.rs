@@ -28,9 +28,9 @@ use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 use wire::client::{Error, Leader, Reply, Request, Response};
 
-/// How often the replica's wheel is turned before what came in meanwhile is looked at. It stands still after a few turns, but
-/// for a node that has much to apply.
-const WHEEL_TURNS_MAX: usize = 64;
+/// How often the replica's wheel is turned before anybody else has a turn. It stands still after a few turns, but for a node that has
+/// much to apply: one that starts again applies all of its log.
+const WHEEL_TURNS_MAX: usize = 8;
 
 /// What the server is given.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Server {
     }
 
     /// Serves until `stop`, or until the node can't go on.
-    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Fatal> {
+    pub(crate) async fn run(&mut self, stop: impl Future<Output = ()>) -> Result<(), Fatal> {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = tokio::time::interval(self.tick);
         // A node that was stopped for a while has heard nobody meanwhile: it must not conclude from ticks that nobody spoke.
@@ -116,7 +116,11 @@ impl Server {
                 () = shared.inbox.arrived() => {}
             }
             self.take_in();
-            self.turn_wheel()?;
+            if !self.turn_wheel()? {
+                self.shared.inbox.poke();
+                // There is always something to do then: without this, nobody would read, no timer run and no signal be heard.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -160,20 +164,19 @@ impl Server {
         ticket
     }
 
-    /// Carries out what the replica has to do, and passes on what comes of it.
-    fn turn_wheel(&mut self) -> Result<(), Fatal> {
+    /// Carries out what the replica has to do, and passes on what comes of it. Returns whether nothing is left to do.
+    fn turn_wheel(&mut self) -> Result<bool, Fatal> {
         for _ in 0..WHEEL_TURNS_MAX {
             if !self.replica.has_work() {
                 self.flush_clients();
-                return Ok(());
+                return Ok(true);
             }
             self.replica.send(&mut self.out);
             self.pass_on();
             self.replica.carry_out(&mut self.out)?;
             self.pass_on();
         }
-        self.shared.inbox.poke();
-        Ok(())
+        Ok(false)
     }
 
     fn pass_on(&mut self) {
@@ -228,5 +231,82 @@ impl Server {
         } else {
             self.shared.peers.client_address(node)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use replica::Options;
+    use std::path::Path;
+    use wire::record::Command;
+
+    fn replica(data: &Path, apply_bytes_max: usize) -> Replica<DataFolder, EventLog> {
+        let disk = DataFolder::lock(data).unwrap();
+        let mut options = Options::new(NodeId(1), "test".to_string(), vec![NodeId(1)]);
+        options.raft.apply_bytes_max = apply_bytes_max;
+        Replica::open(disk, &options, EventLog).unwrap()
+    }
+
+    /// Leaves a log of `commands` commands that are known to be committed.
+    fn write_log(data: &Path, commands: u64) {
+        let mut replica = replica(data, usize::MAX);
+        let mut out = Outbox::default();
+        let mut turn = |replica: &mut Replica<DataFolder, EventLog>| {
+            while replica.has_work() {
+                replica.send(&mut out);
+                replica.carry_out(&mut out).unwrap();
+            }
+        };
+        replica.campaign();
+        turn(&mut replica);
+        for number in 0..commands {
+            let key = Bytes::copy_from_slice(&number.to_be_bytes());
+            replica.command(Ticket(number), &Command::Delete { key });
+        }
+        turn(&mut replica);
+        // What is committed is written with the next entry.
+        replica.command(Ticket(commands), &Command::Delete { key: Bytes::new() });
+        turn(&mut replica);
+    }
+
+    #[test]
+    fn others_have_their_turn_while_a_long_log_is_applied() {
+        const TURNS: u64 = 20;
+        let dir = tempfile::tempdir().unwrap();
+        write_log(dir.path(), 1000);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        let status = runtime.block_on(async {
+            let mut server = Server::begin(Parts {
+                id: NodeId(1),
+                cluster_id: "test".to_string(),
+                members: BTreeMap::from([(NodeId(1), "127.0.0.1:1".parse().unwrap())]),
+                client_address: String::new(),
+                tick: Duration::from_secs(3600),
+                // An entry a turn.
+                replica: replica(dir.path(), 1),
+                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            });
+            // Somebody else on this thread, who must have had some turns before the node is told to stop.
+            let somebody = tokio::task::spawn_local(async {
+                for _ in 0..TURNS {
+                    tokio::task::yield_now().await;
+                }
+            });
+            // The wheel is turned from the beginning, not from the first tick.
+            server.shared.inbox.poke();
+            server.run(async { somebody.await.unwrap() }).await.unwrap();
+            server.replica.status()
+        });
+        assert!(status.commit_index.0 > 1000, "{status:?}");
+        let applied = status.applied_index.0;
+        assert!(
+            applied <= 2 * TURNS * WHEEL_TURNS_MAX as u64,
+            "{applied} were applied before somebody else had {TURNS} turns"
+        );
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! # The loop
 //!
-//! One thread runs it all. Tasks read from sockets and put what they read into the inbox; the loop takes all of it at once.
+//! One thread runs it all; a second one writes the log. Tasks read from sockets and put what they read into the inbox; the loop takes all of it at once.
 //!
 //! ```text
 //!   clients ──▶ one task each ──┐                                       ┌──▶ peers    (one connection to each)
@@ -36,6 +36,7 @@
 //! | what waits in the inbox | `INBOX_BYTES_MAX` | a frame that came waits, and nothing more is read after it |
 //! | messages to one peer | `QUEUED_MAX` | lost, as the protocol allows |
 //! | a socket that takes nothing | `STALL_MAX` | the connection is closed |
+//! | lines of the log that wait for their reader | `LINES_MAX` | lost, and counted |
 //! | what is uncommitted | the core's `uncommitted_bytes_max` | refused as busy |
 //!
 //! # What is absent
@@ -57,6 +58,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, Reach, ServeArgs};
 use exit::Failure;
 use serde::Serialize;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
@@ -76,7 +78,7 @@ fn main() -> ExitCode {
         }
     };
     let code = dispatch(cli.command).unwrap_or_else(|failure| {
-        eprintln!("error: {failure}");
+        output::complain(&format!("error: {failure}"));
         failure.code()
     });
     ExitCode::from(code)
@@ -116,12 +118,18 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
 fn serve(args: ServeArgs) -> Result<u8, Failure> {
     let settings = args.settings()?;
     // A broken invariant means that the data is no longer safe with this process; nothing in it may go on.
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            output::complain(&format!("error: {panic}\n{backtrace}"));
+        } else {
+            output::complain(&format!("error: {panic}"));
+        }
         std::process::exit(i32::from(exit::INTERNAL));
     }));
     serve::serve(settings)?;
+    // Its last lines are worth a moment, and no more than that.
+    logging::finish("");
     Ok(exit::DONE)
 }
 

@@ -1,6 +1,6 @@
-//! Results, on stdout.
+//! Results, on stdout, and complaints, on stderr.
 
-use crate::exit;
+use crate::{exit, logging};
 use std::io::{ErrorKind, Write};
 
 /// Prints a result; the exit code. A reader that has had enough (`node help | head`) is no failure.
@@ -10,8 +10,13 @@ pub(crate) fn print(bytes: &[u8]) -> u8 {
         Ok(()) => exit::DONE,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit::DONE,
         Err(error) => {
-            eprintln!("error: the result can't be printed: {error}");
+            complain(&format!("error: the result can't be printed: {error}"));
             exit::INTERNAL
         }
     }
+}
+
+/// Says on stderr what went wrong. The exit code says it too: one who can't be told changes nothing.
+pub(crate) fn complain(line: &str) {
+    logging::finish(&format!("{line}\n"));
 }

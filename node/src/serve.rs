@@ -32,7 +32,7 @@ struct Ready {
 
 /// Serves until told to stop.
 pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
-    logging::begin(settings.log_level);
+    logging::begin(settings.log_level)?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -23,11 +23,11 @@ pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
     match ask(body, reach).await {
         Outcome::Done(reply) => print(reply),
         Outcome::NotDone(reason) => {
-            eprintln!("not done: {reason}");
+            output::complain(&format!("not done: {reason}"));
             exit::NOT_DONE
         }
         Outcome::Unknown(reason) => {
-            eprintln!("unknown whether done, and not tried again: {reason}");
+            output::complain(&format!("unknown whether done, and not tried again: {reason}"));
             exit::UNKNOWN
         }
     }
@@ -49,6 +49,6 @@ fn print(reply: Reply) -> u8 {
 }
 
 fn nothing(why: &str) -> u8 {
-    eprintln!("{why}");
+    output::complain(why);
     exit::NOT_DONE
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod command_line;
 mod connection;
 mod hostile;
+mod logs;
 mod process;
 mod relay;
 mod requests;

@@ -22,7 +22,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("the binary prints text")
 }
 
-fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
     // Whatever the tests' caller has set must not change what is printed.
     command.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
@@ -65,7 +65,7 @@ impl Spec {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = binary();
         command.arg("serve");
         command.args(["--id", &self.id.to_string(), "--cluster-id", &self.cluster_id]);
@@ -94,10 +94,15 @@ impl Node {
     pub(crate) fn start(spec: &Spec) -> Node {
         let log = spec.data.with_extension("log");
         let log = std::fs::File::options().create(true).append(true).open(log);
+        Node::start_logging(spec, log.expect("the log can be written"))
+    }
+
+    /// Starts it with its log going to `log`.
+    pub(crate) fn start_logging(spec: &Spec, log: impl Into<Stdio>) -> Node {
         let mut child = spec
             .command()
             .stdout(Stdio::piped())
-            .stderr(log.expect("the log can be written"))
+            .stderr(log)
             .spawn()
             .expect("the binary runs");
         let stdout = child.stdout.take().expect("stdout is piped");

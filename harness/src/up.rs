@@ -1,10 +1,11 @@
 //! `harness up`: a cluster to play with.
 //!
 //! It tells what happens as it happens: what the nodes log of terms, votes and leaders, who leads, which followers answer the
-//! leader's heartbeats, what is committed, nodes that fall silent, and processes that die (`teller`). One that dies is started again
+//! leader's heartbeats, what is committed, nodes that fall silent, and processes that die. One that dies is started again
 //! a little later, so that killing nodes by hand is part of the game.
 
 mod log;
+mod state;
 mod teller;
 
 use crate::cli::exit::Exit;

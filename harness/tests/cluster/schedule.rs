@@ -1,0 +1,191 @@
+//! Schedules: how they are written down, and that what was done can be done again.
+
+use crate::stage::{LIVES, LONG, Stage};
+use harness::cluster::Cluster;
+use harness::nemesis::{
+    Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Schedule, ScheduledFault, heal_everything,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+fn fault(start_ms: u64, stop_ms: u64, aim: Aim, fault: Fault) -> ScheduledFault {
+    ScheduledFault {
+        start_ms,
+        stop_ms,
+        aim,
+        fault,
+    }
+}
+
+/// One fault of each kind.
+fn schedule() -> Schedule {
+    Schedule {
+        faults: vec![
+            fault(0, 30, Aim::One, Fault::Kill(vec![2])),
+            fault(60, 90, Aim::Majority, Fault::Pause(vec![3, 1])),
+            fault(120, 150, Aim::Halves, Fault::Partition(vec![(1, 2), (2, 1)])),
+        ],
+    }
+}
+
+fn replay(schedule: Schedule) -> Plan {
+    Plan {
+        kinds: Vec::new(),
+        interval: Duration::from_secs(1),
+        time_limit: Duration::from_secs(1),
+        seed: 1,
+        replay: Some(schedule),
+    }
+}
+
+/// Lets a schedule loose; returns what came of it and what was told.
+async fn unleash(cluster: &Cluster, schedule: Schedule) -> (Outcome, Vec<String>) {
+    let mut told = Vec::new();
+    let nemesis = Nemesis::new(replay(schedule), cluster.clone());
+    let tell = |event: harness::nemesis::FaultEvent| {
+        told.push(format!("{} {}: {}", event.kind, event.phase, event.targets));
+    };
+    let outcome = tokio::time::timeout(LONG, nemesis.run(tell, CancellationToken::new()))
+        .await
+        .unwrap();
+    (outcome, told)
+}
+
+#[test]
+fn schedules_of_earlier_runs_stay_readable() {
+    let text = concat!(
+        r#"{"faults":["#,
+        r#"{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"kill":[2]}},"#,
+        r#"{"start_ms":60,"stop_ms":90,"aim":"majority","fault":{"pause":[3,1]}},"#,
+        r#"{"start_ms":120,"stop_ms":150,"aim":"halves","fault":{"partition":[[1,2],[2,1]]}}"#,
+        "]}"
+    );
+    assert_eq!(serde_json::to_string(&schedule()).unwrap(), text);
+    assert_eq!(serde_json::from_str::<Schedule>(text).unwrap(), schedule());
+}
+
+#[test]
+fn aims_are_written_as_ever() {
+    let aims = [
+        (Aim::Leader, "leader"),
+        (Aim::One, "one"),
+        (Aim::Minority, "minority"),
+        (Aim::Majority, "majority"),
+        (Aim::All, "all"),
+        (Aim::Halves, "halves"),
+        (Aim::Bridge, "bridge"),
+        (Aim::Ring, "ring"),
+        (Aim::LeaderDeaf, "leader-deaf"),
+        (Aim::LeaderMute, "leader-mute"),
+    ];
+    for (aim, text) in aims {
+        assert_eq!(serde_json::to_value(aim).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_is_no_schedule_is_refused() {
+    for text in [
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"earthquake":[2]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"nobody","fault":{"kill":[2]}}]}"#,
+        r#"{"faults":[{"start_ms":-1,"stop_ms":30,"aim":"one","fault":{"kill":[2]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"partition":[[1,2,3]]}}]}"#,
+        "{}",
+    ] {
+        serde_json::from_str::<Schedule>(text).expect_err(text);
+    }
+}
+
+#[test]
+fn kinds_go_by_their_names_and_an_unknown_one_is_told_all_of_them() {
+    let error = "earthquake".parse::<Kind>().unwrap_err().to_string();
+    for kind in Kind::ALL {
+        assert_eq!(kind.to_string().parse(), Ok(kind));
+        assert!(error.contains(kind.name()), "{error}");
+    }
+    assert!(error.contains("earthquake"), "{error}");
+}
+
+#[tokio::test]
+async fn a_replay_does_what_was_done_and_undoes_it() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(3).await.unwrap();
+    let first = cluster.process(2);
+    let (outcome, told) = unleash(&cluster, schedule()).await;
+    assert!(outcome.troubles.is_empty(), "{:?}", outcome.troubles);
+    assert_eq!(
+        told,
+        [
+            "kill start: one n2",
+            "kill stop: one n2",
+            "pause start: majority n3 n1",
+            "pause stop: majority n3 n1",
+            "partition start: halves, cut 1↔2",
+            "partition stop: halves, cut 1↔2",
+        ]
+    );
+    for (done, planned) in outcome.schedule.faults.iter().zip(schedule().faults) {
+        assert_eq!((done.aim, &done.fault), (planned.aim, &planned.fault));
+        assert!(
+            done.start_ms >= planned.start_ms && done.stop_ms >= planned.stop_ms,
+            "{done:?}"
+        );
+    }
+    assert_eq!(outcome.schedule.faults.len(), 3);
+    assert_eq!(outcome.applied, BTreeMap::from(Kind::ALL.map(|kind| (kind, 1))));
+    // These nodes have nothing to say to each other: nothing was lost between them.
+    let effects = [(Kind::Kill, 1), (Kind::Pause, 1), (Kind::Partition, 0)];
+    assert_eq!(outcome.took_effect, BTreeMap::from(effects));
+    assert_ne!(cluster.process(2), first, "it was killed, and started again");
+    assert!(
+        cluster
+            .nodes()
+            .iter()
+            .all(|node| cluster.is_up(*node) && !cluster.is_paused(*node))
+    );
+}
+
+#[tokio::test]
+async fn a_nemesis_that_is_told_to_stop_undoes_what_it_has_begun() {
+    const HOUR_MS: u64 = 3_600_000;
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(2).await.unwrap();
+    let long = Schedule {
+        faults: vec![
+            fault(0, HOUR_MS, Aim::One, Fault::Kill(vec![2])),
+            fault(HOUR_MS, 2 * HOUR_MS, Aim::One, Fault::Pause(vec![1])),
+        ],
+    };
+    let stop = CancellationToken::new();
+    let nemesis = Nemesis::new(replay(long), cluster.clone());
+    let (stopping, mut phases) = (stop.clone(), Vec::new());
+    let tell = |event: harness::nemesis::FaultEvent| {
+        phases.push((event.kind, event.phase));
+        stopping.cancel();
+    };
+    let outcome = tokio::time::timeout(LONG, nemesis.run(tell, stop)).await.unwrap();
+    assert_eq!(phases, [(Kind::Kill, Phase::Start), (Kind::Kill, Phase::Stop)]);
+    assert!(cluster.is_up(2));
+    assert_eq!(outcome.applied, BTreeMap::from([(Kind::Kill, 1)]));
+    assert_eq!(
+        outcome.schedule.faults.len(),
+        1,
+        "what never began is not recorded"
+    );
+}
+
+#[tokio::test]
+async fn healing_everything_brings_everybody_back() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(3).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    cluster.pause(2).await.unwrap();
+    cluster.cut(3, 1);
+    heal_everything(&cluster).await.unwrap();
+    for node in cluster.nodes() {
+        assert!(cluster.is_up(node) && !cluster.is_paused(node), "node {node}");
+    }
+    // Once more there is nothing left to do.
+    heal_everything(&cluster).await.unwrap();
+}

@@ -21,6 +21,9 @@ const HEADER_BYTES: usize = 8;
 /// The version of the folder's layout that this build writes and reads.
 pub(crate) const FORMAT: u16 = 1;
 
+/// The most bytes that the number of a format takes.
+const FORMAT_BYTES_MAX: usize = 3;
+
 pub(crate) fn write(disk: &mut impl Disk, identity: &Identity) -> Result<(), DiskError> {
     let mut bytes = wire::encode_into(identity, alloc::vec![0; HEADER_BYTES]);
     let checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);
@@ -48,12 +51,16 @@ pub(crate) fn read(disk: &impl Disk) -> Result<Option<Identity>, OpenError> {
     if crc32c::crc32c(payload).to_le_bytes() != header[4..] {
         return Err(damaged("its checksum does not match"));
     }
-    let identity: Identity = wire::decode(payload).map_err(|error| damaged(&error.to_string()))?;
-    if identity.format != FORMAT {
-        return Err(OpenError::Format {
-            found: identity.format,
-            known: FORMAT,
-        });
+    // The format first: what follows it in another one is not for this build to understand.
+    let found = format(payload).ok_or_else(|| damaged("it says no format"))?;
+    if found != FORMAT {
+        return Err(OpenError::Format { found, known: FORMAT });
     }
+    let identity = wire::decode(payload).map_err(|error| damaged(&error.to_string()))?;
     Ok(Some(identity))
+}
+
+/// The number with which `payload` begins.
+fn format(payload: &[u8]) -> Option<u16> {
+    (1..=FORMAT_BYTES_MAX).find_map(|length| wire::decode(payload.get(..length)?).ok())
 }

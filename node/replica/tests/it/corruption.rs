@@ -3,7 +3,7 @@
 use crate::common::{Log, append, log_of, open, options, turn};
 use bytes::Bytes;
 use raft::{Envelope, NodeId};
-use replica::{BLOCK_BYTES, OpenError, Outbox};
+use replica::{BLOCK_BYTES, Disk, OpenError, Outbox};
 use sim::{Remainder, SimDisk};
 
 /// A follower's folder with several segments.
@@ -162,6 +162,22 @@ fn the_folder_of_another_cluster_node_or_voters_is_refused() {
                 expected
             }
         );
+    }
+}
+
+/// A later version may put anything behind the number of its format: it is another version's folder, not a damaged one.
+#[test]
+fn a_folder_of_another_format_is_told_from_a_damaged_one() {
+    for found in [2, 300, u16::MAX] {
+        let mut payload = wire::encode(&found).to_vec();
+        payload.extend_from_slice(b"whatever there will be to say");
+        let mut identity = b"rRid".to_vec();
+        identity.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+        identity.extend_from_slice(&payload);
+        let mut disk = SimDisk::new();
+        disk.replace_file("identity", &identity).unwrap();
+        let error = open(&disk, &options(3)).unwrap_err();
+        assert_eq!(error, OpenError::Format { found, known: 1 });
     }
 }
 

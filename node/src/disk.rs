@@ -128,16 +128,27 @@ impl DataFolder {
     }
 }
 
-/// Makes `path` and what leads to it, durably as far as its own name goes.
+/// Makes `path` and what leads to it, durably: a folder that was new is as lost without its parent's name as without its own.
 fn make_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
+    let changed = holders_of_new(path);
+    if changed.is_empty() {
         return Ok(());
     }
     std::fs::create_dir_all(path)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        Some(_) | None => File::open(".")?.sync_all(),
-    }
+    changed
+        .iter()
+        .try_for_each(|holder| File::open(holder)?.sync_all())
+}
+
+/// The folders that get a new name in them when `path` and what leads to it are made, the innermost first.
+fn holders_of_new(path: &Path) -> Vec<PathBuf> {
+    let new = path.ancestors().take_while(|folder| !folder.is_dir());
+    let named = new.filter(|folder| !folder.as_os_str().is_empty());
+    let holder = |folder: &Path| match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        Some(_) | None => PathBuf::from("."),
+    };
+    named.map(holder).collect()
 }
 
 fn failed(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> DiskError {
@@ -254,6 +265,22 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, b"").unwrap();
         assert!(matches!(DataFolder::lock(&path), Err(LockError::Unusable(..))));
+    }
+
+    #[test]
+    fn every_name_that_leads_to_a_new_folder_is_made_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert_eq!(
+            holders_of_new(&path("a/b/c")),
+            [path("a/b"), path("a"), path("")].map(|path| path.components().collect::<PathBuf>())
+        );
+        DataFolder::lock(&path("a/b/c")).unwrap();
+        assert_eq!(holders_of_new(&path("a/b/c")), [PathBuf::new(); 0]);
+        assert_eq!(
+            holders_of_new(Path::new("no/such")),
+            [PathBuf::from("no"), PathBuf::from(".")]
+        );
     }
 
     #[test]

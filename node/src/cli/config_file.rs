@@ -2,6 +2,8 @@
 
 use super::serve::ServeArgs;
 use crate::exit::Failure;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The largest configuration file, in bytes.
@@ -11,13 +13,17 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 pub(crate) fn read(path: &Path) -> Result<ServeArgs, Failure> {
     let shown = path.display();
     let failed = |error: std::io::Error| Failure::Usage(format!("the configuration file {shown}: {error}"));
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > CONFIG_BYTES_MAX {
+    // What is no plain file may have no length and yet no end.
+    let file = File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    file.take(CONFIG_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
         return Err(Failure::Usage(format!(
-            "the configuration file {shown} has {length} bytes; at most {CONFIG_BYTES_MAX} are read"
+            "the configuration file {shown} has more than {CONFIG_BYTES_MAX} bytes"
         )));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
     parse(&text).map_err(|why| Failure::Usage(format!("the configuration file {shown}: {why}")))
 }
 
@@ -50,6 +56,12 @@ mod tests {
             Some((5, 9))
         );
         assert_eq!(args.cluster.map(|members| members.0.len()), Some(2));
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.to_string().contains("has more than"), "{error}");
     }
 
     #[test]

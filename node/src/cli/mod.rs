@@ -116,11 +116,17 @@ pub(crate) struct Reach {
     pub(crate) timeout: Duration,
 }
 
-/// A duration such as `10ms` or `5s`, above zero.
+/// The longest duration that a flag takes. Not every longer one can be added to the present time.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A duration such as `10ms` or `5s`, above zero and of a day at most.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() {
         return Err("it must be more than zero".to_string());
+    }
+    if duration > DURATION_MAX {
+        return Err("it must be at most a day".to_string());
     }
     Ok(duration)
 }
@@ -136,9 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn durations_carry_a_unit_and_are_not_zero() {
+    fn durations_carry_a_unit_and_are_neither_zero_nor_endless() {
         assert_eq!(positive_duration("10ms"), Ok(Duration::from_millis(10)));
         assert!(positive_duration("0s").is_err());
         assert!(positive_duration("10").is_err());
+        assert_eq!(positive_duration("1day"), Ok(DURATION_MAX));
+        assert!(positive_duration("25h").is_err());
     }
 }

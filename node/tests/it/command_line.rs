@@ -117,6 +117,7 @@ fn bad_usage_has_its_code() {
         &["get", "k"],
         &["get", "k", "-e", "nowhere"],
         &["get", "k", "-e", "a:1", "--timeout", "0s"],
+        &["get", "k", "-e", "a:1", "--timeout", "500000000000y"],
         &["cas", "k", "v", "-e", "a:1"],
         &["cas", "--absent", "k", "v", "w", "-e", "a:1"],
         &["serve"],

@@ -276,7 +276,7 @@ mod tests {
             [path("a/b"), path("a"), path("")].map(|path| path.components().collect::<PathBuf>())
         );
         DataFolder::lock(&path("a/b/c")).unwrap();
-        assert_eq!(holders_of_new(&path("a/b/c")), [PathBuf::new(); 0]);
+        assert_eq!(holders_of_new(&path("a/b/c")), Vec::<PathBuf>::new());
         assert_eq!(
             holders_of_new(Path::new("no/such")),
             [PathBuf::from("no"), PathBuf::from(".")]

@@ -8,7 +8,8 @@
 //!            covers what follows it, to the end of the payload            all numbers little-endian
 //! ```
 //!
-//! The *generation* is the number of the segment: what an older use of the same blocks left behind has another. The *sequence*
+//! The *generation* is the number of the segment, mixed with the log's *secret*: what an older use of the same blocks left behind has
+//! another, and so has whatever a client writes into a value to look like a batch, since no client knows the secret. The *sequence*
 //! counts batches over the whole log, and *previous* is the checksum of the batch before: a batch is taken only for the
 //! successor of the one that it was written behind.
 

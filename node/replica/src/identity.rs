@@ -24,6 +24,12 @@ pub(crate) const FORMAT: u16 = 1;
 /// The most bytes that the number of a format takes.
 const FORMAT_BYTES_MAX: usize = 3;
 
+/// What tells the log's batches from forgeries: it is not told to clients.
+pub(crate) fn secret(incarnation: u128) -> u64 {
+    let [low @ .., _, _, _, _, _, _, _, _] = incarnation.to_le_bytes();
+    u64::from_le_bytes(low)
+}
+
 pub(crate) fn write(disk: &mut impl Disk, identity: &Identity) -> Result<(), DiskError> {
     let mut bytes = wire::encode_into(identity, alloc::vec![0; HEADER_BYTES]);
     let checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);

@@ -150,9 +150,10 @@ impl<D: Disk> LogStore<D> {
         voters: Vec<NodeId>,
         segment_bytes: u64,
         tail_bytes_max: usize,
+        secret: u64,
     ) -> Result<Self, DiskError> {
         let directory = Directory::new(HardState::default(), voters, tail_bytes_max);
-        let wal = Wal::create(disk, segment_bytes, &directory.open_record())?;
+        let wal = Wal::create(disk, segment_bytes, secret, &directory.open_record())?;
         Ok(LogStore {
             wal,
             directory,
@@ -160,12 +161,13 @@ impl<D: Disk> LogStore<D> {
         })
     }
 
-    /// Opens the log that is there, or gives the disk back if there is none, which is allowed only where `may_be_blank`.
+    /// Opens the log that is there, or gives the disk back if there is none, which is allowed only where
+    /// its secret is not known.
     pub(crate) fn open(
         disk: D,
         segment_bytes: u64,
         tail_bytes_max: usize,
-        may_be_blank: bool,
+        secret: Option<u64>,
     ) -> Result<Result<Self, D>, OpenError> {
         let mut directory: Option<Directory> = None;
         let visit = |record, location| match (record, &mut directory) {
@@ -199,13 +201,14 @@ impl<D: Disk> LogStore<D> {
             ) => directory.wrote(hard_state.into(), core_entries(first_index, entries), location),
             (Record::Write { .. }, None) => Err(String::from("a segment opens without its state")),
         };
-        let (disk, wal) = recover::open(disk, segment_bytes, may_be_blank, visit)?;
+        let (disk, wal) = recover::open(disk, segment_bytes, secret, visit)?;
         Ok(match (wal, directory) {
             (Some(wal), Some(directory)) => {
                 let Wal {
                     segments,
                     link,
                     segment_bytes,
+                    secret,
                     ..
                 } = wal;
                 let wal = Wal {
@@ -213,6 +216,7 @@ impl<D: Disk> LogStore<D> {
                     segments,
                     link,
                     segment_bytes,
+                    secret,
                 };
                 Ok(LogStore {
                     wal,

@@ -16,7 +16,7 @@
 
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::{Disk, DiskError};
-use crate::wal::{Location, Segment, Wal, file_name, segment_number};
+use crate::wal::{Location, Segment, Wal, file_name, generation, segment_number};
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use raft::ConfigError;
 use wire::record::Record;
@@ -71,13 +71,15 @@ struct Scan {
 }
 
 /// Opens the log, hands every record to `visit` in order, and repairs a tear. `None` if there is no log, which is allowed only
-/// where `may_be_blank`. Nothing is changed on the disk before all of it was read and found to be in order.
+/// where its secret is not known: the identity, which tells it, is written when the log has begun. The first batch tells it then.
+/// Nothing is changed on the disk before all of it was read and found to be in order.
 pub(crate) fn open<D: Disk>(
     mut disk: D,
     segment_bytes: u64,
-    may_be_blank: bool,
+    mut secret: Option<u64>,
     mut visit: impl FnMut(Record, Location) -> Result<(), String>,
 ) -> Result<(D, Option<Wal<()>>), OpenError> {
+    let may_be_blank = secret.is_none();
     let numbers: Vec<u64> = disk
         .list()?
         .iter()
@@ -88,6 +90,7 @@ pub(crate) fn open<D: Disk>(
         segments: Vec::new(),
         link: Link::FIRST,
         segment_bytes,
+        secret: secret.unwrap_or_default(),
     };
     let mut last_contents = Vec::new();
     let mut last_batch = 0;
@@ -104,17 +107,24 @@ pub(crate) fn open<D: Disk>(
             vec![0; usize::try_from(bytes).map_err(|_| corrupt(0, "it is larger than memory"))?];
         disk.read(file, 0, &mut contents)?;
         // The first segment that is there says itself where the log begins.
-        let first_link = Batch::parse(&contents)
-            .filter(|batch| batch.generation == number)
+        let first = Batch::parse(&contents);
+        if let (None, Some(first)) = (secret, &first) {
+            // `generation` is its own inverse.
+            wal.secret = generation(number, first.generation);
+            secret = Some(wal.secret);
+        }
+        let of_segment = secret.map(|secret| generation(number, secret));
+        let first_link = first
+            .filter(|batch| Some(batch.generation) == of_segment)
             .map(|batch| batch.link);
         let expected = if wal.segments.is_empty() {
             first_link.unwrap_or(wal.link)
         } else {
             wal.link
         };
-        let scan =
-            scan(&contents, number, expected, &mut visit).map_err(|(at, why)| corrupt(at as u64, &why))?;
-        if let Some(offset) = later_batch(&contents, number, &scan) {
+        let scan = scan(&contents, number, of_segment, expected, &mut visit)
+            .map_err(|(at, why)| corrupt(at as u64, &why))?;
+        if let Some(offset) = later_batch(&contents, of_segment, &scan) {
             // Where a segment's own beginning is the proof, what is missing is the end of the one before.
             let (file, end) = match wal.segments.last() {
                 Some(before) if scan.end == 0 && offset == 0 => (file_name(before.number), before.end),
@@ -173,6 +183,7 @@ fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
 fn scan(
     contents: &[u8],
     number: u64,
+    of_segment: Option<u64>,
     first: Link,
     visit: &mut impl FnMut(Record, Location) -> Result<(), String>,
 ) -> Result<Scan, (usize, String)> {
@@ -182,7 +193,7 @@ fn scan(
         link: first,
     };
     while let Some(batch) = contents.get(scan.end..).and_then(Batch::parse) {
-        if batch.generation != number
+        if Some(batch.generation) != of_segment
             || batch.link != scan.link
             || scan.end + batch.padded_bytes() > contents.len()
         {
@@ -207,11 +218,14 @@ fn scan(
     Ok(scan)
 }
 
-/// Where an intact batch of this segment follows the place at which its batches seem to end.
-fn later_batch(contents: &[u8], number: u64, scan: &Scan) -> Option<usize> {
+/// Where an intact batch of this segment follows the place at which its batches seem to end. Any batch counts for one where the
+/// segment's generation is not known.
+fn later_batch(contents: &[u8], of_segment: Option<u64>, scan: &Scan) -> Option<usize> {
     (scan.end..contents.len()).step_by(BLOCK_BYTES).find(|offset| {
-        Batch::parse(&contents[*offset..])
-            .is_some_and(|batch| batch.generation == number && batch.link.sequence >= scan.link.sequence)
+        Batch::parse(&contents[*offset..]).is_some_and(|batch| {
+            of_segment.is_none_or(|generation| batch.generation == generation)
+                && batch.link.sequence >= scan.link.sequence
+        })
     })
 }
 

@@ -420,8 +420,8 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
         expect_own("cluster", &known.cluster_id, &options.cluster_id)?;
         expect_own("node", &known.node, &options.node.0)?;
     }
-    let may_be_blank = known.is_none();
-    let mut disk = match LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, may_be_blank)? {
+    let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
+    let mut disk = match LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, secret)? {
         Ok(store) if let Some(known) = known => {
             let stored = raft::Storage::initial_state(&store).voters;
             expect_own("voters", &list(&stored), &list(&voters))?;
@@ -452,7 +452,13 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
         node: options.node.0,
         incarnation: options.incarnation,
     };
-    let mut store = LogStore::create(disk, voters, options.segment_bytes, options.tail_bytes_max)?;
+    let mut store = LogStore::create(
+        disk,
+        voters,
+        options.segment_bytes,
+        options.tail_bytes_max,
+        identity::secret(options.incarnation),
+    )?;
     identity::write(store.disk_mut(), &identity)?;
     Ok((store, options.incarnation))
 }

@@ -22,7 +22,7 @@ use wire::record::Record;
 /// A segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// Its number, which is also the generation of its batches.
+    /// Its number. With the log's secret it is the generation of its batches.
     pub(crate) number: u64,
     pub(crate) file: FileId,
     pub(crate) bytes: u64,
@@ -46,6 +46,12 @@ pub(crate) struct Wal<D> {
     /// Where the next batch belongs.
     pub(crate) link: Link,
     pub(crate) segment_bytes: u64,
+    pub(crate) secret: u64,
+}
+
+/// The generation of the batches in the segment `number` of the log with this secret.
+pub(crate) fn generation(number: u64, secret: u64) -> u64 {
+    number ^ secret
 }
 
 pub(crate) fn file_name(number: u64) -> String {
@@ -61,12 +67,18 @@ pub(crate) fn segment_number(name: &str) -> Option<u64> {
 
 impl<D: Disk> Wal<D> {
     /// A new log that begins with `open`, durably.
-    pub(crate) fn create(disk: D, segment_bytes: u64, open: &Record) -> Result<Wal<D>, DiskError> {
+    pub(crate) fn create(
+        disk: D,
+        segment_bytes: u64,
+        secret: u64,
+        open: &Record,
+    ) -> Result<Wal<D>, DiskError> {
         let mut wal = Wal {
             disk,
             segments: Vec::new(),
             link: Link::FIRST,
             segment_bytes,
+            secret,
         };
         wal.open_segment(open, 0)?;
         Ok(wal)
@@ -117,7 +129,7 @@ impl<D: Disk> Wal<D> {
 
     fn write(&mut self, bytes: &mut Vec<u8>) -> Result<Location, DiskError> {
         let segment = self.segments.last_mut().expect("a log has at least one segment");
-        let next = batch::seal(bytes, segment.number, self.link);
+        let next = batch::seal(bytes, generation(segment.number, self.secret), self.link);
         let location = Location {
             segment: segment.number,
             offset: segment.end,

@@ -7,6 +7,7 @@ mod corruption;
 mod crash_everywhere;
 mod durable_after_restart;
 mod failed_sync;
+mod forged_batch;
 mod reads;
 mod requests;
 mod segment_beginning;

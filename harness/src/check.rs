@@ -93,6 +93,7 @@ fn check_file(file: &Path, options: &CheckOptions) -> Exit {
             // As compilers do, so that editors find the place.
             let line = match &error {
                 JudgeError::File(error) => format!("{}: {error}", history.display()),
+                JudgeError::Options(reason) => format!("{}: {reason}", history.display()),
                 JudgeError::History(error) => {
                     format!("{}:{}: {}", history.display(), error.line, error.reason)
                 }

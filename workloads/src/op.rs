@@ -1,6 +1,6 @@
 //! Operations as every workload and every system under test understands them.
 
-use checker::history::{Call, Value};
+use checker::history::Value;
 
 /// One call of a client, on the key-value store that every system under test offers.
 ///
@@ -65,11 +65,16 @@ impl Op {
         }
     }
 
-    /// The register that it is about; the field `key` of a record.
+    /// The register that it is about.
     pub fn key(&self) -> u64 {
         match self {
             Op::Read { key } | Op::Write { key, .. } | Op::Cas { key, .. } => *key,
         }
+    }
+
+    /// The register as the field `key` of a record.
+    pub fn key_value(&self) -> Value {
+        int(self.key())
     }
 
     /// Whether it changes nothing, so that it did not happen if nobody saw its result.
@@ -84,52 +89,18 @@ impl Op {
     pub fn argument(&self) -> Value {
         match self {
             Op::Read { .. } => Value::Null,
-            Op::Write { value, .. } => Value::Int(*value),
-            Op::Cas { expected, new, .. } => Value::List(vec![optional(*expected), Value::Int(*new)]),
+            Op::Write { value, .. } => int(*value),
+            Op::Cas { expected, new, .. } => Value::list([optional(*expected), int(*new)]),
         }
     }
-
-    /// The operation of a call.
-    ///
-    /// # Errors
-    /// What is wrong with its name, key or argument, and what was expected.
-    pub fn from_call(call: &Call) -> Result<Op, String> {
-        let key = call
-            .key
-            .ok_or_else(|| format!("{} needs a key, a whole number", call.f))?;
-        match (&*call.f, &call.argument) {
-            ("read", Value::Null) => Ok(Op::Read { key }),
-            ("read", other) => Err(format!("a read has no argument, and this one has {other}")),
-            ("write", Value::Int(value)) => Ok(Op::Write { key, value: *value }),
-            ("write", other) => Err(format!("a write has a whole number as its argument, not {other}")),
-            ("cas", Value::List(pair)) => match pair.as_slice() {
-                [Value::Null, Value::Int(new)] => Ok(Op::Cas {
-                    key,
-                    expected: None,
-                    new: *new,
-                }),
-                [Value::Int(expected), Value::Int(new)] => Ok(Op::Cas {
-                    key,
-                    expected: Some(*expected),
-                    new: *new,
-                }),
-                _ => Err(cas_argument(&call.argument)),
-            },
-            ("cas", other) => Err(cas_argument(other)),
-            (other, _) => Err(format!(
-                "the operation {other:?} is unknown; known are {}",
-                Op::KINDS.join(", ")
-            )),
-        }
-    }
-}
-
-fn cas_argument(found: &Value) -> String {
-    format!("a cas has [expected, new] as its argument, whole numbers or null for expected, not {found}")
 }
 
 fn optional(value: Option<u64>) -> Value {
-    value.map_or(Value::Null, Value::Int)
+    value.map_or(Value::Null, int)
+}
+
+fn int(value: u64) -> Value {
+    Value::Int(i64::try_from(value).expect("the values of workloads are small"))
 }
 
 impl Ret {
@@ -139,23 +110,6 @@ impl Ret {
             Ret::Value(value) => optional(value),
             Ret::Written => Value::Null,
             Ret::Swapped(swapped) => Value::Bool(swapped),
-        }
-    }
-
-    /// What `op` returned.
-    ///
-    /// # Errors
-    /// What is wrong with the value, and what was expected.
-    pub fn from_value(op: &Op, value: &Value) -> Result<Ret, String> {
-        match (op, value) {
-            (Op::Read { .. }, Value::Null) => Ok(Ret::Value(None)),
-            (Op::Read { .. }, Value::Int(value)) => Ok(Ret::Value(Some(*value))),
-            (Op::Read { .. }, other) => Err(format!("a read returns a whole number or null, not {other}")),
-            // Some recorders repeat what was written.
-            (Op::Write { .. }, Value::Null | Value::Int(_)) => Ok(Ret::Written),
-            (Op::Write { .. }, other) => Err(format!("a write returns null, not {other}")),
-            (Op::Cas { .. }, Value::Bool(swapped)) => Ok(Ret::Swapped(*swapped)),
-            (Op::Cas { .. }, other) => Err(format!("a cas returns true or false, not {other}")),
         }
     }
 }

@@ -8,11 +8,8 @@
 //! What failed does not count: while nobody is served a register stays in use, so that whatever a failover loses is read
 //! afterwards. And the end reads registers again that were left long ago, since what was acknowledged must last.
 
-use crate::judge::judge_by_key;
 use crate::op::{Completion, Op, Ret};
 use crate::workload::{Generator, Setting, Workload};
-use checker::models::{CasRegister, RegisterOp, RegisterRet};
-use checker::{Limits, Log, ReadError, Report};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -45,23 +42,9 @@ impl Workload for Register {
         &Op::KINDS
     }
 
-    fn judge(&self, log: &Log, limits: Limits<'_>) -> Result<Report, ReadError> {
-        judge_by_key(log, "register", &CasRegister::default(), convert, limits)
+    fn model(&self) -> &'static str {
+        "cas-register"
     }
-}
-
-fn convert(op: &Op, ret: Option<Ret>) -> (RegisterOp, Option<RegisterRet>) {
-    let op = match *op {
-        Op::Read { .. } => RegisterOp::Read,
-        Op::Write { value, .. } => RegisterOp::Write(value),
-        Op::Cas { expected, new, .. } => RegisterOp::Cas(expected, new),
-    };
-    let ret = ret.map(|ret| match ret {
-        Ret::Value(value) => RegisterRet::Value(value),
-        Ret::Written => RegisterRet::Written,
-        Ret::Swapped(swapped) => RegisterRet::Swapped(swapped),
-    });
-    (op, ret)
 }
 
 /// A register in use, and what its group knows of it.
@@ -189,23 +172,26 @@ mod tests {
 
     /// A perfect register answers `count` operations of a generator.
     fn run(setting: Setting, count: usize) -> Vec<(usize, Op, Ret)> {
-        use checker::SequentialSpec;
         let mut generator = Register.generator(setting);
-        let mut registers = std::collections::BTreeMap::<u64, CasRegister>::new();
+        let mut registers = std::collections::BTreeMap::<u64, Option<u64>>::new();
         let mut made = Vec::new();
         for turn in 0..count {
             let thread = turn % setting.concurrency;
             let op = generator
                 .next(thread)
                 .expect("this workload always has something to do");
-            let ret = match registers
-                .entry(op.key())
-                .or_default()
-                .invoke(&convert(&op, None).0)
-            {
-                RegisterRet::Value(value) => Ret::Value(value),
-                RegisterRet::Written => Ret::Written,
-                RegisterRet::Swapped(swapped) => Ret::Swapped(swapped),
+            let register = registers.entry(op.key()).or_default();
+            let ret = match op {
+                Op::Read { .. } => Ret::Value(*register),
+                Op::Write { value, .. } => {
+                    *register = Some(value);
+                    Ret::Written
+                }
+                Op::Cas { expected, new, .. } if *register == expected => {
+                    *register = Some(new);
+                    Ret::Swapped(true)
+                }
+                Op::Cas { .. } => Ret::Swapped(false),
             };
             generator.completed(thread, &op, &Completion::Ok(ret));
             made.push((thread, op, ret));

@@ -2,7 +2,6 @@
 
 use crate::op::{Completion, Op};
 use crate::register::Register;
-use checker::{Limits, Log, ReadError, Report};
 
 /// A source of operations: a pure function of its setting and of what it was told.
 pub trait Generator: Send {
@@ -44,11 +43,8 @@ pub trait Workload: Send + Sync {
     /// The kinds of operation ([`Op::kind`]) of which a run needs at least one ok, or its verdict is unknown.
     fn needed_kinds(&self) -> &'static [&'static str];
 
-    /// Holds a history against the workload's model.
-    ///
-    /// # Errors
-    /// The history has an operation, argument or result that this workload does not know.
-    fn judge(&self, log: &Log, limits: Limits<'_>) -> Result<Report, ReadError>;
+    /// The model that judges its histories, by its name in [`checker::registry`].
+    fn model(&self) -> &'static str;
 }
 
 /// All workloads, by name.

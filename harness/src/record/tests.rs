@@ -1,5 +1,5 @@
 use super::*;
-use checker::{Limits, Log, Verdict};
+use checker::{CheckOptions, Log, Verdict};
 use std::fs;
 use workloads::Ret;
 
@@ -48,7 +48,7 @@ fn a_concurrent_history_is_in_time_order_and_as_linearizable_as_what_it_records(
     let history = recorded(8, 200);
     let log = Log::read(&history).expect("lines are in time order, and calls match");
     assert_eq!((log.calls.len(), log.warnings.len()), (1600, 0));
-    let report = workloads::judge(&log, Limits::default()).unwrap();
+    let report = workloads::judge(&log, &CheckOptions::default()).unwrap();
     assert_eq!(report.verdict, Verdict::Valid);
 }
 
@@ -82,7 +82,7 @@ fn a_history_cut_anywhere_can_be_read_and_judged() {
     let header = history.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     for end in header..history.len() {
         let log = Log::read(&history[..end]).unwrap_or_else(|error| panic!("cut at {end}: {error}"));
-        let report = workloads::judge(&log, Limits::default()).unwrap();
+        let report = workloads::judge(&log, &CheckOptions::default()).unwrap();
         assert!(!matches!(report.verdict, Verdict::Violation(_)), "cut at {end}");
     }
 }
@@ -108,7 +108,10 @@ fn what_is_recorded_reaches_the_file_while_the_run_goes_on() {
     assert_eq!(log.header.unwrap().workload, "register");
     let call = &log.calls[0];
     assert_eq!((call.process, call.node, &*call.f), (7, Some(3), "write"));
-    assert_eq!((call.key, call.end), (Some(1), checker::history::End::Info));
+    assert_eq!(
+        (call.key.clone(), call.end),
+        (Some(Value::Int(1)), checker::history::End::Info)
+    );
     assert!(
         text.contains("\"intended\":5000000") && text.contains("\"error\":\"timed out\""),
         "{text}"

@@ -1,6 +1,6 @@
 //! From a file to a verdict, within limits.
 
-use checker::{Limits, Log, ReadError, Report};
+use checker::{CheckError, CheckOptions, Limits, Log, ReadError, Report};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -32,6 +32,9 @@ pub enum JudgeError {
     /// It is no history.
     #[error("{0}")]
     History(#[from] ReadError),
+    /// What was asked for can't be.
+    #[error("{0}")]
+    Options(String),
 }
 
 /// Judges the history at `path`.
@@ -52,7 +55,14 @@ pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judg
         should_stop: &should_stop,
         ..Limits::default()
     };
-    let report = workloads::judge(&log, limits)?;
+    let options = CheckOptions {
+        limits,
+        ..CheckOptions::default()
+    };
+    let report = workloads::judge(&log, &options).map_err(|error| match error {
+        CheckError::History(error) => JudgeError::History(error),
+        CheckError::Options(reason) => JudgeError::Options(reason),
+    })?;
     Ok(Judged {
         report,
         warnings: log.warnings,

@@ -58,8 +58,10 @@
 
 mod antichain;
 mod bits;
+mod check;
 mod engine;
 mod explain;
+pub mod formats;
 pub mod history;
 mod intern;
 mod model;
@@ -67,7 +69,9 @@ pub mod models;
 mod object;
 mod search;
 mod verdict;
+mod vocabulary;
 
+pub use check::{CheckError, CheckOptions, EngineChoice, Keyed, ModelEntry, check_log, objects, registry};
 pub use engine::{Engine, Limits, OPEN_OPERATIONS_MAX, OpenOperation, Refused};
 pub use explain::{Explanation, explain, shrink};
 pub use history::{Log, ReadError};
@@ -76,3 +80,4 @@ pub use object::{ObjectVerdict, ObjectsVerdict, Operation, check_object, check_o
 pub use search::Reductions;
 pub use stateright::semantics::SequentialSpec;
 pub use verdict::{Report, Verdict};
+pub use vocabulary::{Datum, Dialect, Meaning, Vocabulary};

@@ -2,7 +2,7 @@ use super::*;
 use crate::nemesis::{Kind, Outcome};
 use crate::record::{self, Counts, Recorder};
 use crate::run::Options;
-use checker::{Limits, Log};
+use checker::{CheckOptions, Log};
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use workloads::{Completion, Op, Ret};
@@ -31,7 +31,7 @@ fn test() -> Test {
 
 fn judged(history: &str) -> Judged {
     let log = Log::read(history.as_bytes()).unwrap();
-    let report = workloads::judge(&log, Limits::default()).unwrap();
+    let report = workloads::judge(&log, &CheckOptions::default()).unwrap();
     Judged {
         report,
         warnings: Vec::new(),
@@ -128,7 +128,7 @@ fn a_bad_history_is_a_violation_whatever_else_went_wrong() {
     let (valid, reason, explanation) = verdict(all_wrong);
     assert_eq!(valid, Valid::False);
     assert!(
-        reason.starts_with("register 0 is not linearizable. Process 0"),
+        reason.starts_with("cas-register 0 is not linearizable. Process 0"),
         "{reason}"
     );
     assert!(

@@ -1,49 +1,57 @@
 //! A register with read, write and compare-and-set.
 
+use crate::history::{Call, End, Value};
 use crate::model::Model;
+use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, optional, unknown_operation};
 use stateright::semantics::SequentialSpec;
 
 /// A register; `None` until something is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CasRegister(pub Option<u64>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CasRegister<V = u64>(pub Option<V>);
+
+impl<V> Default for CasRegister<V> {
+    fn default() -> Self {
+        CasRegister(None)
+    }
+}
 
 /// A call of a [`CasRegister`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RegisterOp {
+pub enum RegisterOp<V = u64> {
     /// Reads.
     Read,
     /// Writes the value.
-    Write(u64),
+    Write(V),
     /// Writes the second value if the register holds the first.
-    Cas(Option<u64>, u64),
+    Cas(Option<V>, V),
 }
 
 /// What a call of a [`CasRegister`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RegisterRet {
+pub enum RegisterRet<V = u64> {
     /// To a read: the value.
-    Value(Option<u64>),
+    Value(Option<V>),
     /// To a write.
     Written,
     /// To a compare-and-set: whether the register held what was expected.
     Swapped(bool),
 }
 
-impl SequentialSpec for CasRegister {
-    type Op = RegisterOp;
-    type Ret = RegisterRet;
+impl<V: Datum> SequentialSpec for CasRegister<V> {
+    type Op = RegisterOp<V>;
+    type Ret = RegisterRet<V>;
 
-    fn invoke(&mut self, op: &RegisterOp) -> RegisterRet {
-        match *op {
-            RegisterOp::Read => RegisterRet::Value(self.0),
+    fn invoke(&mut self, op: &RegisterOp<V>) -> RegisterRet<V> {
+        match op {
+            RegisterOp::Read => RegisterRet::Value(self.0.clone()),
             RegisterOp::Write(value) => {
-                self.0 = Some(value);
+                self.0 = Some(value.clone());
                 RegisterRet::Written
             }
             RegisterOp::Cas(expected, new) => {
-                let matches = self.0 == expected;
+                let matches = self.0 == *expected;
                 if matches {
-                    self.0 = Some(new);
+                    self.0 = Some(new.clone());
                 }
                 RegisterRet::Swapped(matches)
             }
@@ -51,42 +59,44 @@ impl SequentialSpec for CasRegister {
     }
 }
 
-impl Model for CasRegister {
-    fn is_read_only(op: &RegisterOp, ret: &RegisterRet) -> bool {
+impl<V: Datum> Model for CasRegister<V> {
+    fn is_read_only(op: &RegisterOp<V>, ret: &RegisterRet<V>) -> bool {
         match (op, ret) {
             (RegisterOp::Read, _) | (RegisterOp::Cas(..), RegisterRet::Swapped(false)) => true,
-            (RegisterOp::Cas(expected, new), _) => *expected == Some(*new),
+            (RegisterOp::Cas(expected, new), _) => expected.as_ref() == Some(new),
             (RegisterOp::Write(_), _) => false,
         }
     }
 
-    fn produces(op: &RegisterOp, ret: Option<&RegisterRet>) -> Option<u64> {
+    fn produces(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {
         match (op, ret) {
-            (RegisterOp::Write(value), _) => Some(*value),
+            (RegisterOp::Write(value), _) => Some(value.fingerprint()),
             (RegisterOp::Cas(..), Some(RegisterRet::Swapped(false))) | (RegisterOp::Read, _) => None,
-            (RegisterOp::Cas(_, new), _) => Some(*new),
+            (RegisterOp::Cas(_, new), _) => Some(new.fingerprint()),
         }
     }
 
-    fn observes(op: &RegisterOp, ret: Option<&RegisterRet>) -> Option<u64> {
+    fn observes(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {
         match (op, ret) {
-            (RegisterOp::Read, Some(RegisterRet::Value(value))) => *value,
-            (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(true))) => *expected,
+            (RegisterOp::Read, Some(RegisterRet::Value(value))) => value.as_ref().map(V::fingerprint),
+            (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(true))) => {
+                expected.as_ref().map(V::fingerprint)
+            }
             (RegisterOp::Read | RegisterOp::Write(_) | RegisterOp::Cas(..), _) => None,
         }
     }
 
-    fn describe_op(op: &RegisterOp) -> String {
+    fn describe_op(op: &RegisterOp<V>) -> String {
         match op {
             RegisterOp::Read => String::from("read"),
             RegisterOp::Write(value) => format!("write {value}"),
-            RegisterOp::Cas(expected, new) => format!("cas {} → {new}", value(*expected)),
+            RegisterOp::Cas(expected, new) => format!("cas {} → {new}", value(expected.as_ref())),
         }
     }
 
-    fn describe_ret(ret: &RegisterRet) -> String {
+    fn describe_ret(ret: &RegisterRet<V>) -> String {
         match ret {
-            RegisterRet::Value(read) => value(*read),
+            RegisterRet::Value(read) => value(read.as_ref()),
             RegisterRet::Written => String::from("ok"),
             RegisterRet::Swapped(true) => String::from("swapped"),
             RegisterRet::Swapped(false) => String::from("did not match"),
@@ -94,10 +104,73 @@ impl Model for CasRegister {
     }
 
     fn describe_state(&self) -> String {
-        value(self.0)
+        value(self.0.as_ref())
     }
 }
 
-fn value(value: Option<u64>) -> String {
-    value.map_or_else(|| String::from("nil"), |value| value.to_string())
+fn value<V: Datum>(value: Option<&V>) -> String {
+    value.map_or_else(|| String::from("nil"), V::to_string)
+}
+
+impl<V: Datum> Vocabulary for CasRegister<V> {
+    const NAME: &'static str = "cas-register";
+
+    fn initial(init: Option<&Value>) -> Result<Self, String> {
+        Ok(CasRegister(optional(init.unwrap_or(&Value::Null), "a register")?))
+    }
+
+    fn call(call: &Call, dialect: Dialect) -> Result<Meaning<Self>, String> {
+        let op = match &*call.f {
+            "read" if dialect == Dialect::Native && call.argument != Value::Null => {
+                return Err(format!(
+                    "a read has no argument, and this one has {}",
+                    call.argument
+                ));
+            }
+            "read" => RegisterOp::Read,
+            "write" => RegisterOp::Write(datum(&call.argument, "a write")?),
+            "cas" => cas(&call.argument)?,
+            other => return Err(unknown_operation(Self::NAME, other, &["read", "write", "cas"])),
+        };
+        let is_cas = matches!(op, RegisterOp::Cas(..));
+        let ret = match (call.end, &op) {
+            (End::Ok, RegisterOp::Read) => {
+                if call.result == Value::Null && dialect.nil_says_nothing() {
+                    return Ok(None);
+                }
+                Some(RegisterRet::Value(optional(&call.result, "a read")?))
+            }
+            (End::Ok, RegisterOp::Write(_)) => Some(RegisterRet::Written),
+            (End::Ok, RegisterOp::Cas(..)) => Some(RegisterRet::Swapped(swapped(&call.result, dialect)?)),
+            (End::Fail, _) if is_cas && dialect.failed_cas_observes() => Some(RegisterRet::Swapped(false)),
+            (End::Fail, _) | (End::Info, RegisterOp::Read) => return Ok(None),
+            (End::Info, RegisterOp::Write(_) | RegisterOp::Cas(..)) => None,
+        };
+        Ok(Some((op, ret)))
+    }
+}
+
+fn cas<V: Datum>(argument: &Value) -> Result<RegisterOp<V>, String> {
+    let expected = || format!("a cas has [expected, new] as its argument, not {argument}");
+    match argument {
+        Value::List(pair) => match &**pair {
+            [old, new] => Ok(RegisterOp::Cas(
+                optional(old, "a cas").map_err(|_| expected())?,
+                datum(new, "a cas").map_err(|_| expected())?,
+            )),
+            _ => Err(expected()),
+        },
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Word(_) | Value::Map(_) => {
+            Err(expected())
+        }
+    }
+}
+
+/// Whether a compare-and-set that is ok took effect. Others than this project repeat its argument as its result.
+fn swapped(result: &Value, dialect: Dialect) -> Result<bool, String> {
+    match (result, dialect) {
+        (Value::Bool(swapped), _) => Ok(*swapped),
+        (_, Dialect::Knossos | Dialect::Porcupine) => Ok(true),
+        (other, Dialect::Native) => Err(format!("a cas returns true or false, not {other}")),
+    }
 }

@@ -1,0 +1,82 @@
+//! Histories as they are judged: calls, whatever the format that they were recorded in.
+
+mod record;
+mod value;
+
+pub use record::{FORMAT, Header, Kind, Process, Record};
+pub use value::Value;
+
+use crate::formats::Format;
+use std::sync::Arc;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It took effect.
+    Ok,
+    /// It did not happen.
+    Fail,
+    /// Nobody knows; what is open at the end of the history is such a call too.
+    Info,
+}
+
+/// An invocation with its completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Who.
+    pub process: u64,
+    /// The node that was asked.
+    pub node: Option<u64>,
+    /// The operation's name.
+    pub f: Arc<str>,
+    /// The object that it is about.
+    pub key: Option<Value>,
+    /// The argument.
+    pub argument: Value,
+    /// When it was invoked, in nanoseconds since the run began.
+    pub invoked: u64,
+    /// How it ended.
+    pub end: End,
+    /// When it ended; `u64::MAX` if it is open at the end of the history.
+    pub returned: u64,
+    /// What it returned.
+    pub result: Value,
+    /// The line of its invocation, from 1.
+    pub line: usize,
+}
+
+/// A remark of the nemesis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Nanoseconds since the run began.
+    pub time: u64,
+    /// What it did: `kill start`.
+    pub f: String,
+    /// To whom.
+    pub value: String,
+}
+
+/// A history as read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// What it was recorded in.
+    pub format: Format,
+    /// The first line of a native history; `None` in other formats, and if the history is empty.
+    pub header: Option<Header>,
+    /// The calls, in the order of their invocations.
+    pub calls: Vec<Call>,
+    /// What the nemesis did, in time order.
+    pub remarks: Vec<Remark>,
+    /// What is odd, but no error.
+    pub warnings: Vec<String>,
+}
+
+/// A history that can't be read: where, and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct ReadError {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong, and what was expected.
+    pub reason: String,
+}

@@ -133,7 +133,9 @@ impl Logger for EventLog {
             Event::TermAdvanced { .. }
             | Event::Voted { .. }
             | Event::RoleChanged { .. }
-            | Event::LeaderKnown { .. } => tracing::info!("{id} {event}"),
+            | Event::LeaderKnown { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::ConfigurationChanged { .. } => tracing::info!("{id} {event}"),
             Event::Committed { .. } => tracing::trace!("{id} {event}"),
         }
     }

@@ -10,7 +10,7 @@ pub(crate) fn check(envelope: &Envelope<Bytes>, sender: &Server, leader: &Server
     let Envelope { from, to, term, .. } = *envelope;
     match &envelope.message {
         Message::VoteResponse { granted: true } => voted(envelope, sender, to),
-        Message::Vote { last } => {
+        Message::Vote { last, .. } => {
             voted(envelope, sender, from)?;
             let durable = sender.shadow.durable();
             // A request of a candidacy that is over can win nothing any more, whatever log it names.
@@ -32,7 +32,9 @@ pub(crate) fn check(envelope: &Envelope<Bytes>, sender: &Server, leader: &Server
         | Message::Append { .. }
         | Message::AppendRejected { .. }
         | Message::Heartbeat { .. }
-        | Message::HeartbeatResponse { .. } => Ok(()),
+        | Message::HeartbeatResponse { .. }
+        | Message::Snapshot { .. }
+        | Message::TimeoutNow => Ok(()),
     }
 }
 

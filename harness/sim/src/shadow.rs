@@ -141,6 +141,7 @@ impl Shadow {
                 hard_state,
                 first_index,
                 entries,
+                ..
             } => (hard_state, Some(first_index), entries),
         };
         let hard_state = HardState::from(hard_state);
@@ -158,7 +159,10 @@ impl Shadow {
             let entry = Entry {
                 term: Term(entry.term),
                 index: Index(keep as u64 + 1).plus(place),
-                data: entry.data.into(),
+                data: entry.data.try_into().map_err(|error| Broken {
+                    invariant: Invariant::Assertion,
+                    what: format!("{} writes an entry that can't be read: {error}", self.node),
+                })?,
             };
             terms.push(entry.term);
             let term = entry.term;

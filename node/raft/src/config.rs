@@ -26,6 +26,8 @@ pub struct Config {
     pub uncommitted_bytes_max: usize,
     /// How many bytes of committed entries one [`crate::Ready`] hands out.
     pub apply_bytes_max: usize,
+    /// Whether only a learner that keeps up may be made a voter (dissertation §4.2.1).
+    pub promote_caught_up_only: bool,
     /// The bug that is seeded into this server, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -44,6 +46,7 @@ impl Config {
             in_flight_bytes_max: 8 << 20,
             uncommitted_bytes_max: 16 << 20,
             apply_bytes_max: 4 << 20,
+            promote_caught_up_only: true,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

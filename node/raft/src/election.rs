@@ -1,10 +1,11 @@
 //! Elections: pre-votes, votes, and the time-outs that lead to them (Raft §5.2, §5.4.1; dissertation §9.6).
 
 use crate::leader::Leader;
+use crate::membership::Configuration;
 use crate::message::Message;
 use crate::mutant::mutated;
 use crate::protocol::{Raft, Role};
-use crate::quorum::{self, VoteResult};
+use crate::quorum::VoteResult;
 use crate::storage::Storage;
 use crate::types::{LogPosition, NodeId, Term};
 use alloc::vec::Vec;
@@ -37,8 +38,15 @@ impl Ballot {
         self.granted.binary_search(&server).is_ok() || self.refused.binary_search(&server).is_ok()
     }
 
-    fn result(&self, voters: usize) -> VoteResult {
-        quorum::vote_result(voters, self.granted.len(), self.refused.len())
+    /// Answers of servers that don't vote count for nothing.
+    fn result(&self, configuration: &Configuration) -> VoteResult {
+        configuration.vote_result(|voter| {
+            if self.granted.binary_search(&voter).is_ok() {
+                Some(true)
+            } else {
+                self.refused.binary_search(&voter).is_ok().then_some(false)
+            }
+        })
     }
 }
 
@@ -46,7 +54,7 @@ impl<S: Storage> Raft<S> {
     /// The randomized election time-out passed without a word from a leader: stands for election, after asking whether that has
     /// a prospect. A leader, and a server that is no voter, ignores it.
     pub fn election_timeout(&mut self) {
-        let is_voter = self.voters.binary_search(&self.id()).is_ok();
+        let is_voter = self.configuration().is_voter(self.id());
         match &self.role {
             Role::Leader(_) => {}
             // Its candidacy is not durable yet, so nobody was asked. To stand again would only make the disk's queue longer.
@@ -55,7 +63,7 @@ impl<S: Storage> Raft<S> {
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if self.config.pre_vote => {
                 self.pre_campaign();
             }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => self.campaign(),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => self.stand(false),
         }
     }
 
@@ -83,13 +91,13 @@ impl<S: Storage> Raft<S> {
     fn pre_campaign(&mut self) {
         let mut ballot = Ballot::default();
         ballot.record(self.id(), true);
-        let result = ballot.result(self.voters.len());
+        let result = ballot.result(self.configuration());
         self.role = Role::PreCandidate(ballot);
         if result == VoteResult::Won {
-            return self.campaign();
+            return self.stand(false);
         }
         let (next_term, last) = (self.term.next(), self.log.last());
-        for to in self.others() {
+        for to in self.other_voters() {
             self.send(to, Message::PreVote { next_term, last });
         }
     }
@@ -98,25 +106,44 @@ impl<S: Storage> Raft<S> {
     ///
     /// The server's vote for itself is a message like any other: it counts when it is durable.
     pub fn campaign(&mut self) {
-        if self.voters.binary_search(&self.id()).is_err() {
-            return;
+        if self.configuration().is_voter(self.id()) {
+            self.stand(false);
         }
+    }
+
+    /// The leader makes way: stands for election in its place, unless the role has changed since.
+    pub(crate) fn on_timeout_now(&mut self) {
+        match &self.role {
+            Role::Follower(_) if self.configuration().is_voter(self.id()) => self.stand(true),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
+        }
+    }
+
+    fn stand(&mut self, by_transfer: bool) {
         self.become_follower(self.term.next(), None);
         self.vote = Some(self.id());
         self.role = Role::Candidate(Ballot::default());
         let last = self.log.last();
         self.send_when_durable(self.id(), Message::VoteResponse { granted: true });
-        for to in self.others() {
+        for to in self.other_voters() {
             // It claims a log and a term: see the crate's documentation for why both must be durable first.
-            self.send_when_durable(to, Message::Vote { last });
+            self.send_when_durable(to, Message::Vote { last, by_transfer });
         }
     }
 
+    /// Everybody else who takes part.
     pub(crate) fn others(&self) -> impl Iterator<Item = NodeId> + use<S> {
-        let (voters, id) = (self.voters.clone(), self.id());
-        (0..voters.len())
-            .map(move |place| voters[place])
-            .filter(move |voter| *voter != id)
+        let (configuration, id) = (self.membership.latest().clone(), self.id());
+        (0..configuration.members().len())
+            .map(move |place| configuration.members()[place])
+            .filter(move |member| *member != id)
+    }
+
+    /// Everybody else who decides.
+    fn other_voters(&self) -> impl Iterator<Item = NodeId> + use<S> {
+        let configuration = self.membership.latest().clone();
+        self.others()
+            .filter(move |member| configuration.is_voter(*member))
     }
 
     /// Whether a log that ends at `last` has everything that may be committed in ours (Raft §5.4.1).
@@ -148,8 +175,8 @@ impl<S: Storage> Raft<S> {
             return;
         }
         ballot.record(from, granted);
-        match ballot.result(self.voters.len()) {
-            VoteResult::Won => self.campaign(),
+        match ballot.result(self.membership.latest()) {
+            VoteResult::Won => self.stand(false),
             VoteResult::Lost => self.become_follower(self.term, None),
             VoteResult::Pending => {}
         }
@@ -187,7 +214,7 @@ impl<S: Storage> Raft<S> {
             return;
         };
         ballot.record(from, granted);
-        match ballot.result(self.voters.len()) {
+        match ballot.result(self.membership.latest()) {
             VoteResult::Won => self.become_leader(),
             VoteResult::Lost => self.become_follower(self.term, None),
             VoteResult::Pending => {}
@@ -195,7 +222,7 @@ impl<S: Storage> Raft<S> {
     }
 
     fn become_leader(&mut self) {
-        self.role = Role::Leader(Leader::new(&self.voters, self.log.last_index().next()));
+        self.role = Role::Leader(Leader::new(self.configuration(), self.log.last_index().next()));
         self.append_noop();
     }
 }

@@ -1,11 +1,13 @@
 //! What a [`crate::RawNode`] tells of itself.
 
+use crate::membership::Configuration;
 use crate::protocol::RoleKind;
-use crate::types::{Index, NodeId, Term};
+use crate::types::{Index, LogPosition, NodeId, Term};
+use alloc::sync::Arc;
 use core::fmt::{self, Display};
 
 /// Something happened to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Its term advanced.
     TermAdvanced {
@@ -38,6 +40,18 @@ pub enum Event {
         /// The last of them.
         index: Index,
     },
+    /// A snapshot has replaced its log, durably.
+    SnapshotInstalled {
+        /// The last entry that it covers.
+        last: LogPosition,
+    },
+    /// Another configuration is in force: a new one, or, where the entry of the last one was cut off, an old one.
+    ConfigurationChanged {
+        /// Where it stands in the log.
+        index: Index,
+        /// Who takes part.
+        configuration: Arc<Configuration>,
+    },
 }
 
 impl Display for Event {
@@ -48,6 +62,10 @@ impl Display for Event {
             Event::RoleChanged { term, role } => write!(f, "is {role} in term {term}"),
             Event::LeaderKnown { term, leader } => write!(f, "follows {leader} in term {term}"),
             Event::Committed { index } => write!(f, "has committed {index}"),
+            Event::SnapshotInstalled { last } => write!(f, "has installed a snapshot up to {last}"),
+            Event::ConfigurationChanged { index, configuration } => {
+                write!(f, "has the configuration ({configuration}) from {index}")
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What a leader does with its own log: taking commands and reads in, and committing (Raft §5.3, §5.4.2).
 
+use crate::membership::Configuration;
 use crate::message::Message;
 use crate::mutant::mutated;
 use crate::protocol::{ProposeError, Raft, ReadIndexError, Role};
-use crate::quorum;
 use crate::read::{ReadOutcome, ReadQueue, ReadToken};
 use crate::storage::Storage;
 use crate::tracker::ProgressTracker;
+use crate::transfer::Transfer;
 use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
 use alloc::collections::VecDeque;
 
@@ -17,23 +18,26 @@ pub(crate) struct Leader {
     pub(crate) reads: ReadQueue,
     /// Where its term's first entry stands; until that is committed, the leader doesn't know what is.
     pub(crate) term_start: Index,
-    uncommitted: Uncommitted,
+    pub(crate) uncommitted: Uncommitted,
+    pub(crate) transfer: Option<Transfer>,
 }
 
 impl Leader {
-    pub(crate) fn new(voters: &[NodeId], term_start: Index) -> Leader {
+    pub(crate) fn new(configuration: &Configuration, term_start: Index) -> Leader {
         Leader {
-            tracker: ProgressTracker::new(voters, term_start),
+            tracker: ProgressTracker::new(configuration, term_start),
             reads: ReadQueue::default(),
             term_start,
             uncommitted: Uncommitted::default(),
+            transfer: None,
         }
     }
 }
 
-/// The commands of a leader's own term that are not committed: their sizes, oldest first, and the sum of them.
+/// The entries of a leader's own term, behind the one that opens it, that are not committed: their sizes, oldest first, and the sum of
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Uncommitted {
+pub(crate) struct Uncommitted {
     sizes: VecDeque<usize>,
     bytes: usize,
 }
@@ -43,10 +47,15 @@ impl Uncommitted {
     fn push(&mut self, size: usize, bytes_max: usize) -> bool {
         let fits = self.sizes.is_empty() || self.bytes + size <= bytes_max;
         if fits {
-            self.sizes.push_back(size);
-            self.bytes += size;
+            self.add(size);
         }
         fits
+    }
+
+    /// Takes in what must not be refused.
+    pub(crate) fn add(&mut self, size: usize) {
+        self.sizes.push_back(size);
+        self.bytes += size;
     }
 
     /// The oldest `count` were committed.
@@ -86,6 +95,9 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return Err(ProposeError::NotLeader { leader: known_leader });
         };
+        if let Some(transfer) = &leader.transfer {
+            return Err(ProposeError::Transferring { to: transfer.to });
+        }
         if !leader
             .uncommitted
             .push(entry.size(), self.config.uncommitted_bytes_max)
@@ -120,14 +132,13 @@ impl<S: Storage> Raft<S> {
         if !self.wants_round() {
             return;
         }
-        let (id, voters, committed) = (self.id(), self.voters.len(), self.log.committed());
+        let (id, committed) = (self.id(), self.log.committed());
         let Role::Leader(leader) = &mut self.role else {
             panic!("{id} begins a round without leading")
         };
         leader.reads.begin(committed);
         let round = leader.reads.round();
-        let confirmed = leader.reads.confirm(id, round).expect("the round has just begun");
-        if confirmed >= quorum::majority(voters) {
+        if leader.reads.confirm(id, round, self.membership.latest()) {
             self.read_outcomes.extend(leader.reads.finish());
         } else {
             self.send_heartbeats();
@@ -158,11 +169,7 @@ impl<S: Storage> Raft<S> {
             let Role::Leader(leader) = &self.role else {
                 panic!("{} sends heartbeats without leading", self.id())
             };
-            let matched = leader
-                .tracker
-                .get(to)
-                .expect("every voter has progress")
-                .matched();
+            let matched = leader.tracker.matched(to);
             let round = leader.reads.round();
             // Not beyond what the follower is known to hold: its log behind that may be another.
             self.send(
@@ -176,18 +183,16 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(crate) fn on_heartbeat_response(&mut self, from: NodeId, round: u64) {
-        let (last, voters) = (self.log.last_index(), self.voters.len());
+        let last = self.log.last_index();
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
+        let Some(progress) = leader.tracker.get_mut(from) else {
+            return;
+        };
         progress.heartbeat_answered();
         let may_lack_entries = progress.matched() < last;
-        if leader
-            .reads
-            .confirm(from, round)
-            .is_some_and(|confirmed| confirmed >= quorum::majority(voters))
-        {
+        if leader.reads.confirm(from, round, self.membership.latest()) {
             self.read_outcomes.extend(leader.reads.finish());
         }
         if may_lack_entries {
@@ -195,13 +200,16 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// An election time-out passed since the last time: steps down if no majority was heard from in it.
+    /// An election time-out passed since the last time: steps down if no majority was heard from in it, and gives a transfer of its
+    /// leadership up that was not done in all of it.
     pub fn quorum_check(&mut self) {
-        let id = self.id();
+        let (id, last) = (self.id(), self.log.last_index());
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        if self.config.check_quorum && !leader.tracker.check_quorum(id) {
+        leader.transfer = leader.transfer.take().and_then(Transfer::aged);
+        let holds = leader.tracker.check_quorum(id, self.membership.latest(), last);
+        if self.config.check_quorum && !holds {
             self.become_follower(self.term, None);
         }
     }
@@ -212,11 +220,10 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        leader
-            .tracker
-            .get_mut(id)
-            .expect("a leader is a voter")
-            .accepted(stable);
+        // It is none any more while it commits its own removal.
+        if let Some(progress) = leader.tracker.get_mut(id) {
+            progress.accepted(stable);
+        }
         self.advance_commit();
     }
 
@@ -226,15 +233,18 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let (index, before) = (leader.tracker.majority_matched(), self.log.committed());
+        let configuration = self.membership.latest();
+        let index = configuration.quorum_index(|voter| leader.tracker.matched(voter));
+        let before = self.log.committed();
         let of_this_term = index >= leader.term_start || mutated!(self.config, CommitOldTerm);
         if index > before && of_this_term {
             self.log.commit_to(index);
-            // The first entry of the term carries no command, and what came before it was never counted.
+            // The first entry of the term is not counted, and what came before it never was.
             let counted_from = before.max(leader.term_start);
             leader
                 .uncommitted
                 .committed(index.max(counted_from).since(counted_from));
+            self.configuration_may_be_committed();
         }
     }
 }

@@ -27,6 +27,7 @@
 //!                   └─────────┘             └───────┘
 //!                                             messages    send now, in any order, or lose them
 //!                                             write       make durable, in the order handed out; then persisted(id)
+//!                                                         (its snapshot, if it has one, replaces log and state: then applied, too)
 //!                                             committed   apply, in order; then applied(index)
 //!                                             reads       answer once applied ≥ index; or refuse
 //! ```
@@ -47,9 +48,13 @@
 //!   whole terms (Raft §5.3, end).
 //! - The commit index reaches followers with the next append or heartbeat, not with a message of its own.
 //!
+//! - A snapshot's data never passes through the core: the leader's driver carries it over when it is handed a [`Message::Snapshot`], and
+//!   the follower's takes that message in when it has all of it.
+//! - One voter more or less is changed directly, several at once by way of a joint configuration, which the leader leaves by itself.
+//!
 //! # What is absent, for now
 //!
-//! Snapshots, membership changes, leadership transfer and leases. The voters are those of [`Storage::initial_state`].
+//! Leases, and reads that followers forward.
 
 #![no_std]
 #![deny(clippy::unwrap_used)]
@@ -61,6 +66,7 @@ mod election;
 mod event;
 mod leader;
 mod log;
+mod membership;
 mod message;
 mod mutant;
 mod protocol;
@@ -68,13 +74,17 @@ mod quorum;
 mod raw_node;
 mod read;
 mod ready;
+mod reconfigure;
 mod replication;
+mod snapshot;
 mod storage;
 mod tracker;
+mod transfer;
 mod types;
 
 pub use config::{Config, ConfigError, Timing};
 pub use event::{Event, Logger, Silent};
+pub use membership::{Change, Configuration, InvalidChange, InvalidConfiguration};
 pub use message::{Envelope, Message};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
@@ -83,6 +93,9 @@ pub use quorum::{VoteResult, majority, majority_index, vote_result};
 pub use raw_node::RawNode;
 pub use read::{ReadOutcome, ReadToken};
 pub use ready::{Ready, Write, WriteId};
+pub use reconfigure::ChangeError;
+pub use snapshot::{SnapshotMeta, SnapshotStatus};
 pub use storage::{InitialState, MemoryStorage, Storage, StorageError};
 pub use tracker::{Progress, ProgressState, ProgressTracker};
+pub use transfer::TransferError;
 pub use types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term};

@@ -8,6 +8,9 @@
 //!                       applied ≤ handed_out ≤ min(committed, stable)
 //! ```
 //!
+//! A snapshot from the leader takes the place of all of it at once. While that is being written, the log begins behind the snapshot, and
+//! what the storage still shows is ignored.
+//!
 //! *Stable* entries are durable and will stay as they are unless a later write replaces them. Entries behind them are in memory:
 //! first those that were handed out to be written, then those that weren't. When a leader's log replaces stable entries, they
 //! are unstable again from that moment, whatever the disk still shows: an older write that completes later does not make the
@@ -32,6 +35,8 @@ pub(crate) struct RaftLog<S: Storage> {
     /// The last index that was handed out to be applied.
     handed_out: Index,
     applied: Index,
+    /// The end of a snapshot that replaces the storage's log and is not durable yet: until it is, the storage shows a log that is gone.
+    installing: Option<LogPosition>,
 }
 
 impl<S: Storage> RaftLog<S> {
@@ -39,9 +44,10 @@ impl<S: Storage> RaftLog<S> {
     pub(crate) fn new(storage: S, committed: Index) -> RaftLog<S> {
         let stable = storage.last_index();
         let applied = storage.first_index().previous();
+        let committed = committed.max(applied);
         assert!(
-            applied <= committed && committed <= stable,
-            "the storage's commit index {committed} lies outside of its log, {applied} to {stable}"
+            committed <= stable,
+            "the storage's commit index {committed} lies beyond its log, which ends at {stable}"
         );
         RaftLog {
             storage,
@@ -51,6 +57,7 @@ impl<S: Storage> RaftLog<S> {
             committed,
             handed_out: applied,
             applied,
+            installing: None,
         }
     }
 
@@ -96,6 +103,8 @@ impl<S: Storage> RaftLog<S> {
             None
         } else if index > self.stable {
             Some(self.unstable[index.since(self.stable.next())].term)
+        } else if let Some(snapshot) = self.installing {
+            (index == snapshot.index).then_some(snapshot.term)
         } else {
             match self.storage.term(index) {
                 Ok(term) => Some(term),
@@ -144,6 +153,10 @@ impl<S: Storage> RaftLog<S> {
         let entries_max = entries_max.clamp(1, range.end.since(range.start).max(1));
         let end = range.end.min(range.start.plus(entries_max));
         let mut entries = Vec::new();
+        assert!(
+            self.installing.is_none() || range.start > self.stable,
+            "{range:?} is asked of a log that a snapshot replaces"
+        );
         if range.start <= self.stable {
             let stable_end = end.min(self.stable.next());
             match self.storage.entries(range.start..stable_end, bytes_max) {
@@ -164,6 +177,42 @@ impl<S: Storage> RaftLog<S> {
         }
         limit_bytes(&mut entries, bytes_max);
         Some(entries)
+    }
+
+    /// The first index that the log has.
+    pub(crate) fn first_index(&self) -> Index {
+        match self.installing {
+            Some(snapshot) => snapshot.index.next(),
+            None => self.storage.first_index(),
+        }
+    }
+
+    /// A snapshot takes the place of the whole log. It is durable after [`RaftLog::installed`].
+    pub(crate) fn restore(&mut self, snapshot: LogPosition) {
+        assert!(
+            snapshot.index > self.committed,
+            "a snapshot up to {snapshot} was to replace a log that is committed up to {} (bug zoo, *snapshot-behind-applied*)",
+            self.committed
+        );
+        // Nothing of the old log stays: an entry that conflicts with the snapshot would come back in a crash (*snapshot-keeps-tail*).
+        self.unstable.clear();
+        self.installing = Some(snapshot);
+        self.stable = snapshot.index;
+        self.written = snapshot.index;
+        self.committed = snapshot.index;
+        self.handed_out = snapshot.index;
+    }
+
+    /// The end of a snapshot that is taken in and not durable yet.
+    pub(crate) fn installing(&self) -> Option<LogPosition> {
+        self.installing
+    }
+
+    /// The snapshot is durable, unless a newer one came after it.
+    pub(crate) fn installed(&mut self, snapshot: LogPosition) {
+        if self.installing == Some(snapshot) {
+            self.installing = None;
+        }
     }
 
     /// Puts one entry behind the last.

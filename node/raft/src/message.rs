@@ -1,6 +1,8 @@
 //! What servers say to each other.
 
+use crate::snapshot::SnapshotMeta;
 use crate::types::{Entry, Index, LogPosition, NodeId, Term};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
@@ -39,6 +41,8 @@ pub enum Message<C> {
     Vote {
         /// The end of the sender's log.
         last: LogPosition,
+        /// Whether the leader itself asked the sender to stand: then nobody sticks to that leader (dissertation §3.10).
+        by_transfer: bool,
     },
     /// The answer to [`Message::Vote`]; a granted one is sent when it is durable.
     VoteResponse {
@@ -78,6 +82,14 @@ pub enum Message<C> {
         /// The round that was asked about.
         round: u64,
     },
+    /// What the receiver lacks is not in the log any more (InstallSnapshot, Raft §7). The state itself is carried over by the drivers; the
+    /// receiver's takes the message in when it has all of it. Answered as an append that ends at the snapshot's last entry.
+    Snapshot {
+        /// What the snapshot stands for.
+        snapshot: Arc<SnapshotMeta>,
+    },
+    /// "Stand for election now, I make way" (dissertation §3.10).
+    TimeoutNow,
 }
 
 impl<C> Message<C> {
@@ -93,6 +105,8 @@ impl<C> Message<C> {
             Message::AppendRejected { .. } => "AppendRejected",
             Message::Heartbeat { .. } => "Heartbeat",
             Message::HeartbeatResponse { .. } => "HeartbeatResponse",
+            Message::Snapshot { .. } => "Snapshot",
+            Message::TimeoutNow => "TimeoutNow",
         }
     }
 }
@@ -113,7 +127,10 @@ impl<C> Display for Envelope<C> {
             Message::PreVoteResponse { next_term, granted } => {
                 write!(f, " next_term={next_term} granted={granted}")
             }
-            Message::Vote { last } => write!(f, " last={last}"),
+            Message::Vote { last, by_transfer } => {
+                let by_transfer = if *by_transfer { " by transfer" } else { "" };
+                write!(f, " last={last}{by_transfer}")
+            }
             Message::VoteResponse { granted } => write!(f, " granted={granted}"),
             Message::Append {
                 prev,
@@ -131,6 +148,14 @@ impl<C> Display for Envelope<C> {
             Message::AppendRejected { probed, hint } => write!(f, " probed={probed} hint={hint}"),
             Message::Heartbeat { commit, round } => write!(f, " commit={commit} round={round}"),
             Message::HeartbeatResponse { round } => write!(f, " round={round}"),
+            Message::Snapshot { snapshot } => {
+                write!(
+                    f,
+                    " last={} configuration=({})",
+                    snapshot.last, snapshot.configuration
+                )
+            }
+            Message::TimeoutNow => Ok(()),
         }
     }
 }

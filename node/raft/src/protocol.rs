@@ -4,10 +4,12 @@ use crate::config::{Config, ConfigError, Constant};
 use crate::election::Ballot;
 use crate::leader::Leader;
 use crate::log::RaftLog;
+use crate::membership::{Configuration, Membership};
 use crate::message::{Envelope, Message};
 use crate::mutant::mutated;
 use crate::read::ReadOutcome;
 use crate::ready::{Ready, Write, WriteId};
+use crate::snapshot::SnapshotMeta;
 use crate::storage::Storage;
 use crate::tracker::ProgressTracker;
 use crate::types::{Command, Entry, HardState, Index, LogPosition, NodeId, Term};
@@ -65,6 +67,8 @@ struct PendingWrite<C> {
     id: WriteId,
     /// The last index that becomes durable with it, *as the log stands now*: lowered when the log is cut.
     stable: Index,
+    /// The end of the snapshot that becomes durable with it.
+    snapshot: Option<LogPosition>,
     /// What may be sent when it is durable.
     messages: Vec<Envelope<C>>,
 }
@@ -81,6 +85,12 @@ pub enum ProposeError {
     /// Too much is uncommitted.
     #[error("too much is uncommitted")]
     Busy,
+    /// This server is about to hand its leadership over.
+    #[error("leadership is being transferred")]
+    Transferring {
+        /// To this server.
+        to: NodeId,
+    },
 }
 
 /// Why a read was not taken in.
@@ -98,8 +108,7 @@ pub enum ReadIndexError {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Raft<S: Storage> {
     pub(crate) config: Constant<Arc<Config>>,
-    /// Sorted.
-    pub(crate) voters: Arc<[NodeId]>,
+    pub(crate) membership: Membership,
     pub(crate) term: Term,
     pub(crate) vote: Option<NodeId>,
     pub(crate) log: RaftLog<S>,
@@ -112,6 +121,8 @@ pub struct Raft<S: Storage> {
     pending_writes: VecDeque<PendingWrite<S::Command>>,
     /// Term and vote as last handed out to be written.
     written: (Term, Option<NodeId>),
+    /// A snapshot that was taken in and not yet handed out to be written.
+    unwritten_snapshot: Option<Arc<SnapshotMeta>>,
     pub(crate) read_outcomes: Vec<ReadOutcome>,
 }
 
@@ -127,12 +138,6 @@ impl<S: Storage> Raft<S> {
         config.validate()?;
         let initial = storage.initial_state();
         let HardState { term, vote, commit } = initial.hard_state;
-        let in_order = initial.voters.is_sorted_by(|one, next| one < next);
-        assert!(
-            in_order,
-            "the voters are not sorted, or one is there twice: {:?}",
-            initial.voters
-        );
         let log = RaftLog::new(storage, commit);
         assert!(
             log.last().term <= term,
@@ -141,7 +146,7 @@ impl<S: Storage> Raft<S> {
         );
         Ok(Raft {
             config: Constant(Arc::new(config)),
-            voters: initial.voters.into(),
+            membership: Membership::new(initial.configurations),
             term,
             vote,
             log,
@@ -153,6 +158,7 @@ impl<S: Storage> Raft<S> {
             held_back: Vec::new(),
             pending_writes: VecDeque::new(),
             written: (term, vote),
+            unwritten_snapshot: None,
             read_outcomes: Vec::new(),
         })
     }
@@ -206,6 +212,11 @@ impl<S: Storage> Raft<S> {
         self.log.last()
     }
 
+    /// The first index that its log has; what comes before is in a snapshot.
+    pub fn first_index(&self) -> Index {
+        self.log.first_index()
+    }
+
     /// The last index that is durable as it stands in its log.
     pub fn stable_index(&self) -> Index {
         self.log.stable()
@@ -218,15 +229,29 @@ impl<S: Storage> Raft<S> {
 
     /// The entry at `index`, durable or not; `None` if the log has none there or the storage has it not at hand.
     pub fn entry(&self, index: Index) -> Option<Entry<S::Command>> {
-        if index < self.storage().first_index() || index > self.log.last_index() {
+        if index < self.log.first_index() || index > self.log.last_index() {
             return None;
         }
         self.log.entries(index..index.next(), 1, usize::MAX)?.pop()
     }
 
-    /// The voting members, by id.
-    pub fn voters(&self) -> &[NodeId] {
-        &self.voters
+    /// Who takes part: the latest configuration in its log, committed or not.
+    pub fn configuration(&self) -> &Configuration {
+        self.membership.latest()
+    }
+
+    /// What a snapshot of everything that was applied stands for; `None` before anything was.
+    pub fn snapshot_meta(&self) -> Option<SnapshotMeta> {
+        let index = self.log.applied();
+        if index == Index(0) {
+            return None;
+        }
+        let term = self.log.term(index)?;
+        let configuration = self.membership.at(index)?.clone();
+        Some(SnapshotMeta {
+            last: LogPosition { term, index },
+            configuration,
+        })
     }
 
     /// What it knows of each server, if it leads.
@@ -268,9 +293,11 @@ impl<S: Storage> Raft<S> {
             self.id(),
             "a message for another server arrived: {envelope}"
         );
-        if envelope.from == self.id() || self.voters.binary_search(&envelope.from).is_err() {
+        if envelope.from == self.id() {
             return;
         }
+        // Whoever asks is answered, member or not: a server may know of an older configuration than the one that asks (Raft §6). Answers
+        // of those who are no members count for nothing.
         let Envelope {
             from, term, message, ..
         } = envelope;
@@ -284,7 +311,9 @@ impl<S: Storage> Raft<S> {
                 return self.on_pre_vote_granted(from, *next_term);
             }
             // Whoever hears from a leader lets no candidate disturb it, nor its own term (dissertation §4.2.3).
-            Message::Vote { .. } if term > self.term && self.sticks_to_leader() => return,
+            Message::Vote {
+                by_transfer: false, ..
+            } if term > self.term && self.sticks_to_leader() => return,
             Message::PreVoteResponse { granted: false, .. }
             | Message::Vote { .. }
             | Message::VoteResponse { .. }
@@ -292,7 +321,9 @@ impl<S: Storage> Raft<S> {
             | Message::AppendAccepted { .. }
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
-            | Message::HeartbeatResponse { .. } => {}
+            | Message::HeartbeatResponse { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => {}
         }
         if term > self.term {
             self.become_follower(term, None);
@@ -312,7 +343,7 @@ impl<S: Storage> Raft<S> {
                 next_term,
                 granted: false,
             } => self.on_pre_vote_refused(from, next_term),
-            Message::Vote { last } => self.on_vote(from, last),
+            Message::Vote { last, .. } => self.on_vote(from, last),
             Message::VoteResponse { granted } => self.on_vote_response(from, granted),
             Message::Append {
                 prev,
@@ -329,6 +360,14 @@ impl<S: Storage> Raft<S> {
                 self.on_heartbeat(from, commit, round);
             }
             Message::HeartbeatResponse { round } => self.on_heartbeat_response(from, round),
+            Message::Snapshot { snapshot } => {
+                self.follow(from);
+                self.on_snapshot(from, snapshot);
+            }
+            Message::TimeoutNow => {
+                self.follow(from);
+                self.on_timeout_now();
+            }
         }
     }
 
@@ -341,12 +380,17 @@ impl<S: Storage> Raft<S> {
                 hint: LogPosition::default(),
             },
             Message::Heartbeat { round, .. } => Message::HeartbeatResponse { round: *round },
+            Message::Snapshot { snapshot } => Message::AppendRejected {
+                probed: snapshot.last.index,
+                hint: LogPosition::default(),
+            },
             Message::PreVote { .. }
             | Message::PreVoteResponse { .. }
             | Message::VoteResponse { .. }
             | Message::AppendAccepted { .. }
             | Message::AppendRejected { .. }
-            | Message::HeartbeatResponse { .. } => return,
+            | Message::HeartbeatResponse { .. }
+            | Message::TimeoutNow => return,
         };
         self.send(to, answer);
     }
@@ -404,6 +448,7 @@ impl<S: Storage> Raft<S> {
     /// The entries from `from` on leave the log.
     pub(crate) fn truncate_log(&mut self, from: Index) {
         self.log.truncate(from);
+        self.membership.truncate(from);
         for write in &mut self.pending_writes {
             write.stable = write.stable.min(from.previous());
         }
@@ -422,7 +467,10 @@ impl<S: Storage> Raft<S> {
 
     fn must_write(&self) -> bool {
         let vote_changed = self.written.1 != self.vote && !mutated!(self.config, VoteNotPersisted);
-        self.written.0 != self.term || vote_changed || self.log.has_unwritten()
+        self.written.0 != self.term
+            || vote_changed
+            || self.unwritten_snapshot.is_some()
+            || self.log.has_unwritten()
     }
 
     /// What the core asks of its driver now. A write in it is called `id`: names are the driver's, so that equal states stay
@@ -457,9 +505,11 @@ impl<S: Storage> Raft<S> {
 
     fn take_write(&mut self, id: WriteId) -> Write<S::Command> {
         let entries = self.log.take_unwritten();
+        let snapshot = self.unwritten_snapshot.take();
         self.pending_writes.push_back(PendingWrite {
             id,
             stable: self.log.last_index(),
+            snapshot: snapshot.as_ref().map(|snapshot| snapshot.last),
             messages: core::mem::take(&mut self.held_back),
         });
         self.written = (self.term, self.vote);
@@ -475,6 +525,7 @@ impl<S: Storage> Raft<S> {
                 vote,
                 commit: self.log.committed(),
             },
+            snapshot,
             entries,
         }
     }
@@ -485,9 +536,12 @@ impl<S: Storage> Raft<S> {
             return;
         };
         let done: Vec<_> = self.pending_writes.drain(..=place).collect();
-        for PendingWrite { stable, messages, .. } in done {
-            self.log.stable_to(stable);
-            self.release(messages);
+        for write in done {
+            if let Some(snapshot) = write.snapshot {
+                self.log.installed(snapshot);
+            }
+            self.log.stable_to(write.stable);
+            self.release(write.messages);
         }
         self.own_log_is_durable();
     }
@@ -508,12 +562,24 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Everything up to `index` was applied.
+    /// Everything up to `index` was applied; a snapshot that was handed out to be written, when its state is in place.
     ///
     /// # Panics
     /// It was not handed out, or was reported before.
     pub fn applied(&mut self, index: Index) {
         self.log.applied_to(index);
+        self.membership.applied(index);
+    }
+
+    /// A snapshot takes the place of the log, and the state behind it that of the state machine.
+    pub(crate) fn restore(&mut self, snapshot: Arc<SnapshotMeta>) {
+        self.log.restore(snapshot.last);
+        for write in &mut self.pending_writes {
+            write.stable = write.stable.min(snapshot.last.index);
+        }
+        // Not what the replaced log says of members (bug zoo, *config-from-replaced-log*).
+        self.membership = Membership::new(alloc::vec![(snapshot.last.index, snapshot.configuration.clone())]);
+        self.unwritten_snapshot = Some(snapshot);
     }
 }
 

@@ -2,11 +2,15 @@
 
 use crate::config::{Config, ConfigError, Timing};
 use crate::event::{Event, Logger};
+use crate::membership::Change;
 use crate::message::{Envelope, Message};
 use crate::protocol::{ProposeError, Raft, ReadIndexError, RoleKind};
 use crate::read::ReadToken;
 use crate::ready::{Ready, WriteId};
+use crate::reconfigure::ChangeError;
+use crate::snapshot::SnapshotStatus;
 use crate::storage::Storage;
+use crate::transfer::TransferError;
 use crate::types::{Index, LogPosition, NodeId, Term};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -37,6 +41,9 @@ struct Observed {
     role: RoleKind,
     leader: Option<NodeId>,
     commit: Index,
+    /// Where the configuration in force stands.
+    configuration: Index,
+    installing: Option<LogPosition>,
 }
 
 impl<S: Storage, L: Logger> RawNode<S, L> {
@@ -118,7 +125,10 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     pub fn step(&mut self, envelope: Envelope<S::Command>) {
         let (from, term) = (envelope.from, envelope.term);
         let of_leader = match &envelope.message {
-            Message::Append { .. } | Message::Heartbeat { .. } => true,
+            Message::Append { .. }
+            | Message::Heartbeat { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => true,
             Message::PreVote { .. }
             | Message::PreVoteResponse { .. }
             | Message::Vote { .. }
@@ -156,6 +166,27 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.raft.read_index(token)
     }
 
+    /// Begins to change who takes part: see [`Raft::propose_change`].
+    ///
+    /// # Errors
+    /// As [`Raft::propose_change`].
+    pub fn propose_change(&mut self, changes: &[Change]) -> Result<LogPosition, ChangeError> {
+        self.observed(|raft| raft.propose_change(changes))
+    }
+
+    /// Begins to hand leadership over: see [`Raft::transfer_leader`].
+    ///
+    /// # Errors
+    /// As [`Raft::transfer_leader`].
+    pub fn transfer_leader(&mut self, to: NodeId) -> Result<(), TransferError> {
+        self.raft.transfer_leader(to)
+    }
+
+    /// What became of a snapshot that was to be carried over to `node`.
+    pub fn report_snapshot(&mut self, node: NodeId, status: SnapshotStatus) {
+        self.raft.report_snapshot(node, status);
+    }
+
     /// Messages to `node` may have been lost.
     pub fn report_unreachable(&mut self, node: NodeId) {
         self.raft.report_unreachable(node);
@@ -181,10 +212,10 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.observed(|raft| raft.persisted(id));
     }
 
-    /// Everything up to `index` was applied.
+    /// Everything up to `index` was applied: see [`Raft::applied`].
     ///
     /// # Panics
-    /// It was not handed out, or was reported before.
+    /// As [`Raft::applied`].
     pub fn applied(&mut self, index: Index) {
         self.raft.applied(index);
     }
@@ -197,6 +228,8 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
             role: raft.role(),
             leader: raft.leader(),
             commit: raft.commit_index(),
+            configuration: raft.membership.latest_index(),
+            installing: raft.log.installing(),
         }
     }
 
@@ -261,6 +294,15 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
             && (before.term, before.leader) != (term, after.leader)
         {
             self.logger.log(id, Event::LeaderKnown { term, leader });
+        }
+        if let (Some(last), None) = (before.installing, after.installing) {
+            self.logger.log(id, Event::SnapshotInstalled { last });
+        }
+        if before.configuration != after.configuration {
+            let configuration = self.raft.membership.latest().clone();
+            let index = after.configuration;
+            self.logger
+                .log(id, Event::ConfigurationChanged { index, configuration });
         }
         if before.commit != after.commit {
             self.logger.log(id, Event::Committed { index: after.commit });

@@ -8,6 +8,7 @@
 //! One round is in flight at a time. Reads that come in meanwhile wait for the next one: an answer to the round in flight may
 //! have been given before they were asked. How many may wait is the driver's to bound, by how many requests it takes in.
 
+use crate::membership::Configuration;
 use crate::types::{Index, NodeId};
 use alloc::vec::Vec;
 
@@ -77,13 +78,15 @@ impl ReadQueue {
         });
     }
 
-    /// `node` confirms `round`; returns how many have, or `None` where that round is over.
-    pub(crate) fn confirm(&mut self, node: NodeId, round: u64) -> Option<usize> {
-        let open = self.open.as_mut().filter(|_| round == self.round)?;
+    /// `node` confirms `round`; returns whether a quorum has. (Never for a round that is over.)
+    pub(crate) fn confirm(&mut self, node: NodeId, round: u64, configuration: &Configuration) -> bool {
+        let Some(open) = self.open.as_mut().filter(|_| round == self.round) else {
+            return false;
+        };
         if let Err(place) = open.confirmed.binary_search(&node) {
             open.confirmed.insert(place, node);
         }
-        Some(open.confirmed.len())
+        configuration.has_quorum(|voter| open.confirmed.binary_search(&voter).is_ok())
     }
 
     /// Ends the round in flight: its reads are confirmed.

@@ -2,7 +2,9 @@
 
 use crate::message::Envelope;
 use crate::read::ReadOutcome;
+use crate::snapshot::SnapshotMeta;
 use crate::types::{Entry, HardState};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Names a write that was handed out. Writes are made durable, and reported, in the order in which they were handed out.
@@ -16,6 +18,9 @@ pub struct Write<C> {
     pub id: WriteId,
     /// The term, vote and commit index from here on.
     pub hard_state: HardState,
+    /// A snapshot, which the driver has, that replaces the whole log and the state machine's state. Its last entry counts for applied
+    /// then: see [`crate::Raft::applied`].
+    pub snapshot: Option<Arc<SnapshotMeta>>,
     /// Entries to append. The first replaces what stands at its index and everything behind it.
     pub entries: Vec<Entry<C>>,
 }

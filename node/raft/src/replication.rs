@@ -3,8 +3,10 @@
 use crate::message::Message;
 use crate::mutant::mutated;
 use crate::protocol::{Raft, Role};
+use crate::snapshot::{SnapshotMeta, SnapshotStatus};
 use crate::storage::Storage;
-use crate::types::{Entry, Index, LogPosition, NodeId};
+use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl<S: Storage> Raft<S> {
@@ -38,10 +40,13 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &self.role else {
             return false;
         };
-        let progress = leader.tracker.get(to).expect("every voter has progress");
+        let progress = leader.tracker.get(to).expect("every member has progress");
         let (next, last) = (progress.next(), self.log.last_index());
         if next > last || !progress.may_send(&self.config) {
             return false;
+        }
+        if next < self.log.first_index() {
+            return self.send_snapshot(to);
         }
         let config = &self.config;
         let range = next..last.next();
@@ -60,9 +65,50 @@ impl<S: Storage> Raft<S> {
         leader
             .tracker
             .get_mut(to)
-            .expect("every voter has progress")
+            .expect("every member has progress")
             .sent(sent_last, bytes);
         true
+    }
+
+    /// Has a snapshot carried over to `to`, whose next entry is compacted away. Returns false where none is at hand for the moment.
+    fn send_snapshot(&mut self, to: NodeId) -> bool {
+        let Some(snapshot) = self.storage().snapshot() else {
+            return false;
+        };
+        let index = snapshot.last.index;
+        let Role::Leader(leader) = &mut self.role else {
+            return false;
+        };
+        let progress = leader.tracker.get_mut(to).expect("every member has progress");
+        progress.snapshot_sent(index);
+        self.send(to, Message::Snapshot { snapshot });
+        true
+    }
+
+    /// What became of the snapshot that was to be carried over to `node`.
+    pub fn report_snapshot(&mut self, node: NodeId, status: SnapshotStatus) {
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        if let Some(progress) = leader.tracker.get_mut(node) {
+            progress.snapshot_ended(status == SnapshotStatus::Delivered);
+        }
+    }
+
+    pub(crate) fn on_snapshot(&mut self, from: NodeId, snapshot: Arc<SnapshotMeta>) {
+        let last = snapshot.last;
+        if last.index <= self.log.committed() {
+            // It is late. What was committed since stays.
+            let matched = self.log.committed();
+            return self.send_when_durable(from, Message::AppendAccepted { matched });
+        }
+        if self.log.matches(last) {
+            // The log has all of it, and may have more that is acknowledged (bug zoo, *snapshot-truncates-newer*).
+            self.log.commit_to(last.index);
+        } else {
+            self.restore(snapshot);
+        }
+        self.send_when_durable(from, Message::AppendAccepted { matched: last.index });
     }
 
     fn send_entries(&mut self, to: NodeId, prev: Index, entries: Vec<Entry<S::Command>>) {
@@ -85,9 +131,12 @@ impl<S: Storage> Raft<S> {
     /// rejected by a follower that lacks what comes before.
     pub(crate) fn probe_for_losses(&mut self, to: NodeId) {
         let Role::Leader(leader) = &self.role else { return };
-        let progress = leader.tracker.get(to).expect("every voter has progress");
+        let Some(progress) = leader.tracker.get(to) else {
+            return;
+        };
         let next = progress.next();
         if progress.matched().next() < next
+            && next >= self.log.first_index()
             && (next > self.log.last_index() || !progress.may_send(&self.config))
         {
             self.send_entries(to, next.previous(), Vec::new());
@@ -163,6 +212,9 @@ impl<S: Storage> Raft<S> {
             self.truncate_log(first);
         }
         for entry in entries.into_iter().skip(missing) {
+            if let EntryData::Configuration(configuration) = &entry.data {
+                self.membership.push(entry.index, configuration.clone());
+            }
             self.log.push(entry);
         }
     }
@@ -172,13 +224,16 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
+        let Some(progress) = leader.tracker.get_mut(from) else {
+            return;
+        };
         assert!(
             matched <= last,
             "{from} acknowledged {matched}, and the log of its leader ends at {last}"
         );
         if progress.accepted(matched) {
             self.advance_commit();
+            self.make_way_if_ready();
         }
     }
 
@@ -187,8 +242,9 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let progress = leader.tracker.get_mut(from).expect("every voter has progress");
-        progress.rejected(probed, candidate);
+        if let Some(progress) = leader.tracker.get_mut(from) {
+            progress.rejected(probed, candidate);
+        }
     }
 
     pub(crate) fn on_heartbeat(&mut self, from: NodeId, commit: Index, round: u64) {

@@ -1,6 +1,9 @@
 //! The interface of what is durable, and an implementation in memory.
 
-use crate::types::{Command, Entry, HardState, Index, LogPosition, NodeId, Term, limit_bytes};
+use crate::membership::Configuration;
+use crate::snapshot::SnapshotMeta;
+use crate::types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term, limit_bytes};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -19,12 +22,13 @@ pub enum StorageError {
 }
 
 /// What a server finds when it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InitialState {
     /// Term, vote and commit as last written.
     pub hard_state: HardState,
-    /// The voting members, sorted and without duplicates.
-    pub voters: Vec<NodeId>,
+    /// The configuration of the snapshot (or the one that the cluster began with), at the index before the first that is kept; then
+    /// those in the log behind it, each with its entry's index. Joint ones and uncommitted ones are in force like any other.
+    pub configurations: Vec<(Index, Arc<Configuration>)>,
 }
 
 /// What is durable, as the core reads it. The core never writes: a driver carries out [`crate::Write`]s.
@@ -38,7 +42,8 @@ pub trait Storage {
     /// What was durable at the start.
     fn initial_state(&self) -> InitialState;
 
-    /// The first index that is kept; one more than the last if none is.
+    /// The first index that is kept; one more than the last if none is. It increases when the driver makes a snapshot and drops what
+    /// that covers, which must have been applied.
     fn first_index(&self) -> Index;
 
     /// The last index.
@@ -49,6 +54,9 @@ pub trait Storage {
     /// # Errors
     /// [`StorageError::Compacted`] and [`StorageError::Unavailable`] outside of that; terms are always at hand.
     fn term(&self, index: Index) -> Result<Term, StorageError>;
+
+    /// The latest snapshot, at or behind the index before the first that is kept; `None` where there is none, or not for the moment.
+    fn snapshot(&self) -> Option<Arc<SnapshotMeta>>;
 
     /// The entries of `range`, cut so that they stay within `bytes_max` (but never to none).
     ///
@@ -64,21 +72,26 @@ pub trait Storage {
 /// A storage in memory, whose content is what *would* be durable: for models and tests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemoryStorage<C> {
-    initial: InitialState,
+    hard_state: HardState,
+    /// What the log begins behind; of index 0 unless something was compacted.
+    base: Arc<SnapshotMeta>,
     entries: Vec<Entry<C>>,
 }
 
 impl<C: Command> MemoryStorage<C> {
     /// An empty log among `voters`.
     pub fn new(voters: impl IntoIterator<Item = NodeId>) -> Self {
-        let mut voters: Vec<NodeId> = voters.into_iter().collect();
-        voters.sort_unstable();
-        voters.dedup();
+        MemoryStorage::with_configuration(Configuration::of_voters(voters))
+    }
+
+    /// An empty log with this configuration.
+    pub fn with_configuration(configuration: Configuration) -> Self {
         MemoryStorage {
-            initial: InitialState {
-                hard_state: HardState::default(),
-                voters,
-            },
+            hard_state: HardState::default(),
+            base: Arc::new(SnapshotMeta {
+                last: LogPosition::default(),
+                configuration: Arc::new(configuration),
+            }),
             entries: Vec::new(),
         }
     }
@@ -88,9 +101,13 @@ impl<C: Command> MemoryStorage<C> {
     /// # Panics
     /// The entries leave a gap.
     pub fn apply(&mut self, write: &crate::Write<C>) {
-        self.initial.hard_state = write.hard_state;
+        self.hard_state = write.hard_state;
+        if let Some(snapshot) = &write.snapshot {
+            self.base = snapshot.clone();
+            self.entries.clear();
+        }
         if let Some(first) = write.entries.first() {
-            let keep = first.index.previous().since(Index(0));
+            let keep = first.index.since(self.first_index());
             assert!(
                 keep <= self.entries.len(),
                 "{} entries, and one at {} was written",
@@ -102,12 +119,27 @@ impl<C: Command> MemoryStorage<C> {
         }
     }
 
-    /// Term, vote and commit as last written.
-    pub fn hard_state(&self) -> HardState {
-        self.initial.hard_state
+    /// Makes a snapshot of everything up to `snapshot.last` and drops that from the log.
+    ///
+    /// # Panics
+    /// The log does not have that entry.
+    pub fn compact(&mut self, snapshot: Arc<SnapshotMeta>) {
+        let index = snapshot.last.index;
+        assert_eq!(
+            self.term(index),
+            Ok(snapshot.last.term),
+            "{index} is to be compacted"
+        );
+        self.entries.drain(..index.since(self.base.last.index));
+        self.base = snapshot;
     }
 
-    /// The whole log.
+    /// Term, vote and commit as last written.
+    pub fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    /// The log, as far as it is kept.
     pub fn log(&self) -> &[Entry<C>] {
         &self.entries
     }
@@ -117,32 +149,46 @@ impl<C: Command> Storage for MemoryStorage<C> {
     type Command = C;
 
     fn initial_state(&self) -> InitialState {
-        self.initial.clone()
+        let base = (self.base.last.index, self.base.configuration.clone());
+        let in_log = self.entries.iter().filter_map(|entry| match &entry.data {
+            EntryData::Configuration(configuration) => Some((entry.index, configuration.clone())),
+            EntryData::Noop | EntryData::Command(_) => None,
+        });
+        InitialState {
+            hard_state: self.hard_state,
+            configurations: core::iter::once(base).chain(in_log).collect(),
+        }
     }
 
     fn first_index(&self) -> Index {
-        Index(1)
+        self.base.last.index.next()
     }
 
     fn last_index(&self) -> Index {
-        self.entries.last().map_or(Index(0), |entry| entry.index)
+        self.base.last.index.plus(self.entries.len())
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if index == Index(0) {
-            return Ok(LogPosition::default().term);
+        if index < self.base.last.index {
+            Err(StorageError::Compacted)
+        } else if index == self.base.last.index {
+            Ok(self.base.last.term)
+        } else {
+            let entry = self.entries.get(index.since(self.first_index()));
+            entry.map(|entry| entry.term).ok_or(StorageError::Unavailable)
         }
-        self.entries
-            .get(index.previous().since(Index(0)))
-            .map(|entry| entry.term)
-            .ok_or(StorageError::Unavailable)
+    }
+
+    fn snapshot(&self) -> Option<Arc<SnapshotMeta>> {
+        (self.base.last.index > Index(0)).then(|| self.base.clone())
     }
 
     fn entries(&self, range: Range<Index>, bytes_max: usize) -> Result<Vec<Entry<C>>, StorageError> {
-        if range.start == Index(0) {
+        let first = self.first_index();
+        if range.start < first {
             return Err(StorageError::Compacted);
         }
-        let (start, end) = (range.start.since(Index(1)), range.end.since(Index(1)));
+        let (start, end) = (range.start.since(first), range.end.since(first));
         let mut entries = self
             .entries
             .get(start..end)

@@ -1,7 +1,7 @@
 //! What a leader knows of each server: how far its log is, and how to send it more.
 
 use crate::config::Config;
-use crate::quorum;
+use crate::membership::Configuration;
 use crate::types::{Index, NodeId};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -18,6 +18,11 @@ pub enum ProgressState {
     Replicate {
         /// The appends in flight, oldest first.
         in_flight: VecDeque<InFlight>,
+    },
+    /// What it lacks is compacted away: a snapshot is carried over, and nothing else is sent meanwhile.
+    Snapshot {
+        /// The last index that the snapshot covers.
+        index: Index,
     },
 }
 
@@ -40,6 +45,8 @@ pub struct Progress {
     state: ProgressState,
     /// Whether it was heard from since the last quorum check.
     active: bool,
+    /// How it catches up, if it is a learner.
+    catch_up: Option<CatchUp>,
 }
 
 impl Progress {
@@ -49,6 +56,7 @@ impl Progress {
             next,
             state: ProgressState::Probe { paused: false },
             active: false,
+            catch_up: None,
         }
     }
 
@@ -72,11 +80,17 @@ impl Progress {
         self.active
     }
 
+    /// Whether it is a learner that keeps up with its leader, so that it may vote.
+    pub fn has_caught_up(&self) -> bool {
+        self.catch_up.as_ref().is_some_and(|catch_up| catch_up.caught_up)
+    }
+
     /// How many appends are in flight.
     pub fn in_flight(&self) -> usize {
         match &self.state {
             ProgressState::Probe { paused } => usize::from(*paused),
             ProgressState::Replicate { in_flight } => in_flight.len(),
+            ProgressState::Snapshot { .. } => 0,
         }
     }
 
@@ -88,6 +102,7 @@ impl Progress {
                 let bytes: usize = in_flight.iter().map(|append| append.bytes).sum();
                 in_flight.len() < config.in_flight_messages_max && bytes < config.in_flight_bytes_max
             }
+            ProgressState::Snapshot { .. } => false,
         }
     }
 
@@ -112,6 +127,7 @@ impl Progress {
                 in_flight.push_back(InFlight { last, bytes });
                 self.next = last.next();
             }
+            ProgressState::Snapshot { .. } => panic!("an append was sent beside a snapshot: {self:?}"),
         }
     }
 
@@ -121,6 +137,9 @@ impl Progress {
         let news = matched > self.matched;
         self.matched = self.matched.max(matched);
         self.next = self.next.max(self.matched.next());
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.matched(self.matched);
+        }
         match &mut self.state {
             ProgressState::Probe { .. } => {
                 self.state = ProgressState::Replicate {
@@ -130,6 +149,13 @@ impl Progress {
             ProgressState::Replicate { in_flight } => {
                 while in_flight.front().is_some_and(|append| append.last <= matched) {
                     in_flight.pop_front();
+                }
+            }
+            ProgressState::Snapshot { index } => {
+                if self.matched >= *index {
+                    self.state = ProgressState::Replicate {
+                        in_flight: VecDeque::new(),
+                    };
                 }
             }
         }
@@ -143,6 +169,8 @@ impl Progress {
             ProgressState::Probe { .. } => probed == self.next.previous(),
             // What it durably holds it can't have refused; and it can't refuse what was never sent.
             ProgressState::Replicate { .. } => probed > self.matched && probed < self.next,
+            // What the snapshot covers it can't be asked for in any other way.
+            ProgressState::Snapshot { .. } => false,
         };
         if news {
             let next = candidate.min(probed.previous_or_zero()).next();
@@ -159,6 +187,25 @@ impl Progress {
                 self.next = self.matched.next();
                 self.state = ProgressState::Probe { paused: false };
             }
+            // Nothing is sent again before it shows that it is there.
+            ProgressState::Snapshot { .. } => self.snapshot_ended(false),
+        }
+    }
+
+    /// A snapshot up to `index` is to be carried over.
+    pub(crate) fn snapshot_sent(&mut self, index: Index) {
+        self.state = ProgressState::Snapshot { index };
+    }
+
+    /// The snapshot arrived, or was lost. Either way it is asked for a match next, once it answered a heartbeat.
+    pub(crate) fn snapshot_ended(&mut self, delivered: bool) {
+        if let ProgressState::Snapshot { index } = self.state {
+            if delivered {
+                self.next = self.next.max(index.next());
+            } else {
+                self.next = self.matched.next();
+            }
+            self.state = ProgressState::Probe { paused: true };
         }
     }
 }
@@ -169,7 +216,49 @@ impl Index {
     }
 }
 
-/// What a leader knows of every voter, itself included.
+/// How a learner catches up: in rounds, each of which ends when it has what the leader had when the round began (dissertation §4.2.1).
+/// One that is done within an election time-out leaves so little to catch up on that the learner may vote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct CatchUp {
+    /// Where the present round ends, and how many quorum checks it has seen; `None` between rounds.
+    round: Option<(Index, u8)>,
+    caught_up: bool,
+}
+
+/// A round that has seen as many quorum checks lasted longer than an election time-out, whenever in one it began.
+const CATCH_UP_CHECKS_MAX: u8 = 2;
+
+impl CatchUp {
+    fn new(last: Index) -> CatchUp {
+        CatchUp {
+            round: Some((last, 0)),
+            caught_up: false,
+        }
+    }
+
+    fn matched(&mut self, matched: Index) {
+        if let Some((target, checks)) = self.round
+            && matched >= target
+        {
+            self.caught_up = checks < CATCH_UP_CHECKS_MAX;
+            self.round = None;
+        }
+    }
+
+    /// An election time-out passed; the learner has `matched` of `last`.
+    fn check(&mut self, matched: Index, last: Index) {
+        match &mut self.round {
+            Some((_, checks)) => {
+                *checks = checks.saturating_add(1).min(CATCH_UP_CHECKS_MAX);
+                self.caught_up &= *checks < CATCH_UP_CHECKS_MAX;
+            }
+            None if matched < last => self.round = Some((last, 0)),
+            None => self.caught_up = true,
+        }
+    }
+}
+
+/// What a leader knows of every member, itself included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgressTracker {
     /// Sorted by id.
@@ -178,13 +267,32 @@ pub struct ProgressTracker {
 
 impl ProgressTracker {
     /// A new leader's view: nothing is known of anybody, and everybody is assumed to have all entries before `next`.
-    pub(crate) fn new(voters: &[NodeId], next: Index) -> ProgressTracker {
-        ProgressTracker {
-            progress: voters.iter().map(|voter| (*voter, Progress::new(next))).collect(),
+    pub(crate) fn new(configuration: &Configuration, next: Index) -> ProgressTracker {
+        let mut tracker = ProgressTracker { progress: Vec::new() };
+        tracker.follow(configuration, next);
+        tracker
+    }
+
+    /// Who takes part has changed: what is known of those who stay is kept.
+    pub(crate) fn follow(&mut self, configuration: &Configuration, next: Index) {
+        self.progress.retain(|(node, _)| configuration.is_member(*node));
+        for member in configuration.members() {
+            if let Err(place) = self.progress.binary_search_by_key(member, |(node, _)| *node) {
+                self.progress.insert(place, (*member, Progress::new(next)));
+            }
+        }
+        for (node, progress) in &mut self.progress {
+            if configuration.is_voter(*node) {
+                progress.catch_up = None;
+            } else {
+                progress
+                    .catch_up
+                    .get_or_insert_with(|| CatchUp::new(next.previous()));
+            }
         }
     }
 
-    /// What is known of `node`, if it is a voter.
+    /// What is known of `node`, if it is a member.
     pub fn get(&self, node: NodeId) -> Option<&Progress> {
         self.place(node).map(|place| &self.progress[place].1)
     }
@@ -197,26 +305,26 @@ impl ProgressTracker {
         self.progress.binary_search_by_key(&node, |(id, _)| *id).ok()
     }
 
-    /// Every voter and what is known of it, by id.
+    /// Every member and what is known of it, by id.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Progress)> {
         self.progress.iter().map(|(id, progress)| (*id, progress))
     }
 
-    /// The highest index that a majority holds durably.
-    pub fn majority_matched(&self) -> Index {
-        quorum::majority_index(self.progress.iter().map(|(_, progress)| progress.matched))
+    /// The highest index that is known to be durable on `node`.
+    pub(crate) fn matched(&self, node: NodeId) -> Index {
+        self.get(node).map_or(Index(0), Progress::matched)
     }
 
-    /// Whether a majority was heard from since the last time, the leader `own` included; forgets who was.
-    pub(crate) fn check_quorum(&mut self, own: NodeId) -> bool {
-        let active = self
-            .progress
-            .iter()
-            .filter(|(id, progress)| *id == own || progress.active)
-            .count();
+    /// Whether a quorum was heard from since the last time, the leader `own` included; forgets who was. An election time-out has passed.
+    pub(crate) fn check_quorum(&mut self, own: NodeId, configuration: &Configuration, last: Index) -> bool {
+        let is_active = |node| node == own || self.get(node).is_some_and(Progress::is_active);
+        let holds = configuration.has_quorum(is_active);
         for (_, progress) in &mut self.progress {
             progress.active = false;
+            if let Some(catch_up) = &mut progress.catch_up {
+                catch_up.check(progress.matched, last);
+            }
         }
-        active >= quorum::majority(self.progress.len())
+        holds
     }
 }

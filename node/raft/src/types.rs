@@ -1,5 +1,7 @@
 //! The paper's nouns as types.
 
+use crate::membership::Configuration;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::{self, Debug, Display};
@@ -146,6 +148,9 @@ impl<C: Command> Entry<C> {
             + match &self.data {
                 EntryData::Noop => 0,
                 EntryData::Command(command) => command.size(),
+                EntryData::Configuration(configuration) => {
+                    configuration.members().len() * core::mem::size_of::<NodeId>()
+                }
             }
     }
 
@@ -165,6 +170,8 @@ pub enum EntryData<C> {
     Noop,
     /// A command for the state machine.
     Command(C),
+    /// Who takes part from here on (Raft §6).
+    Configuration(Arc<Configuration>),
 }
 
 /// What a server must remember across a crash, beside its log (Raft figure 2, "persistent state").

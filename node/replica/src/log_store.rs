@@ -4,11 +4,15 @@ use crate::disk::{Disk, DiskError};
 use crate::recover::{self, OpenError};
 use crate::wal::{Location, Wal};
 use alloc::collections::VecDeque;
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::cell::RefCell;
 use core::ops::Range;
-use raft::{Entry, HardState, Index, InitialState, LogPosition, NodeId, Storage, StorageError, Term};
+use raft::{
+    Configuration, Entry, EntryData, HardState, Index, InitialState, LogPosition, NodeId, SnapshotMeta,
+    Storage, StorageError, Term,
+};
+use wire::DecodeError;
 use wire::record::{self, Record};
 
 /// How many bytes of the log lie between two marks, at least: what a look-up may have to read too much.
@@ -25,7 +29,10 @@ struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Directory {
     hard_state: HardState,
-    voters: Vec<NodeId>,
+    /// What the log begins behind.
+    base: Arc<SnapshotMeta>,
+    /// The configurations in the log, by index.
+    configurations: Vec<(Index, Arc<Configuration>)>,
     last_index: Index,
     /// The position at which each term begins, by index.
     terms: Vec<LogPosition>,
@@ -38,11 +45,12 @@ struct Directory {
 }
 
 impl Directory {
-    fn new(hard_state: HardState, voters: Vec<NodeId>, tail_bytes_max: usize) -> Directory {
+    fn new(hard_state: HardState, base: SnapshotMeta, tail_bytes_max: usize) -> Directory {
         Directory {
             hard_state,
-            voters,
-            last_index: Index(0),
+            last_index: base.last.index,
+            base: Arc::new(base),
+            configurations: Vec::new(),
             terms: Vec::new(),
             marks: Vec::new(),
             tail: VecDeque::new(),
@@ -89,6 +97,8 @@ impl Directory {
             return;
         }
         self.last_index = from.previous();
+        self.configurations
+            .truncate(self.configurations.partition_point(|(index, _)| *index < from));
         self.terms
             .truncate(self.terms.partition_point(|start| start.index < from));
         self.marks
@@ -102,6 +112,9 @@ impl Directory {
         self.last_index = entry.index;
         if self.terms.last().is_none_or(|start| start.term != entry.term) {
             self.terms.push(entry.position());
+        }
+        if let EntryData::Configuration(configuration) = &entry.data {
+            self.configurations.push((entry.index, configuration.clone()));
         }
         self.tail_bytes += entry.size();
         self.tail.push_back(entry);
@@ -128,7 +141,7 @@ impl Directory {
     fn open_record(&self) -> Record {
         Record::Open {
             hard_state: self.hard_state.into(),
-            voters: self.voters.iter().map(|voter| voter.0).collect(),
+            base: (&*self.base).into(),
             next_index: self.last_index.next().0,
         }
     }
@@ -144,15 +157,15 @@ pub struct LogStore<D> {
 }
 
 impl<D: Disk> LogStore<D> {
-    /// Begins a log among `voters`.
+    /// Begins a log behind `base`.
     pub(crate) fn create(
         disk: D,
-        voters: Vec<NodeId>,
+        base: SnapshotMeta,
         segment_bytes: u64,
         tail_bytes_max: usize,
         secret: u64,
     ) -> Result<Self, DiskError> {
-        let directory = Directory::new(HardState::default(), voters, tail_bytes_max);
+        let directory = Directory::new(HardState::default(), base, tail_bytes_max);
         let wal = Wal::create(disk, segment_bytes, secret, &directory.open_record())?;
         Ok(LogStore {
             wal,
@@ -174,13 +187,13 @@ impl<D: Disk> LogStore<D> {
             (
                 Record::Open {
                     hard_state,
-                    voters,
+                    base,
                     next_index: 1,
                 },
                 directory @ None,
             ) => {
-                let voters = voters.into_iter().map(NodeId).collect();
-                *directory = Some(Directory::new(hard_state.into(), voters, tail_bytes_max));
+                let base = base.try_into().map_err(|error: DecodeError| error.to_string())?;
+                *directory = Some(Directory::new(hard_state.into(), base, tail_bytes_max));
                 Ok(())
             }
             (Record::Open { next_index, .. }, Some(directory))
@@ -196,9 +209,13 @@ impl<D: Disk> LogStore<D> {
                     hard_state,
                     first_index,
                     entries,
+                    ..
                 },
                 Some(directory),
-            ) => directory.wrote(hard_state.into(), core_entries(first_index, entries), location),
+            ) => {
+                let entries = core_entries(first_index, entries).map_err(|error| error.to_string())?;
+                directory.wrote(hard_state.into(), entries, location)
+            }
             (Record::Write { .. }, None) => Err(String::from("a segment opens without its state")),
         };
         let (disk, wal) = recover::open(disk, segment_bytes, secret, visit)?;
@@ -228,6 +245,11 @@ impl<D: Disk> LogStore<D> {
         })
     }
 
+    /// The voters that the cluster began with.
+    pub(crate) fn first_voters(&self) -> &[NodeId] {
+        self.directory.base.configuration.voters()
+    }
+
     /// Whether nothing was ever written but the beginning.
     pub(crate) fn is_blank(&self) -> bool {
         self.directory.last_index == Index(0) && self.directory.hard_state == HardState::default()
@@ -245,6 +267,7 @@ impl<D: Disk> LogStore<D> {
         };
         let record = Record::Write {
             hard_state: write.hard_state.into(),
+            snapshot: None,
             first_index: first_index.0,
             entries: write.entries.iter().map(to_record).collect(),
         };
@@ -293,7 +316,12 @@ impl<D: Disk> LogStore<D> {
             else {
                 continue;
             };
-            for entry in core_entries(first_index, entries) {
+            let entries = core_entries(first_index, entries).map_err(|error| DiskError {
+                operation: "read",
+                file: String::from("the log"),
+                reason: error.to_string(),
+            })?;
+            for entry in entries {
                 let wanted = range.start.plus(found.len());
                 if entry.index != wanted || self.directory.term(wanted) != Ok(entry.term) {
                     continue;
@@ -320,12 +348,14 @@ impl<D: Disk> LogStore<D> {
     }
 }
 
-fn core_entries(first_index: u64, entries: Vec<record::Entry>) -> Vec<Entry<Bytes>> {
+fn core_entries(first_index: u64, entries: Vec<record::Entry>) -> Result<Vec<Entry<Bytes>>, DecodeError> {
     let first = Index(first_index);
-    let core_entry = |(place, entry): (usize, record::Entry)| Entry {
-        term: Term(entry.term),
-        index: first.plus(place),
-        data: entry.data.into(),
+    let core_entry = |(place, entry): (usize, record::Entry)| {
+        Ok(Entry {
+            term: Term(entry.term),
+            index: first.plus(place),
+            data: entry.data.try_into()?,
+        })
     };
     entries.into_iter().enumerate().map(core_entry).collect()
 }
@@ -334,9 +364,18 @@ impl<D: Disk> Storage for LogStore<D> {
     type Command = Bytes;
 
     fn initial_state(&self) -> InitialState {
+        let Directory {
+            hard_state,
+            base,
+            configurations,
+            ..
+        } = &self.directory;
+        let begins_with = (base.last.index, base.configuration.clone());
         InitialState {
-            hard_state: self.directory.hard_state,
-            voters: self.directory.voters.clone(),
+            hard_state: *hard_state,
+            configurations: core::iter::once(begins_with)
+                .chain(configurations.iter().cloned())
+                .collect(),
         }
     }
 
@@ -350,6 +389,10 @@ impl<D: Disk> Storage for LogStore<D> {
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
         self.directory.term(index)
+    }
+
+    fn snapshot(&self) -> Option<Arc<SnapshotMeta>> {
+        None
     }
 
     fn entries(&self, range: Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, StorageError> {

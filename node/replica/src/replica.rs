@@ -9,11 +9,12 @@ use crate::options::Options;
 use crate::recover::OpenError;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use raft::{
-    Entry, EntryData, Envelope, Index, LogPosition, Logger, NodeId, ProgressState, ProposeError, RawNode,
-    ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, Term,
+    Configuration, Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, ProgressState,
+    ProposeError, RawNode, ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotMeta, Term,
 };
 use wire::DecodeError;
 use wire::record::{Command, Identity};
@@ -42,7 +43,8 @@ impl From<ProposeError> for Refusal {
     fn from(error: ProposeError) -> Refusal {
         match error {
             ProposeError::NotLeader { leader } => Refusal::NotLeader { leader },
-            ProposeError::Busy => Refusal::Busy,
+            // Either is over soon, and the command entered no log.
+            ProposeError::Busy | ProposeError::Transferring { .. } => Refusal::Busy,
         }
     }
 }
@@ -202,7 +204,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// # Panics
     /// The message shows that a promise was broken: see [`raft::Raft::step`].
     pub fn step(&mut self, envelope: Envelope<Bytes>) {
-        self.node.step(envelope);
+        // Nobody compacts its log, so nobody sends a snapshot; and without its data none can be taken in.
+        if !matches!(envelope.message, Message::Snapshot { .. }) {
+            self.node.step(envelope);
+        }
     }
 
     /// Messages to `peer` may have been lost.
@@ -250,7 +255,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             commit_index: raft.commit_index(),
             applied_index: raft.applied_index(),
             state_hash: self.machine.state_hash(),
-            voters: raft.voters().to_vec(),
+            voters: raft.configuration().voters().to_vec(),
             progress: progress.collect(),
         }
     }
@@ -369,7 +374,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     fn apply(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
         let position = entry.position();
         let answer = match entry.data {
-            EntryData::Noop => return Ok(()),
+            EntryData::Noop | EntryData::Configuration(_) => return Ok(()),
             EntryData::Command(bytes) => {
                 let command =
                     Command::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
@@ -423,8 +428,7 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
     let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
     let mut disk = match LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, secret)? {
         Ok(store) if let Some(known) = known => {
-            let stored = raft::Storage::initial_state(&store).voters;
-            expect_own("voters", &list(&stored), &list(&voters))?;
+            expect_own("voters", &list(store.first_voters()), &list(&voters))?;
             return Ok((store, known.incarnation));
         }
         Ok(store) if store.is_blank() => store.into_disk(),
@@ -452,9 +456,13 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
         node: options.node.0,
         incarnation: options.incarnation,
     };
+    let base = SnapshotMeta {
+        last: LogPosition::default(),
+        configuration: Arc::new(Configuration::of_voters(voters)),
+    };
     let mut store = LogStore::create(
         disk,
-        voters,
+        base,
         options.segment_bytes,
         options.tail_bytes_max,
         identity::secret(options.incarnation),

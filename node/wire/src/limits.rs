@@ -17,3 +17,6 @@ pub const CLUSTER_ID_BYTES_MAX: usize = 64;
 
 /// The longest address (`host:port`), in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 261;
+
+/// The most members that a list of a configuration names.
+pub const MEMBERS_MAX: usize = 128;

@@ -10,7 +10,8 @@
 //! Sender and receiver are those of the connection's handshake.
 
 use crate::payload::{DecodeError, decode, encode_into};
-use crate::record::EntryData;
+use crate::record::{EntryData, Position, Snapshot};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use raft::{Envelope, Index, LogPosition, NodeId, Term};
@@ -23,15 +24,6 @@ pub struct Message {
     pub term: u64,
     /// What is said.
     pub body: Body,
-}
-
-/// A place in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The entry's term.
-    pub term: u64,
-    /// The entry's index.
-    pub index: u64,
 }
 
 /// An entry; its index follows from its place in the message.
@@ -60,6 +52,7 @@ pub enum Body {
     },
     Vote {
         last: Position,
+        by_transfer: bool,
     },
     VoteResponse {
         granted: bool,
@@ -83,11 +76,18 @@ pub enum Body {
     HeartbeatResponse {
         round: u64,
     },
+    Snapshot {
+        snapshot: Snapshot,
+    },
+    TimeoutNow,
 }
 
 /// The highest term that is believed. A server adopts the term of any message, and so does everybody it then speaks to: without a
 /// bound, a single bad frame could take a cluster to the end of all terms.
 const TERM_MAX: u64 = 1 << 62;
+
+/// The highest index that is believed of a snapshot: nothing that is received vouches for it, as entries do for their own.
+const INDEX_MAX: Index = Index(1 << 62);
 
 /// Bytes that the checksum takes in front of a message.
 const CHECKSUM_BYTES: usize = 4;
@@ -134,7 +134,10 @@ impl Message {
                 next_term: Term(next_term),
                 granted,
             },
-            Body::Vote { last } => raft::Message::Vote { last: last.into() },
+            Body::Vote { last, by_transfer } => raft::Message::Vote {
+                last: last.into(),
+                by_transfer,
+            },
             Body::VoteResponse { granted } => raft::Message::VoteResponse { granted },
             Body::Append {
                 prev,
@@ -157,6 +160,19 @@ impl Message {
                 round,
             },
             Body::HeartbeatResponse { round } => raft::Message::HeartbeatResponse { round },
+            Body::Snapshot { snapshot } => {
+                let snapshot = raft::SnapshotMeta::try_from(snapshot)?;
+                if snapshot.last.term > term {
+                    return Err(DecodeError::Invalid("a snapshot of a term to come"));
+                }
+                if snapshot.last.index > INDEX_MAX {
+                    return Err(DecodeError::Invalid("an index that no log has reached"));
+                }
+                raft::Message::Snapshot {
+                    snapshot: Arc::new(snapshot),
+                }
+            }
+            Body::TimeoutNow => raft::Message::TimeoutNow,
         };
         Ok(Envelope {
             from,
@@ -188,7 +204,7 @@ fn core_entries(
         Ok(raft::Entry {
             term,
             index: at.index,
-            data: data.into(),
+            data: data.try_into()?,
         })
     };
     entries.into_iter().map(core_entry).collect()
@@ -205,7 +221,10 @@ impl From<Envelope<Bytes>> for Message {
                 next_term: next_term.0,
                 granted,
             },
-            raft::Message::Vote { last } => Body::Vote { last: last.into() },
+            raft::Message::Vote { last, by_transfer } => Body::Vote {
+                last: last.into(),
+                by_transfer,
+            },
             raft::Message::VoteResponse { granted } => Body::VoteResponse { granted },
             raft::Message::Append {
                 prev,
@@ -232,28 +251,14 @@ impl From<Envelope<Bytes>> for Message {
                 round,
             },
             raft::Message::HeartbeatResponse { round } => Body::HeartbeatResponse { round },
+            raft::Message::Snapshot { snapshot } => Body::Snapshot {
+                snapshot: (&*snapshot).into(),
+            },
+            raft::Message::TimeoutNow => Body::TimeoutNow,
         };
         Message {
             term: envelope.term.0,
             body,
-        }
-    }
-}
-
-impl From<LogPosition> for Position {
-    fn from(position: LogPosition) -> Position {
-        Position {
-            term: position.term.0,
-            index: position.index.0,
-        }
-    }
-}
-
-impl From<Position> for LogPosition {
-    fn from(position: Position) -> LogPosition {
-        LogPosition {
-            term: Term(position.term),
-            index: Index(position.index),
         }
     }
 }

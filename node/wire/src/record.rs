@@ -2,8 +2,9 @@
 //!
 //! A command is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
 
+use crate::limits::MEMBERS_MAX;
 use crate::payload::{DecodeError, decode, encode_into};
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,8 @@ pub enum Record {
     Open {
         /// As of the segment's beginning.
         hard_state: HardState,
-        /// The voting members, sorted.
-        voters: Vec<u64>,
+        /// What the log begins behind: the position of the snapshot, or zeros, and who takes part there.
+        base: Snapshot,
         /// The index of the next entry.
         next_index: u64,
     },
@@ -26,6 +27,8 @@ pub enum Record {
     Write {
         /// From here on.
         hard_state: HardState,
+        /// A snapshot that replaces the whole log; its state lies in a file of its own.
+        snapshot: Option<Snapshot>,
         /// The index of the first entry; it replaces what stands there and everything behind. Without entries it says nothing.
         first_index: u64,
         /// The entries.
@@ -49,6 +52,39 @@ pub enum EntryData {
     Noop,
     /// An encoded [`Command`].
     Command(Bytes),
+    /// Who takes part from here on.
+    Configuration(Configuration),
+}
+
+/// Who takes part; see [`raft::Configuration`]. Each list is sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Those who decide.
+    pub voters: Vec<u64>,
+    /// Those who decide as well, while the configuration is joint.
+    pub outgoing: Vec<u64>,
+    /// Those who decide nothing.
+    pub learners: Vec<u64>,
+    /// Those of `outgoing` who will be learners.
+    pub learners_next: Vec<u64>,
+}
+
+/// What a snapshot stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The last entry whose effect is in it.
+    pub last: Position,
+    /// Who takes part there.
+    pub configuration: Configuration,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The entry's term.
+    pub term: u64,
+    /// The entry's index.
+    pub index: u64,
 }
 
 /// Term, vote and commit index.
@@ -127,15 +163,94 @@ impl From<raft::EntryData<Bytes>> for EntryData {
         match data {
             raft::EntryData::Noop => EntryData::Noop,
             raft::EntryData::Command(command) => EntryData::Command(command),
+            raft::EntryData::Configuration(configuration) => {
+                EntryData::Configuration((&*configuration).into())
+            }
         }
     }
 }
 
-impl From<EntryData> for raft::EntryData<Bytes> {
-    fn from(data: EntryData) -> raft::EntryData<Bytes> {
-        match data {
+impl TryFrom<EntryData> for raft::EntryData<Bytes> {
+    type Error = DecodeError;
+
+    fn try_from(data: EntryData) -> Result<raft::EntryData<Bytes>, DecodeError> {
+        Ok(match data {
             EntryData::Noop => raft::EntryData::Noop,
             EntryData::Command(command) => raft::EntryData::Command(command),
+            EntryData::Configuration(configuration) => {
+                raft::EntryData::Configuration(Arc::new(configuration.try_into()?))
+            }
+        })
+    }
+}
+
+impl From<&raft::Configuration> for Configuration {
+    fn from(configuration: &raft::Configuration) -> Configuration {
+        let list = |nodes: &[raft::NodeId]| nodes.iter().map(|node| node.0).collect();
+        Configuration {
+            voters: list(configuration.voters()),
+            outgoing: list(configuration.outgoing()),
+            learners: list(configuration.learners()),
+            learners_next: list(configuration.learners_next()),
+        }
+    }
+}
+
+impl TryFrom<Configuration> for raft::Configuration {
+    type Error = DecodeError;
+
+    fn try_from(configuration: Configuration) -> Result<raft::Configuration, DecodeError> {
+        let Configuration {
+            voters,
+            outgoing,
+            learners,
+            learners_next,
+        } = configuration;
+        let lists = [voters, outgoing, learners, learners_next];
+        if lists.iter().any(|list| list.len() > MEMBERS_MAX) {
+            return Err(DecodeError::Invalid("a configuration of too many members"));
+        }
+        let [voters, outgoing, learners, learners_next] =
+            lists.map(|list| list.into_iter().map(raft::NodeId).collect());
+        raft::Configuration::from_parts(voters, outgoing, learners, learners_next)
+            .map_err(|_| DecodeError::Invalid("a configuration that contradicts itself"))
+    }
+}
+
+impl From<&raft::SnapshotMeta> for Snapshot {
+    fn from(snapshot: &raft::SnapshotMeta) -> Snapshot {
+        Snapshot {
+            last: snapshot.last.into(),
+            configuration: (&*snapshot.configuration).into(),
+        }
+    }
+}
+
+impl TryFrom<Snapshot> for raft::SnapshotMeta {
+    type Error = DecodeError;
+
+    fn try_from(snapshot: Snapshot) -> Result<raft::SnapshotMeta, DecodeError> {
+        Ok(raft::SnapshotMeta {
+            last: snapshot.last.into(),
+            configuration: Arc::new(snapshot.configuration.try_into()?),
+        })
+    }
+}
+
+impl From<raft::LogPosition> for Position {
+    fn from(position: raft::LogPosition) -> Position {
+        Position {
+            term: position.term.0,
+            index: position.index.0,
+        }
+    }
+}
+
+impl From<Position> for raft::LogPosition {
+    fn from(position: Position) -> raft::LogPosition {
+        raft::LogPosition {
+            term: raft::Term(position.term),
+            index: raft::Index(position.index),
         }
     }
 }

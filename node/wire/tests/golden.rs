@@ -5,8 +5,10 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
-use wire::peer::{self, Body, Message, Position};
-use wire::record::{Command, Entry, EntryData, HardState, Identity, Record};
+use wire::peer::{self, Body, Message};
+use wire::record::{
+    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
+};
 use wire::{Hello, Refusal, Role, Welcome};
 
 const LAST: Position = Position { term: 7, index: 9 };
@@ -53,6 +55,22 @@ fn status(role: NodeRole) -> Status {
             in_flight: 9,
             active: true,
         }],
+    }
+}
+
+fn configuration() -> Configuration {
+    Configuration {
+        voters: vec![1, 2, 4],
+        outgoing: vec![1, 2, 3],
+        learners: vec![5],
+        learners_next: vec![3],
+    }
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        last: LAST,
+        configuration: configuration(),
     }
 }
 
@@ -228,14 +246,15 @@ fn what_lies_in_a_log_and_beside_it() {
     pinned(
         &Record::Open {
             hard_state: hard_state(None),
-            voters: vec![1, 2, 3],
+            base: snapshot(),
             next_index: 9,
         },
-        "000700050301020309",
+        "00070005070903010204030102030105010309",
     );
     pinned(
         &Record::Write {
             hard_state: hard_state(Some(2)),
+            snapshot: None,
             first_index: 9,
             entries: vec![
                 Entry {
@@ -246,9 +265,22 @@ fn what_lies_in_a_log_and_beside_it() {
                     term: 7,
                     data: EntryData::Command(bytes("c")),
                 },
+                Entry {
+                    term: 7,
+                    data: EntryData::Configuration(configuration()),
+                },
             ],
         },
-        "01070102050902070007010163",
+        "01070102050009030700070101630702030102040301020301050103",
+    );
+    pinned(
+        &Record::Write {
+            hard_state: hard_state(None),
+            snapshot: Some(snapshot()),
+            first_index: 10,
+            entries: Vec::new(),
+        },
+        "010700050107090301020403010203010501030a00",
     );
     pinned(
         &Identity {
@@ -277,7 +309,13 @@ fn what_nodes_say_to_each_other() {
         }),
         "07010801",
     );
-    pinned(&message(Body::Vote { last: LAST }), "07020709");
+    pinned(
+        &message(Body::Vote {
+            last: LAST,
+            by_transfer: true,
+        }),
+        "0702070901",
+    );
     pinned(&message(Body::VoteResponse { granted: false }), "070300");
     pinned(
         &message(Body::Append {
@@ -312,6 +350,11 @@ fn what_nodes_say_to_each_other() {
         "070705ac02",
     );
     pinned(&message(Body::HeartbeatResponse { round: 300 }), "0708ac02");
+    pinned(
+        &message(Body::Snapshot { snapshot: snapshot() }),
+        "07090709030102040301020301050103",
+    );
+    pinned(&message(Body::TimeoutNow), "070a");
 }
 
 #[test]

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::Decoder;
 use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
-use wire::peer::{self, Body, Message, Position};
-use wire::record::{Command, Entry, EntryData, HardState, Identity, Record};
+use wire::peer::{self, Body, Message};
+use wire::record::{
+    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
+};
 use wire::{DecodeError, Hello, Refusal, Role, Welcome};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -30,8 +32,29 @@ fn peer_entry() -> impl Strategy<Value = peer::Entry> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let data = prop_oneof![Just(EntryData::Noop), bytes().prop_map(EntryData::Command)];
+    let data = prop_oneof![
+        Just(EntryData::Noop),
+        bytes().prop_map(EntryData::Command),
+        configuration().prop_map(EntryData::Configuration)
+    ];
     (any::<u64>(), data).prop_map(|(term, data)| Entry { term, data })
+}
+
+fn configuration() -> impl Strategy<Value = Configuration> {
+    let list = || vec(any::<u64>(), 0..4);
+    (list(), list(), list(), list()).prop_map(|(voters, outgoing, learners, learners_next)| Configuration {
+        voters,
+        outgoing,
+        learners,
+        learners_next,
+    })
+}
+
+fn snapshot() -> impl Strategy<Value = Snapshot> {
+    (any::<(u64, u64)>(), configuration()).prop_map(|((term, index), configuration)| Snapshot {
+        last: Position { term, index },
+        configuration,
+    })
 }
 
 fn hard_state() -> impl Strategy<Value = HardState> {
@@ -167,20 +190,22 @@ fn command() -> impl Strategy<Value = Command> {
 
 fn record() -> impl Strategy<Value = Record> {
     let open =
-        (hard_state(), vec(any::<u64>(), 0..5), any::<u64>()).prop_map(|(hard_state, voters, next_index)| {
-            Record::Open {
-                hard_state,
-                voters,
-                next_index,
-            }
+        (hard_state(), snapshot(), any::<u64>()).prop_map(|(hard_state, base, next_index)| Record::Open {
+            hard_state,
+            base,
+            next_index,
         });
-    let write =
-        (hard_state(), any::<u64>(), vec(entry(), 0..5)).prop_map(|(hard_state, first_index, entries)| {
-            Record::Write {
-                hard_state,
-                first_index,
-                entries,
-            }
+    let write = (
+        hard_state(),
+        option::of(snapshot()),
+        any::<u64>(),
+        vec(entry(), 0..5),
+    )
+        .prop_map(|(hard_state, snapshot, first_index, entries)| Record::Write {
+            hard_state,
+            snapshot,
+            first_index,
+            entries,
         });
     prop_oneof![open, write]
 }
@@ -189,7 +214,7 @@ fn message() -> impl Strategy<Value = Message> {
     let body = prop_oneof![
         (any::<u64>(), position()).prop_map(|(next_term, last)| Body::PreVote { next_term, last }),
         any::<(u64, bool)>().prop_map(|(next_term, granted)| Body::PreVoteResponse { next_term, granted }),
-        position().prop_map(|last| Body::Vote { last }),
+        (position(), any::<bool>()).prop_map(|(last, by_transfer)| Body::Vote { last, by_transfer }),
         any::<bool>().prop_map(|granted| Body::VoteResponse { granted }),
         (position(), vec(peer_entry(), 0..5), any::<u64>()).prop_map(|(prev, entries, commit)| {
             Body::Append {
@@ -202,6 +227,8 @@ fn message() -> impl Strategy<Value = Message> {
         (any::<u64>(), position()).prop_map(|(probed, hint)| Body::AppendRejected { probed, hint }),
         any::<(u64, u64)>().prop_map(|(commit, round)| Body::Heartbeat { commit, round }),
         any::<u64>().prop_map(|round| Body::HeartbeatResponse { round }),
+        snapshot().prop_map(|snapshot| Body::Snapshot { snapshot }),
+        Just(Body::TimeoutNow),
     ];
     (0..=1_u64 << 62, body).prop_map(|(term, body)| Message { term, body })
 }
@@ -292,8 +319,8 @@ proptest! {
         if let Ok(envelope) = message.clone().into_envelope(raft::NodeId(1), raft::NodeId(2)) {
             prop_assert_eq!(Message::from(envelope), message);
         } else {
-            let is_append = matches!(message.body, Body::Append { .. });
-            prop_assert!(is_append, "only an append can mean nothing");
+            let may_mean_nothing = matches!(message.body, Body::Append { .. } | Body::Snapshot { .. });
+            prop_assert!(may_mean_nothing, "only terms, indexes and members can contradict each other");
         }
     }
 
@@ -393,4 +420,52 @@ fn an_append_whose_indexes_overflow_is_refused() {
         message.into_envelope(raft::NodeId(1), raft::NodeId(2)),
         Err(DecodeError::Invalid(_))
     ));
+}
+
+#[test]
+fn a_configuration_that_contradicts_itself_or_has_no_end_is_refused() {
+    let accepted = |voters: Vec<u64>, outgoing: Vec<u64>, learners: Vec<u64>, learners_next: Vec<u64>| {
+        let configuration = Configuration {
+            voters,
+            outgoing,
+            learners,
+            learners_next,
+        };
+        raft::Configuration::try_from(configuration).is_ok()
+    };
+    assert!(accepted(vec![1, 2], vec![2, 3], vec![4], vec![3]));
+    assert!(accepted(vec![], vec![], vec![], vec![]));
+    assert!(!accepted(vec![2, 1], vec![], vec![], vec![]), "out of order");
+    assert!(!accepted(vec![1, 1], vec![], vec![], vec![]), "twice");
+    assert!(
+        !accepted(vec![1, 2], vec![], vec![2], vec![]),
+        "a voter and a learner"
+    );
+    assert!(
+        !accepted(vec![1, 2], vec![1, 2], vec![], vec![2]),
+        "one who stays is to become a learner"
+    );
+    assert!(
+        !accepted(vec![], vec![1], vec![], vec![]),
+        "nobody votes on the new side"
+    );
+    assert!(!accepted(vec![], vec![], vec![1], vec![]), "nobody votes");
+    assert!(!accepted((0..129).collect(), vec![], vec![], vec![]), "too many");
+}
+
+#[test]
+fn a_snapshot_of_a_term_to_come_or_at_the_end_of_all_indexes_is_refused() {
+    let accepted = |term, index| {
+        let body = Body::Snapshot {
+            snapshot: Snapshot {
+                last: Position { term, index },
+                configuration: Configuration::default(),
+            },
+        };
+        let message = Message { term: 4, body };
+        message.into_envelope(raft::NodeId(1), raft::NodeId(2)).is_ok()
+    };
+    assert!(accepted(4, 7));
+    assert!(!accepted(5, 7));
+    assert!(!accepted(4, u64::MAX));
 }

@@ -88,7 +88,7 @@ impl Ghost {
             Message::VoteResponse { granted: true } => {
                 (term, vote) == (envelope.term, Some(envelope.to)) || term > envelope.term
             }
-            Message::Vote { last } => term >= envelope.term && storage.term(last.index) == Ok(last.term),
+            Message::Vote { last, .. } => term >= envelope.term && storage.term(last.index) == Ok(last.term),
             Message::AppendAccepted { matched } => term >= envelope.term && *matched <= storage.last_index(),
             Message::PreVote { .. }
             | Message::PreVoteResponse { .. }
@@ -96,7 +96,9 @@ impl Ghost {
             | Message::Append { .. }
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
-            | Message::HeartbeatResponse { .. } => true,
+            | Message::HeartbeatResponse { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => true,
         };
         if !covered {
             self.accuse(format!(

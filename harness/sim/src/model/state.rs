@@ -232,6 +232,8 @@ impl State {
                 | Message::AppendRejected { .. }
                 | Message::HeartbeatResponse { .. } => true,
                 Message::Vote { .. } | Message::Append { .. } | Message::Heartbeat { .. } => false,
+                // No world has these yet.
+                Message::Snapshot { .. } | Message::TimeoutNow => return true,
                 // Pre-votes are outside of the terms.
                 Message::PreVote { .. } | Message::PreVoteResponse { .. } => return true,
             };

@@ -29,16 +29,25 @@ scripts! {
     append_is_acknowledged_when_durable
     append_replaced_while_being_written
     candidacy_waits_for_the_disk
+    change_waits_for_the_terms_first_commit
+    changes_that_make_no_sense_are_refused
     commit_carries_what_came_before
     crash_with_a_write_pending
     deposed_leader_loses_its_tail
     election_in_one_round
     election_restriction
+    follower_is_sent_a_snapshot
+    joint_configuration_survives_its_leader
+    late_snapshot_changes_nothing
     leader_commits_without_its_own_disk
     leader_without_a_majority_steps_down
+    leadership_is_transferred
+    learner_must_keep_up_to_vote
+    learners_count_for_nothing
     log_repair_figure_7
     log_repair_skips_terms
     losses_are_found_by_heartbeats
+    membership_comes_with_a_snapshot
     old_term_is_not_committed_by_counting_figure_8
     overload_is_refused
     pre_vote_is_lost
@@ -47,13 +56,22 @@ scripts! {
     read_asked_during_a_round_waits_for_the_next
     read_is_aborted_by_a_step_down
     read_waits_for_the_terms_first_commit
+    removed_leader_hands_over
+    removed_server_is_not_needed
     restart_keeps_term_vote_and_log
     returning_server_disturbs_nobody
+    several_change_at_once
     single_server
+    snapshot_replaces_a_conflicting_log
+    snapshot_that_is_lost_is_sent_again
     split_vote
     stale_append_does_not_truncate
     stickiness_holds_without_pre_vote
+    transfer_is_given_up
+    transfers_that_make_no_sense_are_refused
+    uncommitted_change_is_undone
     vote_is_given_when_durable
+    voter_is_added
     window_bounds_what_is_in_flight
 }
 

@@ -57,7 +57,10 @@ fn messages() -> Vec<Message<u8>> {
         });
     }
     for position in positions() {
-        messages.push(Message::Vote { last: position });
+        messages.push(Message::Vote {
+            last: position,
+            by_transfer: false,
+        });
         for number in NUMBERS {
             messages.push(Message::PreVote {
                 next_term: Term(number),
@@ -235,6 +238,7 @@ fn a_log_beyond_its_servers_term_is_not_started_with() {
             term: Term(1),
             ..HardState::default()
         },
+        snapshot: None,
         entries: vec![Entry {
             term: Term(2),
             index: Index(1),

@@ -5,11 +5,15 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`; `leader=I` elects I at once and lets everybody commit its first entry |
+//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
 //! | `given I term=T [vote=J] [commit=K] [log=T1,T2,…]` | replaces what server I has on its disk, and starts it again |
 //! | `timeout I`, `silent I`, `heartbeat I`, `quorum-check I` | the abstract inputs of time |
 //! | `campaign I` | stands for election without asking first |
 //! | `propose I X…`, `read I TOKEN…` | commands and reads, each taken in before any is sent |
+//! | `change I +J ~K -L …` | J is to vote, K to learn, L to leave |
+//! | `transfer I J` | I is to hand its leadership over to J |
+//! | `compact I` | I makes a snapshot of what it has applied, and drops that from its log |
+//! | `report I J delivered\|failed` | tells I what became of the snapshot for J |
 //! | `unreachable I J` | tells I that messages to J may have been lost |
 //! | `deliver [I J] [first\|last]` | what is in flight now: everything, from I to J, or one of those |
 //! | `drop [I J] [first\|last]` | the same is lost |
@@ -26,12 +30,13 @@ mod words;
 use crate::server::Server;
 use bytes::Bytes;
 use raft::{
-    Config, Envelope, HardState, Index, MemoryStorage, NodeId, ProgressState, Raft, ReadOutcome, ReadToken,
-    Term, Write, WriteId,
+    Change, Config, Configuration, Envelope, HardState, Index, MemoryStorage, NodeId, ProgressState, Raft,
+    ReadOutcome, ReadToken, SnapshotStatus, Term, Write, WriteId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use words::{Selection, given_log, node, number, selection, show, show_write};
+use std::sync::Arc;
+use words::{Selection, change, given_log, node, number, selection, show, show_write};
 
 /// More deliveries than any script needs to come to rest.
 const STABILIZE_DELIVERIES_MAX: usize = 10_000;
@@ -48,6 +53,9 @@ struct Seen {
     vote: Option<NodeId>,
     term: Term,
     commit: Index,
+    configuration: Configuration,
+    /// Where its log begins.
+    first: Index,
 }
 
 impl Seen {
@@ -57,6 +65,8 @@ impl Seen {
             vote: raft.vote(),
             term: raft.term(),
             commit: raft.commit_index(),
+            configuration: raft.configuration().clone(),
+            first: raft.first_index(),
         }
     }
 }
@@ -110,6 +120,28 @@ impl Interpreter {
             "quorum-check" => self.act(node(args[0]), Raft::quorum_check),
             "campaign" => self.act(node(args[0]), Raft::campaign),
             "propose" => self.propose(node(args[0]), &args[1..]),
+            "change" => {
+                let changes: Vec<Change> = args[1..].iter().map(|word| change(word)).collect();
+                self.attempt(node(args[0]), |raft| {
+                    raft.propose_change(&changes)
+                        .map(|position| format!("takes in {position}"))
+                });
+            }
+            "transfer" => {
+                let to = node(args[1]);
+                self.attempt(node(args[0]), |raft| {
+                    raft.transfer_leader(to).map(|()| format!("makes way for {to}"))
+                });
+            }
+            "compact" => self.compact(node(args[0])),
+            "report" => {
+                let status = match args[2] {
+                    "delivered" => SnapshotStatus::Delivered,
+                    "failed" => SnapshotStatus::Failed,
+                    other => panic!("a snapshot is delivered or failed, not {other}"),
+                };
+                self.act(node(args[0]), |raft| raft.report_snapshot(node(args[1]), status));
+            }
             "read" => self.read(node(args[0]), &args[1..]),
             "unreachable" => self.act(node(args[0]), |raft| raft.report_unreachable(node(args[1]))),
             "deliver" => self.deliver(&selection(args)),
@@ -155,8 +187,17 @@ impl Interpreter {
         let count: u64 = number(args[0]);
         self.options = args[1..].iter().map(|option| (*option).to_owned()).collect();
         self.manual_persist = self.options.iter().any(|option| option == "persist=manual");
+        let voters = self
+            .options
+            .iter()
+            .find_map(|option| option.strip_prefix("voters="));
+        let voters: u64 = voters.map_or(count, number);
         for id in (1..=count).map(NodeId) {
-            let storage = MemoryStorage::new((1..=count).map(NodeId));
+            let storage = if id.0 <= voters {
+                MemoryStorage::new((1..=voters).map(NodeId))
+            } else {
+                MemoryStorage::with_configuration(Configuration::default())
+            };
             self.slots.insert(id, Slot::Down(storage));
             self.start(id);
         }
@@ -181,7 +222,8 @@ impl Interpreter {
             match option.split_once('=').expect("an option is key=value") {
                 ("pre-vote", "off") => config.pre_vote = false,
                 ("check-quorum", "off") => config.check_quorum = false,
-                ("persist", "manual") | ("leader", _) => {}
+                ("persist", "manual") | ("leader" | "voters", _) => {}
+                ("promote", "any") => config.promote_caught_up_only = false,
                 ("entries-max", value) => config.append_entries_max = number(value),
                 ("window", value) => config.in_flight_messages_max = number(value),
                 ("uncommitted-bytes", value) => config.uncommitted_bytes_max = number(value),
@@ -219,6 +261,7 @@ impl Interpreter {
         storage.apply(&Write {
             id: WriteId(0),
             hard_state,
+            snapshot: None,
             entries,
         });
         self.slots.insert(id, Slot::Down(storage));
@@ -290,6 +333,15 @@ impl Interpreter {
         {
             self.say(format_args!("{id}@{} votes for {candidate}", after.term));
         }
+        if before.first != after.first {
+            self.say(format_args!("{id} begins its log at {}", after.first));
+        }
+        if before.configuration != after.configuration {
+            self.say(format_args!(
+                "{id} has the configuration ({})",
+                after.configuration
+            ));
+        }
         if before.commit != after.commit {
             self.say(format_args!("{id} commits {}", after.commit));
         }
@@ -304,6 +356,27 @@ impl Interpreter {
             }
         }
         self.settle(id);
+    }
+
+    /// Asks a server for something that it may refuse.
+    fn attempt<E: std::fmt::Display>(
+        &mut self,
+        id: NodeId,
+        action: impl FnOnce(&mut Raft<MemoryStorage<Bytes>>) -> Result<String, E>,
+    ) {
+        match action(&mut self.server(id).raft) {
+            Ok(done) => self.say(format_args!("{id} {done}")),
+            Err(error) => self.say(format_args!("{id} refuses: {error}")),
+        }
+        self.observe(id);
+        self.settle(id);
+    }
+
+    fn compact(&mut self, id: NodeId) {
+        let raft = &mut self.server(id).raft;
+        let snapshot = raft.snapshot_meta().expect("something was applied");
+        raft.storage_mut().compact(Arc::new(snapshot));
+        self.observe(id);
     }
 
     fn read(&mut self, id: NodeId, tokens: &[&str]) {
@@ -428,6 +501,7 @@ impl Interpreter {
                 ProgressState::Probe { paused: true } => "probe, paused".to_owned(),
                 ProgressState::Probe { paused: false } => "probe".to_owned(),
                 ProgressState::Replicate { in_flight } => format!("replicate, {} in flight", in_flight.len()),
+                ProgressState::Snapshot { index } => format!("snapshot up to {index}"),
             };
             self.say(format_args!(
                 "{of} matched={} next={} {state}",

@@ -36,6 +36,9 @@ impl<C: Command> Server<C> {
         let write = self.writes.pop_front()?;
         self.raft.storage_mut().apply(&write);
         self.raft.persisted(write.id);
+        if let Some(snapshot) = &write.snapshot {
+            self.raft.applied(snapshot.last.index);
+        }
         Some(write)
     }
 

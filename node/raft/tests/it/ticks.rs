@@ -268,7 +268,12 @@ fn a_logger_hears_what_happens() {
     cluster.node(own).campaign();
     cluster.settle();
     let term = Term(1);
-    let told: Vec<Event> = cluster.events.borrow().iter().map(|(_, event)| *event).collect();
+    let told: Vec<Event> = cluster
+        .events
+        .borrow()
+        .iter()
+        .map(|(_, event)| event.clone())
+        .collect();
     assert_eq!(
         told,
         [

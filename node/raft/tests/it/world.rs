@@ -450,7 +450,7 @@ impl World {
         let storage = self.servers[place].raft.storage();
         let durable = storage.hard_state();
         match &envelope.message {
-            Message::Vote { last } => {
+            Message::Vote { last, .. } => {
                 let log_end = storage
                     .log()
                     .last()
@@ -495,7 +495,9 @@ impl World {
             | Message::VoteResponse { granted: false }
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
-            | Message::HeartbeatResponse { .. } => {}
+            | Message::HeartbeatResponse { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => {}
         }
         Ok(())
     }

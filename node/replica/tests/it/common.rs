@@ -109,7 +109,9 @@ pub(crate) fn acknowledged(out: &Outbox) -> Index {
         | Message::Append { .. }
         | Message::AppendRejected { .. }
         | Message::Heartbeat { .. }
-        | Message::HeartbeatResponse { .. } => Index(0),
+        | Message::HeartbeatResponse { .. }
+        | Message::Snapshot { .. }
+        | Message::TimeoutNow => Index(0),
     });
     matched.max().unwrap_or_default()
 }

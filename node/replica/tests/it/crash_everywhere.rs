@@ -40,7 +40,17 @@ impl Life {
             let message = append(leader, term, &mut log, keep, count, bytes);
             heard(message, &log);
         }
-        heard(from(3, 2, Message::Vote { last: end(&log) }), &log);
+        heard(
+            from(
+                3,
+                2,
+                Message::Vote {
+                    last: end(&log),
+                    by_transfer: false,
+                },
+            ),
+            &log,
+        );
         for (leader, term, keep, count, bytes) in [
             (3, 2, 5, 2, 30),
             (3, 2, 7, 1, 9000),

@@ -15,6 +15,7 @@ fn candidacy(of: u64) -> Envelope<bytes::Bytes> {
                 term: Term(1),
                 index: Index(1),
             },
+            by_transfer: false,
         },
     }
 }

@@ -57,7 +57,16 @@ fn a_time_out_starts_an_election_in_a_new_term() {
         assert_eq!((durable.term, durable.vote), (Term(3), Some(OWN)));
         for to in [OTHER, THIRD] {
             let last = server.raft.last();
-            assert_eq!(said_to(&settled, to), (Term(3), Message::Vote { last }));
+            assert_eq!(
+                said_to(&settled, to),
+                (
+                    Term(3),
+                    Message::Vote {
+                        last,
+                        by_transfer: false
+                    }
+                )
+            );
         }
     }
 }
@@ -136,7 +145,10 @@ fn an_election_takes_one_round() {
 /// candidate gets the same answer again, for the first may be lost.
 #[test]
 fn a_server_votes_once_in_a_term() {
-    let ask = || Message::Vote { last: at(0, 0) };
+    let ask = || Message::Vote {
+        last: at(0, 0),
+        by_transfer: false,
+    };
     for (first, second, granted) in [
         (OTHER, OTHER, true),
         (OTHER, THIRD, false),
@@ -169,7 +181,15 @@ fn a_server_that_knows_its_terms_leader_votes_for_nobody_else() {
     let mut server = given(3, 2, &[]);
     tell(&mut server, OTHER, 2, append(at(0, 0), Vec::new(), 0));
     server.raft.leader_silent();
-    let settled = tell(&mut server, THIRD, 2, Message::Vote { last: at(9, 1) });
+    let settled = tell(
+        &mut server,
+        THIRD,
+        2,
+        Message::Vote {
+            last: at(9, 1),
+            by_transfer: false,
+        },
+    );
     let refused = Message::VoteResponse { granted: false };
     assert_eq!(said_to(&settled, THIRD), (Term(2), refused));
     assert_eq!(server.raft.vote(), None);
@@ -260,7 +280,15 @@ fn a_server_with_a_leader_does_not_hear_candidates() {
     tell(&mut follower, OTHER, 2, heartbeat);
     for mut server in [follower, in_role(RoleKind::Leader, 3, 2, 0)] {
         let before = server.raft.clone();
-        let settled = tell(&mut server, THIRD, 7, Message::Vote { last: at(9, 6) });
+        let settled = tell(
+            &mut server,
+            THIRD,
+            7,
+            Message::Vote {
+                last: at(9, 6),
+                by_transfer: false,
+            },
+        );
         assert_eq!((&server.raft, settled.messages), (&before, Vec::new()));
         let ask = Message::PreVote {
             next_term: Term(7),
@@ -285,7 +313,15 @@ fn a_server_whose_leader_is_silent_hears_candidates() {
     };
     tell(&mut server, OTHER, 2, heartbeat);
     server.raft.leader_silent();
-    let settled = tell(&mut server, THIRD, 7, Message::Vote { last: at(0, 0) });
+    let settled = tell(
+        &mut server,
+        THIRD,
+        7,
+        Message::Vote {
+            last: at(0, 0),
+            by_transfer: false,
+        },
+    );
     assert_eq!(
         said_to(&settled, THIRD),
         (Term(7), Message::VoteResponse { granted: true })

@@ -44,6 +44,7 @@ fn given_with(config: Config, voters: u64, term: u64, log: &[u64]) -> Server<u8>
             term: Term(term),
             ..HardState::default()
         },
+        snapshot: None,
         entries: entries(1, log),
     });
     Server::start(config, storage)

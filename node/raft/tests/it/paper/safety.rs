@@ -10,7 +10,16 @@ fn a_vote_request_says_where_the_log_ends() {
         server.raft.campaign();
         let settled = server.settle();
         for to in [OTHER, THIRD] {
-            assert_eq!(said_to(&settled, to), (Term(3), Message::Vote { last }));
+            assert_eq!(
+                said_to(&settled, to),
+                (
+                    Term(3),
+                    Message::Vote {
+                        last,
+                        by_transfer: false
+                    }
+                )
+            );
         }
     }
 }
@@ -31,7 +40,15 @@ fn a_voter_denies_its_vote_to_an_older_log() {
         (&[2], at(2, 1), false),
     ] {
         let mut server = given(3, 2, log);
-        let settled = tell(&mut server, OTHER, 3, Message::Vote { last });
+        let settled = tell(
+            &mut server,
+            OTHER,
+            3,
+            Message::Vote {
+                last,
+                by_transfer: false,
+            },
+        );
         let answer = Message::VoteResponse { granted };
         assert_eq!(
             said_to(&settled, OTHER),
@@ -58,7 +75,15 @@ fn a_leader_commits_only_entries_of_its_term_by_counting() {
 #[test]
 fn a_promise_survives_a_crash() {
     let mut server = given(3, 1, &[1]);
-    tell(&mut server, OTHER, 2, Message::Vote { last: at(1, 1) });
+    tell(
+        &mut server,
+        OTHER,
+        2,
+        Message::Vote {
+            last: at(1, 1),
+            by_transfer: false,
+        },
+    );
     tell(&mut server, OTHER, 2, append(at(1, 1), entries(2, &[2, 2]), 2));
     let again = Server::start(Config::new(OWN), server.crash(0));
     assert_eq!((again.raft.term(), again.raft.vote()), (Term(2), Some(OTHER)));
@@ -75,7 +100,10 @@ fn promises_wait_for_the_disk() {
                 from: OTHER,
                 to: OWN,
                 term: Term(2),
-                message: Message::Vote { last: at(1, 1) },
+                message: Message::Vote {
+                    last: at(1, 1),
+                    by_transfer: false,
+                },
             });
         }),
         ("an acknowledgement", |server| {

@@ -10,7 +10,10 @@ fn said_in_a_term() -> Vec<Message<u8>> {
             next_term: Term(9),
             granted: false,
         },
-        Message::Vote { last: at(0, 0) },
+        Message::Vote {
+            last: at(0, 0),
+            by_transfer: false,
+        },
         Message::VoteResponse { granted: false },
         append(at(0, 0), Vec::new(), 0),
         accepted(0),
@@ -76,13 +79,21 @@ fn every_role_rejects_requests_of_an_older_term() {
                     said_to(&settled, OTHER),
                     (Term(5), Message::HeartbeatResponse { round: 0 })
                 ),
-                // Answers are dropped.
+                Message::Snapshot { .. } => assert!(
+                    matches!(
+                        said_to(&settled, OTHER),
+                        (Term(5), Message::AppendRejected { .. })
+                    ),
+                    "{settled:?}"
+                ),
+                // Answers are dropped, and so is a request to stand in a term that is over.
                 Message::PreVote { .. }
                 | Message::PreVoteResponse { .. }
                 | Message::VoteResponse { .. }
                 | Message::AppendAccepted { .. }
                 | Message::AppendRejected { .. }
-                | Message::HeartbeatResponse { .. } => assert_eq!(settled.messages, []),
+                | Message::HeartbeatResponse { .. }
+                | Message::TimeoutNow => assert_eq!(settled.messages, []),
             }
         }
     }
@@ -110,15 +121,55 @@ fn pre_votes_are_outside_of_the_terms() {
     }
 }
 
-/// Raft figure 2: what doesn't come from a member is no part of the conversation.
+/// Raft §6: a server that asks may know of a later configuration, so it is heard; what a stranger answers counts for nothing.
 #[test]
-fn strangers_are_not_heard() {
+fn answers_of_strangers_count_for_nothing() {
+    let answers = said_in_a_term().into_iter().filter(|message| match message {
+        Message::PreVoteResponse { .. }
+        | Message::VoteResponse { .. }
+        | Message::AppendAccepted { .. }
+        | Message::AppendRejected { .. }
+        | Message::HeartbeatResponse { .. } => true,
+        Message::PreVote { .. }
+        | Message::Vote { .. }
+        | Message::Append { .. }
+        | Message::Heartbeat { .. }
+        | Message::Snapshot { .. }
+        | Message::TimeoutNow => false,
+    });
+    let answers: Vec<Message<u8>> = answers.collect();
+    assert_eq!(answers.len(), 5);
     for role in ROLES {
-        for message in said_in_a_term() {
+        for message in &answers {
             let mut server = in_role(role, 3, 2, 2);
-            let before = server.raft.clone();
-            let settled = tell(&mut server, NodeId(9), 5, message);
-            assert_eq!((server.raft, settled.messages), (before, Vec::new()));
+            let settled = tell(&mut server, NodeId(9), 2, message.clone());
+            assert_eq!(
+                (server.raft.role(), settled.messages),
+                (role, Vec::new()),
+                "{message:?}"
+            );
         }
     }
+}
+
+/// Raft §6: a server votes for, and follows, one that is not in its own configuration.
+#[test]
+fn whoever_asks_is_answered_member_or_not() {
+    let stranger = NodeId(9);
+    let mut server = in_role(RoleKind::Follower, 3, 2, 2);
+    server.raft.leader_silent();
+    let last = server.raft.last();
+    let asks = Message::Vote {
+        last,
+        by_transfer: false,
+    };
+    let settled = tell(&mut server, stranger, 3, asks);
+    let granted = Message::VoteResponse { granted: true };
+    assert_eq!(said_to(&settled, stranger), (Term(3), granted));
+    let leads = Message::Heartbeat {
+        commit: Index(0),
+        round: 1,
+    };
+    tell(&mut server, stranger, 3, leads);
+    assert_eq!(server.raft.leader(), Some(stranger));
 }

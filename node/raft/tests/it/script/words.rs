@@ -1,7 +1,7 @@
 //! The words of golden scripts: what is read from a line, and how things are shown.
 
 use bytes::Bytes;
-use raft::{Entry, EntryData, HardState, Index, NodeId, Term, Write};
+use raft::{Change, Entry, EntryData, HardState, Index, NodeId, Term, Write};
 
 /// Which of the messages in flight.
 pub(super) struct Selection {
@@ -14,6 +14,7 @@ pub(super) struct Selection {
 pub(super) fn show(entry: &Entry<Bytes>) -> String {
     match &entry.data {
         EntryData::Noop => format!("{}", entry.position()),
+        EntryData::Configuration(configuration) => format!("{}:({configuration})", entry.position()),
         EntryData::Command(command) => {
             format!("{}:{}", entry.position(), String::from_utf8_lossy(command))
         }
@@ -24,8 +25,10 @@ pub(super) fn show_write(write: &Write<Bytes>) -> String {
     let HardState { term, vote, commit } = write.hard_state;
     let vote = vote.map_or("-".to_owned(), |vote| vote.to_string());
     let entries: Vec<String> = write.entries.iter().map(show).collect();
+    let snapshot = write.snapshot.as_ref();
+    let snapshot = snapshot.map_or(String::new(), |snapshot| format!(" snapshot={}", snapshot.last));
     format!(
-        "term={term} vote={vote} commit={commit} entries=[{}]",
+        "term={term} vote={vote} commit={commit}{snapshot} entries=[{}]",
         entries.join(" ")
     )
 }
@@ -47,6 +50,17 @@ pub(super) fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(word: 
 
 pub(super) fn node(word: &str) -> NodeId {
     NodeId(number(word))
+}
+
+/// `+4` adds a voter, `~4` a learner, `-4` removes.
+pub(super) fn change(word: &str) -> Change {
+    let (sign, id) = word.split_at(1);
+    match sign {
+        "+" => Change::AddVoter(node(id)),
+        "~" => Change::AddLearner(node(id)),
+        "-" => Change::Remove(node(id)),
+        _ => panic!("{word:?} is no change"),
+    }
 }
 
 pub(super) fn selection(args: &[&str]) -> Selection {

@@ -1,0 +1,548 @@
+//! Who takes part: configurations, how one leads to the next, and which one is in force (Raft §6; dissertation §4).
+//!
+//! ```text
+//!              one voter more or less                       several at once
+//!   {1 2 3} ───────────────────────────▶ {1 2 3 4}    {1 2 3} ──▶ {1 2 4}&{1 2 3} ──▶ {1 2 4}
+//!            any two majorities meet                    the joint one needs a majority of both
+//! ```
+//!
+//! A server uses the latest configuration *in its log*, committed or not; when that entry is cut off again, so is its effect (bug zoo,
+//! *config-not-rolled-back*). A leader begins a change only when the one before it and an entry of its own term are committed
+//! (Ongaro's correction of 2015; *change-before-noop*), so at most one configuration is uncommitted in any leader's log.
+
+use crate::quorum::{self, VoteResult};
+use crate::types::{Index, NodeId};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::{self, Display};
+
+/// The members of a cluster, and who of them decides. Displayed as in traces: `1 2 4 & 1 2 3, learners 5`.
+///
+/// Empty for a server that was never told: it waits to be added to a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Configuration {
+    /// Sorted.
+    voters: Vec<NodeId>,
+    /// Sorted; empty unless the configuration is joint.
+    outgoing: Vec<NodeId>,
+    /// Sorted; nobody who votes.
+    learners: Vec<NodeId>,
+    /// Sorted; those that vote as `outgoing` and become learners when the joint configuration is left.
+    learners_next: Vec<NodeId>,
+    /// Sorted: everybody above. Derived, since it is asked for whenever something is sent.
+    members: Vec<NodeId>,
+}
+
+/// What is wrong with the parts of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfiguration {
+    /// A server is named twice in a list, or by lists that exclude each other.
+    #[error("{0} is named twice")]
+    Twice(NodeId),
+    /// A server is to become a learner, and votes on neither or both sides.
+    #[error("{0} is to become a learner, and does not leave the voters")]
+    NotLeaving(NodeId),
+    /// Nobody votes, though there are members.
+    #[error("there are members, and nobody votes")]
+    NoVoters,
+}
+
+/// A step from one configuration to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Change {
+    /// The server votes from then on; a learner is promoted.
+    AddVoter(NodeId),
+    /// The server is sent everything and decides nothing; a voter is demoted.
+    AddLearner(NodeId),
+    /// The server takes no part any more.
+    Remove(NodeId),
+}
+
+impl Change {
+    /// Whom it is about.
+    pub fn node(self) -> NodeId {
+        match self {
+            Change::AddVoter(node) | Change::AddLearner(node) | Change::Remove(node) => node,
+        }
+    }
+}
+
+/// Why a configuration can't be changed like that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidChange {
+    /// No change is asked for.
+    #[error("nothing is to be changed")]
+    Nothing,
+    /// Two changes are about the same server.
+    #[error("two changes are about {0}")]
+    Conflicting(NodeId),
+    /// The server votes already.
+    #[error("{0} is a voter already")]
+    AlreadyVoter(NodeId),
+    /// The server is a learner already.
+    #[error("{0} is a learner already")]
+    AlreadyLearner(NodeId),
+    /// The server takes no part.
+    #[error("{0} is no member")]
+    NotMember(NodeId),
+    /// Nobody would be left to decide anything.
+    #[error("the last voter can't be removed")]
+    LastVoter,
+}
+
+impl Configuration {
+    /// The configuration in which `voters` decide.
+    pub fn of_voters(voters: impl IntoIterator<Item = NodeId>) -> Configuration {
+        Configuration::derived(sorted(voters), Vec::new(), Vec::new(), Vec::new())
+    }
+
+    /// The configuration with these parts, as they come from a disk or another server.
+    ///
+    /// # Errors
+    /// The parts contradict each other.
+    pub fn from_parts(
+        voters: Vec<NodeId>,
+        outgoing: Vec<NodeId>,
+        learners: Vec<NodeId>,
+        learners_next: Vec<NodeId>,
+    ) -> Result<Configuration, InvalidConfiguration> {
+        for list in [&voters, &outgoing, &learners, &learners_next] {
+            if let Some(pair) = list.windows(2).find(|pair| pair[0] >= pair[1]) {
+                return Err(InvalidConfiguration::Twice(pair[1]));
+            }
+        }
+        let votes = |node: &&NodeId| contains(&voters, **node) || contains(&outgoing, **node);
+        if let Some(twice) = learners.iter().find(votes) {
+            return Err(InvalidConfiguration::Twice(*twice));
+        }
+        let leaves = |node: &&NodeId| contains(&outgoing, **node) && !contains(&voters, **node);
+        if let Some(stays) = learners_next.iter().find(|node| !leaves(node)) {
+            return Err(InvalidConfiguration::NotLeaving(*stays));
+        }
+        if voters.is_empty() && !(outgoing.is_empty() && learners.is_empty()) {
+            return Err(InvalidConfiguration::NoVoters);
+        }
+        Ok(Configuration::derived(voters, outgoing, learners, learners_next))
+    }
+
+    fn derived(
+        voters: Vec<NodeId>,
+        outgoing: Vec<NodeId>,
+        learners: Vec<NodeId>,
+        learners_next: Vec<NodeId>,
+    ) -> Configuration {
+        let everybody = [&voters, &outgoing, &learners];
+        let members = sorted(everybody.into_iter().flatten().copied());
+        Configuration {
+            voters,
+            outgoing,
+            learners,
+            learners_next,
+            members,
+        }
+    }
+
+    /// Those who decide; the new ones of a joint configuration. Sorted.
+    pub fn voters(&self) -> &[NodeId] {
+        &self.voters
+    }
+
+    /// Those who decide as well while the configuration is joint: the voters before the change. Sorted.
+    pub fn outgoing(&self) -> &[NodeId] {
+        &self.outgoing
+    }
+
+    /// Those who are sent everything and decide nothing. Sorted.
+    pub fn learners(&self) -> &[NodeId] {
+        &self.learners
+    }
+
+    /// Those of [`Configuration::outgoing`] who will be learners. Sorted.
+    pub fn learners_next(&self) -> &[NodeId] {
+        &self.learners_next
+    }
+
+    /// Everybody. Sorted.
+    pub fn members(&self) -> &[NodeId] {
+        &self.members
+    }
+
+    /// Whether decisions need a majority of the old voters and of the new ones.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether `node` decides, be it only until a joint configuration is left.
+    pub fn is_voter(&self, node: NodeId) -> bool {
+        contains(&self.voters, node) || contains(&self.outgoing, node)
+    }
+
+    /// Whether `node` takes part.
+    pub fn is_member(&self, node: NodeId) -> bool {
+        contains(&self.members, node)
+    }
+
+    /// This configuration after all of `changes`: at once where at most one voter comes or goes, and by way of a joint configuration
+    /// otherwise.
+    ///
+    /// # Errors
+    /// The changes make no sense here.
+    ///
+    /// # Panics
+    /// This configuration is joint: it must be left first.
+    pub fn changed(&self, changes: &[Change]) -> Result<Configuration, InvalidChange> {
+        assert!(
+            !self.is_joint(),
+            "a change was asked of the joint configuration {self}"
+        );
+        if changes.is_empty() {
+            return Err(InvalidChange::Nothing);
+        }
+        let (mut voters, mut learners) = (self.voters.clone(), self.learners.clone());
+        for (place, change) in changes.iter().enumerate() {
+            let node = change.node();
+            if changes[..place].iter().any(|other| other.node() == node) {
+                return Err(InvalidChange::Conflicting(node));
+            }
+            let (votes, learns) = (contains(&voters, node), contains(&learners, node));
+            match change {
+                Change::AddVoter(_) if votes => return Err(InvalidChange::AlreadyVoter(node)),
+                Change::AddLearner(_) if learns => return Err(InvalidChange::AlreadyLearner(node)),
+                Change::Remove(_) if !votes && !learns => return Err(InvalidChange::NotMember(node)),
+                Change::AddVoter(_) | Change::AddLearner(_) | Change::Remove(_) => {}
+            }
+            voters.retain(|voter| *voter != node);
+            learners.retain(|learner| *learner != node);
+            match change {
+                Change::AddVoter(_) => voters.push(node),
+                Change::AddLearner(_) => learners.push(node),
+                Change::Remove(_) => {}
+            }
+            voters.sort_unstable();
+            learners.sort_unstable();
+        }
+        if voters.is_empty() {
+            return Err(InvalidChange::LastVoter);
+        }
+        let come = voters
+            .iter()
+            .filter(|voter| !contains(&self.voters, **voter))
+            .count();
+        let go = self
+            .voters
+            .iter()
+            .filter(|voter| !contains(&voters, **voter))
+            .count();
+        if come + go <= 1 {
+            return Ok(Configuration::derived(voters, Vec::new(), learners, Vec::new()));
+        }
+        // Who still votes on the old side can't be a learner yet.
+        let (learners_next, learners) = learners
+            .into_iter()
+            .partition(|learner| contains(&self.voters, *learner));
+        Ok(Configuration::derived(
+            voters,
+            self.voters.clone(),
+            learners,
+            learners_next,
+        ))
+    }
+
+    /// What a joint configuration leads to.
+    pub fn left(&self) -> Configuration {
+        let learners = self.learners.iter().chain(&self.learners_next).copied();
+        Configuration::derived(self.voters.clone(), Vec::new(), sorted(learners), Vec::new())
+    }
+
+    /// Whether those for whom `is_in` holds are enough to decide.
+    pub fn has_quorum(&self, is_in: impl Fn(NodeId) -> bool) -> bool {
+        let majority_of = |voters: &[NodeId]| {
+            let count = voters.iter().filter(|voter| is_in(**voter)).count();
+            count >= quorum::majority(voters.len())
+        };
+        majority_of(&self.voters) && (!self.is_joint() || majority_of(&self.outgoing))
+    }
+
+    /// Where an election stands, given who granted (`Some(true)`) and who refused.
+    pub fn vote_result(&self, answer: impl Fn(NodeId) -> Option<bool>) -> VoteResult {
+        let result_of = |voters: &[NodeId]| {
+            let count = |wanted| {
+                voters
+                    .iter()
+                    .filter(|voter| answer(**voter) == Some(wanted))
+                    .count()
+            };
+            quorum::vote_result(voters.len(), count(true), count(false))
+        };
+        if !self.is_joint() {
+            return result_of(&self.voters);
+        }
+        match (result_of(&self.voters), result_of(&self.outgoing)) {
+            (VoteResult::Lost, _) | (_, VoteResult::Lost) => VoteResult::Lost,
+            (VoteResult::Won, VoteResult::Won) => VoteResult::Won,
+            (VoteResult::Pending, _) | (_, VoteResult::Pending) => VoteResult::Pending,
+        }
+    }
+
+    /// The highest index that a quorum has reached, given how far each voter is.
+    ///
+    /// # Panics
+    /// There are no voters.
+    pub fn quorum_index(&self, reached: impl Fn(NodeId) -> Index) -> Index {
+        let index_of = |voters: &[NodeId]| quorum::majority_index(voters.iter().map(|voter| reached(*voter)));
+        let index = index_of(&self.voters);
+        if self.is_joint() {
+            index.min(index_of(&self.outgoing))
+        } else {
+            index
+        }
+    }
+}
+
+impl Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, nodes: &[NodeId]| {
+            nodes.iter().enumerate().try_for_each(|(place, node)| {
+                let space = if place == 0 { "" } else { " " };
+                write!(f, "{space}{}", node.0)
+            })
+        };
+        list(f, &self.voters)?;
+        for (name, nodes) in [
+            (" & ", &self.outgoing),
+            (", learners ", &self.learners),
+            (", then learners ", &self.learners_next),
+        ] {
+            if !nodes.is_empty() {
+                f.write_str(name)?;
+                list(f, nodes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn contains(sorted: &[NodeId], node: NodeId) -> bool {
+    sorted.binary_search(&node).is_ok()
+}
+
+fn sorted(nodes: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
+/// The configurations that somebody may still ask for: the one of the applied state, and those behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Membership {
+    /// By index; never empty. The last is in force.
+    history: Vec<(Index, Arc<Configuration>)>,
+}
+
+impl Membership {
+    /// As a log says, whose configurations these are.
+    ///
+    /// # Panics
+    /// There is none, or they are out of order.
+    pub(crate) fn new(history: Vec<(Index, Arc<Configuration>)>) -> Membership {
+        assert!(
+            !history.is_empty() && history.is_sorted_by(|(one, _), (next, _)| one < next),
+            "the log's configurations are out of order: {history:?}"
+        );
+        Membership { history }
+    }
+
+    /// The configuration in force.
+    pub(crate) fn latest(&self) -> &Arc<Configuration> {
+        &self.last().1
+    }
+
+    /// Where it stands in the log.
+    pub(crate) fn latest_index(&self) -> Index {
+        self.last().0
+    }
+
+    fn last(&self) -> &(Index, Arc<Configuration>) {
+        self.history.last().expect("there always is a configuration")
+    }
+
+    /// The configuration that is in force at `index`; `None` where a later one was applied.
+    pub(crate) fn at(&self, index: Index) -> Option<&Arc<Configuration>> {
+        let at = self.history.iter().rev().find(|(from, _)| *from <= index)?;
+        Some(&at.1)
+    }
+
+    /// The log got an entry with a configuration.
+    pub(crate) fn push(&mut self, index: Index, configuration: Arc<Configuration>) {
+        assert!(
+            index > self.latest_index(),
+            "a configuration at {index} follows one at {}",
+            self.latest_index()
+        );
+        self.history.push((index, configuration));
+    }
+
+    /// The log was cut at `from`.
+    pub(crate) fn truncate(&mut self, from: Index) {
+        self.history.retain(|(index, _)| *index < from);
+        assert!(
+            !self.history.is_empty(),
+            "a committed configuration was cut off at {from}"
+        );
+    }
+
+    /// Everything up to `index` was applied. What was replaced before is neither come back to, since that is committed, nor part of any
+    /// snapshot to come.
+    pub(crate) fn applied(&mut self, index: Index) {
+        let later = self.history.partition_point(|(at, _)| *at <= index);
+        self.history.drain(..later.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn nodes(ids: &[u64]) -> Vec<NodeId> {
+        ids.iter().copied().map(NodeId).collect()
+    }
+
+    /// Every set of voters out of `0..count`, the empty one left out.
+    fn sets(count: u64) -> impl Iterator<Item = Vec<NodeId>> {
+        (1..1_u64 << count).map(move |set| (0..count).filter(|id| set >> id & 1 == 1).map(NodeId).collect())
+    }
+
+    fn majority(voters: &[NodeId], set: u64) -> bool {
+        2 * voters.iter().filter(|voter| set >> voter.0 & 1 == 1).count() > voters.len()
+    }
+
+    /// All pairs of configurations of up to four servers, and every set of servers, against counting.
+    #[test]
+    fn a_joint_quorum_is_a_majority_of_both_sides() {
+        for voters in sets(4) {
+            for outgoing in sets(4) {
+                let parts = (voters.clone(), outgoing.clone());
+                let joint = Configuration::from_parts(parts.0, parts.1, vec![], vec![]).unwrap();
+                let alone = Configuration::of_voters(voters.clone());
+                for set in 0..16_u64 {
+                    let is_in = |node: NodeId| set >> node.0 & 1 == 1;
+                    let both = majority(&voters, set) && majority(&outgoing, set);
+                    assert_eq!(joint.has_quorum(is_in), both, "{joint} {set:b}");
+                    assert_eq!(alone.has_quorum(is_in), majority(&voters, set), "{alone} {set:b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_joint_index_is_the_highest_that_a_joint_quorum_has_reached() {
+        for voters in sets(3) {
+            for outgoing in sets(3) {
+                let parts = (voters.clone(), outgoing);
+                let joint = Configuration::from_parts(parts.0, parts.1, vec![], vec![]).unwrap();
+                for code in 0..4_u64.pow(3) {
+                    let reached = |node: NodeId| Index(code / 4_u64.pow(u32::try_from(node.0).unwrap()) % 4);
+                    let by_search = (0..4)
+                        .rev()
+                        .map(Index)
+                        .find(|index| joint.has_quorum(|node| reached(node) >= *index));
+                    assert_eq!(Some(joint.quorum_index(reached)), by_search, "{joint} {code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_joint_election_is_won_lost_or_pending_as_every_completion_says() {
+        for voters in sets(3) {
+            for outgoing in sets(3) {
+                let parts = (voters.clone(), outgoing);
+                let joint = Configuration::from_parts(parts.0, parts.1, vec![], vec![]).unwrap();
+                for code in 0..27_u64 {
+                    let answer = |node: NodeId| match code / 3_u64.pow(u32::try_from(node.0).unwrap()) % 3 {
+                        0 => None,
+                        1 => Some(true),
+                        _ => Some(false),
+                    };
+                    let best = joint.has_quorum(|node| answer(node) != Some(false));
+                    let worst = joint.has_quorum(|node| answer(node) == Some(true));
+                    let expected = match (best, worst) {
+                        (_, true) => VoteResult::Won,
+                        (false, false) => VoteResult::Lost,
+                        (true, false) => VoteResult::Pending,
+                    };
+                    assert_eq!(joint.vote_result(answer), expected, "{joint} {code}");
+                }
+            }
+        }
+    }
+
+    /// What a leader can do in one step, from every configuration of up to four voters: its quorums meet those before it.
+    #[test]
+    fn quorums_before_and_after_a_step_meet() {
+        let meet = |one: &Configuration, next: &Configuration| {
+            (0..16_u64).all(|set| {
+                let (is_in, is_out) = (|n: NodeId| set >> n.0 & 1 == 1, |n: NodeId| set >> n.0 & 1 == 0);
+                !(one.has_quorum(is_in) && next.has_quorum(is_out))
+            })
+        };
+        let mut joint = 0;
+        for before in sets(4).map(Configuration::of_voters) {
+            for after in sets(4) {
+                let comes = after.iter().filter(|node| !before.is_voter(**node));
+                let goes = before.voters().iter().filter(|node| !after.contains(node));
+                let changes: Vec<Change> = comes
+                    .map(|node| Change::AddVoter(*node))
+                    .chain(goes.map(|node| Change::Remove(*node)))
+                    .collect();
+                let Ok(step) = before.changed(&changes) else {
+                    assert!(changes.is_empty(), "{before} {changes:?}");
+                    continue;
+                };
+                assert!(meet(&before, &step), "{before} → {step}");
+                assert_eq!(step.is_joint(), changes.len() > 1, "{before} → {step}");
+                if step.is_joint() {
+                    joint += 1;
+                    assert!(meet(&step, &step.left()), "{step} → {}", step.left());
+                }
+                assert_eq!(step.left().voters(), after);
+            }
+        }
+        assert!(joint > 0);
+    }
+
+    #[test]
+    fn a_demoted_voter_learns_once_the_joint_configuration_is_left() {
+        let before = Configuration::of_voters(nodes(&[1, 2, 3]));
+        let changes = [Change::AddVoter(NodeId(4)), Change::AddLearner(NodeId(3))];
+        let joint = before.changed(&changes).unwrap();
+        assert_eq!(joint.to_string(), "1 2 4 & 1 2 3, then learners 3");
+        assert_eq!(joint.left().to_string(), "1 2 4, learners 3");
+        let alone = before.changed(&[Change::AddLearner(NodeId(3))]).unwrap();
+        assert_eq!(alone.to_string(), "1 2, learners 3");
+    }
+
+    #[test]
+    fn a_configuration_comes_back_when_the_next_one_is_cut_off() {
+        let configuration = |ids: &[u64]| Arc::new(Configuration::of_voters(nodes(ids)));
+        let mut membership = Membership::new(vec![(Index(0), configuration(&[1]))]);
+        membership.push(Index(3), configuration(&[1, 2]));
+        membership.push(Index(5), configuration(&[1, 2, 3]));
+        assert_eq!(membership.latest().to_string(), "1 2 3");
+        membership.truncate(Index(4));
+        assert_eq!(
+            (
+                membership.latest().to_string().as_str(),
+                membership.latest_index()
+            ),
+            ("1 2", Index(3))
+        );
+        assert_eq!(membership.at(Index(2)).unwrap().to_string(), "1");
+        membership.applied(Index(3));
+        assert_eq!(membership.at(Index(2)), None);
+        assert_eq!(membership.at(Index(3)).unwrap().to_string(), "1 2");
+    }
+}

@@ -148,9 +148,7 @@ impl<C: Command> Entry<C> {
             + match &self.data {
                 EntryData::Noop => 0,
                 EntryData::Command(command) => command.size(),
-                EntryData::Configuration(configuration) => {
-                    configuration.members().len() * core::mem::size_of::<NodeId>()
-                }
+                EntryData::Configuration(configuration) => core::mem::size_of_val(configuration.members()),
             }
     }
 

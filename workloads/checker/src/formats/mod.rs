@@ -1,8 +1,20 @@
 //! The formats that histories are recorded in; each is read into a [`Log`](crate::Log).
 
+mod assemble;
+mod edn;
+mod etcd;
+mod jepsen;
 mod native;
+mod pieces;
+mod reader;
+
+pub use reader::LogReader;
 
 use crate::vocabulary::Dialect;
+use memchr::{memchr, memmem};
+
+/// A first line that is longer than this is looked at so far.
+const DETECT_BYTES: usize = 64 << 10;
 
 /// What a history was recorded in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +31,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Format; 4] = [
+        Format::Native,
+        Format::Jepsen,
+        Format::PorcupineEtcd,
+        Format::PorcupineKv,
+    ];
+
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,5 +56,27 @@ impl Format {
             Format::Jepsen => Dialect::Knossos,
             Format::PorcupineEtcd | Format::PorcupineKv => Dialect::Porcupine,
         }
+    }
+}
+
+/// The format of a history that begins like this; `None` while nothing tells. `whole`: there is no more of it.
+fn detect(bytes: &[u8], whole: bool) -> Option<Format> {
+    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let bytes = &bytes[start..];
+    let line = match memchr(b'\n', bytes) {
+        Some(end) => &bytes[..end],
+        None if whole || bytes.len() > DETECT_BYTES => bytes,
+        None => return None,
+    };
+    if etcd::is_line(line) {
+        return Some(Format::PorcupineEtcd);
+    }
+    let has = |word: &[u8]| memmem::find(line, word).is_some();
+    match line[0] {
+        b'{' if line[1..].trim_ascii_start().first() == Some(&b'"') => Some(Format::Native),
+        b'{' if has(b":key ") && !has(b":time ") => Some(Format::PorcupineKv),
+        b'{' | b'[' | b'(' | b'#' | b';' => Some(Format::Jepsen),
+        // What it is not is said with the line.
+        _ => Some(Format::Native),
     }
 }

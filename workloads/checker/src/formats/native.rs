@@ -10,185 +10,80 @@
 //! Times are nanoseconds since the run began. An invocation and its completion are lines of their own, so that every prefix of a
 //! history is a history: what is open at the end of it may or may not have happened. `ok` took effect between invocation and
 //! completion; `fail` did not happen; `info` may take effect at any later time or never, and its process invokes nothing more.
+//!
+//! Lines that look exactly as the recorder writes them take a short way past serde; every other line takes serde's.
 
-use crate::history::{Call, End, FORMAT, Header, Kind, Log, Process, ReadError, Record, Remark, Value};
-use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use super::assemble::{Batch, Event, Problem};
+use crate::history::{FORMAT, Header, Kind, Process, Record, Value};
+use memchr::memchr;
+use std::borrow::Cow;
 
-impl Log {
-    /// Reads a history.
-    ///
-    /// A last line without its end that is no record is the mark of an interrupted run: a warning. What is open at the end ended
-    /// with [`End::Info`].
-    ///
-    /// # Errors
-    /// A line is no record; times run backwards; a completion has no invocation; a process invokes twice at once, or again after
-    /// it ended with `info`.
-    pub fn read(bytes: &[u8]) -> Result<Log, ReadError> {
-        let mut reader = Reader::default();
-        let mut rest = bytes;
-        let mut line = 0;
-        while !rest.is_empty() {
-            line += 1;
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let (text, whole) = (&rest[..end.unwrap_or(rest.len())], end.is_some());
-            rest = &rest[end.map_or(rest.len(), |end| end + 1)..];
-            match reader.take(line, text) {
-                Ok(()) => {}
-                Err(Problem::NoRecord(_)) if !whole && line > 1 => {
-                    let warning = format!("line {line}: the last line is torn; the run was interrupted");
-                    reader.log.warnings.push(warning);
-                }
-                Err(Problem::NoRecord(reason) | Problem::Disorder(reason)) => {
-                    return Err(ReadError { line, reason });
-                }
-            }
-        }
-        Ok(reader.log)
+/// How deep lists may be in each other on the short way.
+const SHORT_DEPTH_MAX: usize = 4;
+/// Numbers of so many digits always fit.
+const DIGITS_MAX: usize = 18;
+
+/// Reads the first line.
+pub(crate) fn header(line: &[u8]) -> Result<Header, String> {
+    let header: Header = serde_json::from_slice(line).map_err(|_| {
+        String::from("this is no history of this project: expected {\"rustyraft-history\":1,\"workload\":…}")
+    })?;
+    if header.format == FORMAT {
+        Ok(header)
+    } else {
+        Err(format!(
+            "format {} is unknown; this build reads format {FORMAT}",
+            header.format
+        ))
     }
 }
 
-/// What is wrong with a line.
-enum Problem {
-    /// It is no record: at the end of a file it may be a torn one.
-    NoRecord(String),
-    /// It is a record that can't stand here.
-    Disorder(String),
+/// Reads whole lines; the last one may lack its end.
+pub(crate) fn parse(mut bytes: &[u8]) -> Batch<'_> {
+    let mut batch = Batch::default();
+    while !bytes.is_empty() {
+        let end = memchr(b'\n', bytes);
+        let line = &bytes[..end.unwrap_or(bytes.len())];
+        match event(line, batch.lines) {
+            Ok(Some(event)) => batch.events.push(event),
+            Ok(None) => {}
+            Err(reason) => {
+                let line = batch.lines;
+                batch.problem = Some(Problem { line, reason });
+                return batch;
+            }
+        }
+        batch.lines += usize::from(end.is_some());
+        bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
+    }
+    batch
 }
 
-#[derive(Default)]
-struct Reader {
-    log: Log,
-    /// The open call of each process, or `None` once it ended with `info`.
-    processes: FxHashMap<u64, Option<usize>>,
-    /// Names that were met; a history has few.
-    names: Vec<Arc<str>>,
-    time: u64,
+/// Reads one line; `None` where it is blank.
+fn event(bytes: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
+    if let Some(event) = short_way(bytes, line) {
+        return Ok(Some(event));
+    }
+    long_way(bytes, line)
 }
 
-impl Reader {
-    fn take(&mut self, line: usize, text: &[u8]) -> Result<(), Problem> {
-        let text = std::str::from_utf8(text).map_err(|_| {
-            Problem::NoRecord(String::from(
-                "this is not text; a history is JSON, one record a line",
-            ))
-        })?;
-        if line == 1 {
-            return self.take_header(text);
-        }
-        if text.trim().is_empty() {
-            return Ok(());
-        }
-        let record: Record<'_> =
-            serde_json::from_str(text).map_err(|error| Problem::NoRecord(words(&error)))?;
-        if record.time < self.time {
-            let reason = format!("time runs backwards, from {} to {} ns", self.time, record.time);
-            return Err(Problem::Disorder(reason));
-        }
-        self.time = record.time;
-        match (record.process, record.kind) {
-            (Process::Nemesis, _) => {
-                let value = match record.value {
-                    Value::Text(text) => text.into_string(),
-                    other @ (Value::Null
-                    | Value::Bool(_)
-                    | Value::Int(_)
-                    | Value::Word(_)
-                    | Value::List(_)
-                    | Value::Map(_)) => other.to_string(),
-                };
-                self.log.remarks.push(Remark {
-                    time: record.time,
-                    f: record.f.into_owned(),
-                    value,
-                });
-                Ok(())
-            }
-            (Process::Client(process), Kind::Invoke) => self.invoke(line, process, record),
-            (Process::Client(process), Kind::Ok) => self.complete(process, End::Ok, record),
-            (Process::Client(process), Kind::Fail) => self.complete(process, End::Fail, record),
-            (Process::Client(process), Kind::Info) => self.complete(process, End::Info, record),
-        }
+fn long_way(bytes: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| String::from("this is not text; a history is JSON, one record a line"))?;
+    if text.trim().is_empty() {
+        return Ok(None);
     }
-
-    fn take_header(&mut self, text: &str) -> Result<(), Problem> {
-        let header: Header = serde_json::from_str(text).map_err(|_| {
-            let expected = "expected {\"rustyraft-history\":1,\"workload\":…}";
-            Problem::NoRecord(format!("this is no history of this project: {expected}"))
-        })?;
-        if header.format != FORMAT {
-            let reason = format!(
-                "format {} is unknown; this build reads format {FORMAT}",
-                header.format
-            );
-            return Err(Problem::Disorder(reason));
-        }
-        self.log.header = Some(header);
-        Ok(())
-    }
-
-    fn invoke(&mut self, line: usize, process: u64, record: Record<'_>) -> Result<(), Problem> {
-        match self.processes.get(&process) {
-            Some(Some(call)) => {
-                let open = self.log.calls[*call].line;
-                let reason =
-                    format!("process {process} invokes again; its call of line {open} is still open");
-                return Err(Problem::Disorder(reason));
-            }
-            Some(None) => {
-                let reason = format!("process {process} invokes again, though it ended with info");
-                return Err(Problem::Disorder(reason));
-            }
-            None => {}
-        }
-        self.processes.insert(process, Some(self.log.calls.len()));
-        let f = self.name(&record.f);
-        self.log.calls.push(Call {
-            process,
-            node: record.node,
-            f,
-            key: record.key,
-            argument: record.value,
-            invoked: record.time,
-            end: End::Info,
-            returned: u64::MAX,
-            result: Value::Null,
-            line,
-        });
-        Ok(())
-    }
-
-    fn complete(&mut self, process: u64, end: End, record: Record<'_>) -> Result<(), Problem> {
-        let Some(Some(call)) = self.processes.get(&process).copied() else {
-            return Err(Problem::Disorder(format!(
-                "process {process} completes {}, which it did not invoke",
-                record.f
-            )));
-        };
-        let open = &mut self.log.calls[call];
-        if *open.f != *record.f {
-            let reason = format!(
-                "process {process} completes {}, but it invoked {}",
-                record.f, open.f
-            );
-            return Err(Problem::Disorder(reason));
-        }
-        (open.end, open.returned, open.result) = (end, record.time, record.value);
-        match end {
-            End::Ok | End::Fail => self.processes.remove(&process),
-            End::Info => self.processes.insert(process, None),
-        };
-        Ok(())
-    }
-
-    fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.iter().find(|known| ***known == *name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = Arc::from(name);
-        self.names.push(Arc::clone(&name));
-        name
-    }
+    let record: Record<'_> = serde_json::from_str(text).map_err(|error| words(&error))?;
+    Ok(Some(Event {
+        line,
+        time: Some(record.time),
+        process: record.process,
+        kind: record.kind,
+        f: record.f,
+        key: record.key,
+        value: record.value,
+        node: record.node,
+    }))
 }
 
 /// What serde has to say, without its own count of lines.
@@ -196,4 +91,257 @@ fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let cut = text.rfind(" at line ").unwrap_or(text.len());
     format!("{} (column {})", &text[..cut], error.column())
+}
+
+/// Reads a line that is exactly as [`Record::write`] writes it and holds only plain things; `None` for any other.
+fn short_way(line_bytes: &[u8], line: usize) -> Option<Event<'_>> {
+    let mut at = Short { rest: line_bytes };
+    at.expect(b"{\"time\":")?;
+    let time = Some(at.digits()?);
+    at.expect(b",\"process\":")?;
+    let process = if at.expect(b"\"nemesis\"").is_some() {
+        Process::Nemesis
+    } else {
+        Process::Client(at.digits()?)
+    };
+    at.expect(b",\"type\":\"")?;
+    let kind = match *at.rest.first()? {
+        b'i' if at.expect(b"invoke\"").is_some() => Kind::Invoke,
+        b'o' if at.expect(b"ok\"").is_some() => Kind::Ok,
+        b'f' if at.expect(b"fail\"").is_some() => Kind::Fail,
+        b'i' if at.expect(b"info\"").is_some() => Kind::Info,
+        _ => return None,
+    };
+    at.expect(b",\"f\":\"")?;
+    let f = Cow::Borrowed(at.text()?);
+    let key = match at.expect(b",\"key\":") {
+        // A key that is null is none, as serde has it.
+        Some(()) => Some(at.value(SHORT_DEPTH_MAX)?).filter(|key| *key != Value::Null),
+        None => None,
+    };
+    at.expect(b",\"value\":")?;
+    let value = at.value(SHORT_DEPTH_MAX)?;
+    if at.expect(b",\"error\":\"").is_some() {
+        at.text()?;
+    }
+    let node = match at.expect(b",\"node\":") {
+        Some(()) => Some(at.digits()?),
+        None => None,
+    };
+    if at.expect(b",\"intended\":").is_some() {
+        at.digits()?;
+    }
+    at.expect(b"}")?;
+    at.rest.is_empty().then_some(Event {
+        line,
+        time,
+        process,
+        kind,
+        f,
+        key,
+        value,
+        node,
+    })
+}
+
+struct Short<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Short<'a> {
+    fn expect(&mut self, text: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(text)?;
+        Some(())
+    }
+
+    /// A number from 0, as JSON writes it.
+    fn digits(&mut self) -> Option<u64> {
+        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 || count > DIGITS_MAX || (count > 1 && self.rest[0] == b'0') {
+            return None;
+        }
+        let (digits, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        // What would make it a fraction is left for the caller to stumble over.
+        Some(
+            digits
+                .iter()
+                .fold(0, |number, digit| number * 10 + u64::from(digit - b'0')),
+        )
+    }
+
+    /// A string whose first quotation mark is behind us, of characters that mean themselves.
+    fn text(&mut self) -> Option<&'a str> {
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\'))?;
+        if self.rest[end] != b'"' {
+            return None;
+        }
+        let text = std::str::from_utf8(&self.rest[..end]).ok()?;
+        self.rest = &self.rest[end + 1..];
+        Some(text)
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Value> {
+        match self.rest.first()? {
+            b'n' => self.expect(b"null").map(|()| Value::Null),
+            b't' => self.expect(b"true").map(|()| Value::Bool(true)),
+            b'f' => self.expect(b"false").map(|()| Value::Bool(false)),
+            b'0'..=b'9' => Some(Value::Int(i64::try_from(self.digits()?).ok()?)),
+            b'-' => {
+                self.rest = &self.rest[1..];
+                // JSON's -0 is no whole number.
+                let number = self.digits().filter(|number| *number > 0)?;
+                Some(Value::Int(-i64::try_from(number).ok()?))
+            }
+            b'"' => {
+                self.rest = &self.rest[1..];
+                self.text().map(Value::text)
+            }
+            b'[' if depth > 0 => {
+                self.rest = &self.rest[1..];
+                let mut values = Vec::with_capacity(2);
+                if self.expect(b"]").is_some() {
+                    return Some(Value::list(values));
+                }
+                loop {
+                    values.push(self.value(depth - 1)?);
+                    if self.expect(b"]").is_some() {
+                        return Some(Value::list(values));
+                    }
+                    self.expect(b",")?;
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            (-3..30i64).prop_map(Value::Int),
+            "[ -~é\n\\\\\"]{0,6}".prop_map(|text| Value::text(&text)),
+        ];
+        leaf.prop_recursive(5, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::list),
+                prop::collection::vec(("[a-c]", inner), 0..3).prop_map(|pairs| Value::map(
+                    pairs.into_iter().map(|(key, value)| (Value::text(&key), value))
+                )),
+            ]
+        })
+    }
+
+    fn record() -> impl Strategy<Value = Record<'static>> {
+        let process = prop_oneof![
+            Just(Process::Nemesis),
+            any::<u64>().prop_map(Process::Client),
+            (0..20u64).prop_map(Process::Client),
+        ];
+        let kind = prop_oneof![
+            Just(Kind::Invoke),
+            Just(Kind::Ok),
+            Just(Kind::Fail),
+            Just(Kind::Info)
+        ];
+        let name = prop_oneof![Just(String::from("read")), "[ -~é\n]{0,6}"];
+        let option = || prop::option::of(any::<u64>());
+        (
+            (prop_oneof![any::<u64>(), 0..100_000u64], process, kind, name),
+            (
+                prop::option::of(value()),
+                value(),
+                prop::option::of("[ -~]{0,6}"),
+                option(),
+                option(),
+            ),
+        )
+            .prop_map(
+                |((time, process, kind, f), (key, value, error, node, intended))| Record {
+                    time,
+                    process,
+                    kind,
+                    f: Cow::Owned(f),
+                    key,
+                    value,
+                    error: error.map(Cow::Owned),
+                    node,
+                    intended,
+                },
+            )
+    }
+
+    fn line(record: &Record<'_>) -> Vec<u8> {
+        let mut line = Vec::new();
+        record.write(&mut line);
+        line.pop();
+        line
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// What is written is read; and by the short way as by serde's.
+        #[test]
+        fn both_ways_read_what_was_written(record in record()) {
+            let line = line(&record);
+            let long = long_way(&line, 3).unwrap().unwrap();
+            prop_assert_eq!(long.time, Some(record.time));
+            prop_assert_eq!(&*long.f, &*record.f);
+            prop_assert_eq!(&long.value, &record.value);
+            prop_assert_eq!(&long.key, &record.key.filter(|key| *key != Value::Null));
+            if let Some(short) = short_way(&line, 3) {
+                prop_assert_eq!(short, long);
+            }
+        }
+
+        /// Bytes that are changed, taken out, doubled or cut never make the short way say something else than serde's.
+        #[test]
+        fn both_ways_agree_on_what_is_damaged(
+            record in record(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), 0..4u8, prop::sample::select(&b"0-1e.\"\\[],{}: nt\x01\xc3"[..])), 1..3),
+        ) {
+            let mut line = line(&record);
+            for (place, how, byte) in damage {
+                if line.is_empty() {
+                    break;
+                }
+                let at = place.index(line.len());
+                match how {
+                    0 => line[at] = byte,
+                    1 => { line.remove(at); }
+                    2 => line.insert(at, byte),
+                    _ => line.truncate(at),
+                }
+            }
+            if let Some(short) = short_way(&line, 0) {
+                prop_assert_eq!(Ok(Some(short)), long_way(&line, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_the_recorder_take_the_short_way() {
+        for line in [
+            r#"{"time":12,"process":4,"type":"invoke","f":"cas","key":7,"value":[1,2],"node":2,"intended":11}"#,
+            r#"{"time":12,"process":4,"type":"ok","f":"cas","key":7,"value":true}"#,
+            r#"{"time":12,"process":4,"type":"info","f":"read","key":"x","value":null,"error":"timed out"}"#,
+            r#"{"time":12,"process":"nemesis","type":"info","f":"kill start","value":"leader n1"}"#,
+            r#"{"time":0,"process":0,"type":"fail","f":"txn","value":[["append",3,-4],["r",3,[]]]}"#,
+        ] {
+            let short = short_way(line.as_bytes(), 0);
+            assert!(short.is_some(), "{line}");
+            assert_eq!(Ok(short), long_way(line.as_bytes(), 0));
+        }
+    }
 }

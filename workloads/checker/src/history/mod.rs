@@ -6,7 +6,7 @@ mod value;
 pub use record::{FORMAT, Header, Kind, Process, Record};
 pub use value::Value;
 
-use crate::formats::Format;
+use crate::formats::{Format, LogReader};
 use std::sync::Arc;
 
 /// How a call ended.
@@ -61,6 +61,8 @@ pub struct Remark {
 pub struct Log {
     /// What it was recorded in.
     pub format: Format,
+    /// Whether times are nanoseconds since the run began; otherwise they are the numbers of lines.
+    pub timed: bool,
     /// The first line of a native history; `None` in other formats, and if the history is empty.
     pub header: Option<Header>,
     /// The calls, in the order of their invocations.
@@ -79,4 +81,28 @@ pub struct ReadError {
     pub line: usize,
     /// What is wrong, and what was expected.
     pub reason: String,
+}
+
+impl Log {
+    /// Reads a history, whose format it tells itself.
+    ///
+    /// A last line of a native history without its end that is no record is the mark of an interrupted run: a warning. What is open at
+    /// the end ended with [`End::Info`]. Nothing is an empty history.
+    ///
+    /// # Errors
+    /// Something is not what the format has; times of a native history run backwards; a completion has no invocation; a process
+    /// invokes twice at once, or again after it ended with `info`.
+    pub fn read(bytes: &[u8]) -> Result<Log, ReadError> {
+        Log::read_as(bytes, None)
+    }
+
+    /// Reads a history in `format`; `None`: the history tells.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn read_as(bytes: &[u8], format: Option<Format>) -> Result<Log, ReadError> {
+        let mut reader = LogReader::new(format);
+        reader.push(bytes)?;
+        reader.finish()
+    }
 }

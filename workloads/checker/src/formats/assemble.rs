@@ -1,0 +1,218 @@
+//! From the events of a history to its calls, whatever the format.
+
+use crate::history::{Call, End, Kind, Log, Process, ReadError, Remark, Value};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What a line, or a map of EDN, says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event<'a> {
+    /// The line, from 0 at the beginning of the piece that it was found in.
+    pub(crate) line: usize,
+    /// When, if that was recorded.
+    pub(crate) time: Option<u64>,
+    pub(crate) process: Process,
+    pub(crate) kind: Kind,
+    pub(crate) f: Cow<'a, str>,
+    pub(crate) key: Option<Value>,
+    pub(crate) value: Value,
+    pub(crate) node: Option<u64>,
+}
+
+/// What is wrong with the text of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The line, from 0 at the beginning of the piece.
+    pub(crate) line: usize,
+    /// What is wrong, and what was expected.
+    pub(crate) reason: String,
+}
+
+/// What a piece of a history holds.
+#[derive(Debug, Default)]
+pub(crate) struct Batch<'a> {
+    /// Its events up to the problem, if there is one.
+    pub(crate) events: Vec<Event<'a>>,
+    /// How many ends of lines it has.
+    pub(crate) lines: usize,
+    /// Why it was read no further.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// What decides the order of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The times that are recorded; they never run backwards.
+    Times,
+    /// The order of the lines, as in knossos: times were taken before lines were appended, by many threads at once.
+    Lines {
+        /// Whether events have times; the first of a client decides.
+        timed: Option<bool>,
+    },
+}
+
+/// Joins invocations and completions.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    pub(crate) log: Log,
+    /// How many lines came before the next batch.
+    pub(crate) lines: usize,
+    order: Order,
+    /// The open call of each process, or `None` once it ended with `info`.
+    processes: FxHashMap<u64, Option<usize>>,
+    /// Names that were met; a history has few.
+    names: Vec<Arc<str>>,
+    time: u64,
+    warned_of_time: bool,
+}
+
+impl Assembler {
+    pub(crate) fn new(log: Log, order: Order) -> Assembler {
+        Assembler {
+            log,
+            lines: 0,
+            order,
+            processes: FxHashMap::default(),
+            names: Vec::new(),
+            time: 0,
+            warned_of_time: false,
+        }
+    }
+
+    /// Takes what comes next.
+    pub(crate) fn take(&mut self, batch: Batch<'_>) -> Result<(), ReadError> {
+        for event in batch.events {
+            let line = self.lines + event.line + 1;
+            self.event(line, event)
+                .map_err(|reason| ReadError { line, reason })?;
+        }
+        if let Some(Problem { line, reason }) = batch.problem {
+            let line = self.lines + line + 1;
+            return Err(ReadError { line, reason });
+        }
+        self.lines += batch.lines;
+        Ok(())
+    }
+
+    fn event(&mut self, line: usize, event: Event<'_>) -> Result<(), String> {
+        self.time = self.moment(line, &event)?;
+        match (event.process, event.kind) {
+            (Process::Nemesis, _) => {
+                let value = match event.value {
+                    Value::Text(text) => text.into_string(),
+                    Value::Null => String::new(),
+                    other @ (Value::Bool(_)
+                    | Value::Int(_)
+                    | Value::Word(_)
+                    | Value::List(_)
+                    | Value::Map(_)) => other.to_string(),
+                };
+                let f = event.f.into_owned();
+                let time = self.time;
+                self.log.remarks.push(Remark { time, f, value });
+                Ok(())
+            }
+            (Process::Client(process), Kind::Invoke) => self.invoke(line, process, event),
+            (Process::Client(process), Kind::Ok) => self.complete(process, End::Ok, event),
+            (Process::Client(process), Kind::Fail) => self.complete(process, End::Fail, event),
+            (Process::Client(process), Kind::Info) => self.complete(process, End::Info, event),
+        }
+    }
+
+    /// When an event happened, as far as the order of events goes.
+    fn moment(&mut self, line: usize, event: &Event<'_>) -> Result<u64, String> {
+        let before = self.time;
+        let Order::Lines { timed } = &mut self.order else {
+            let time = event.time.ok_or("the time is missing")?;
+            if time < before {
+                return Err(format!("time runs backwards, from {before} to {time} ns"));
+            }
+            return Ok(time);
+        };
+        if matches!(event.process, Process::Nemesis) && *timed != Some(true) {
+            return Ok(before);
+        }
+        let timed = *timed.get_or_insert(event.time.is_some());
+        self.log.timed = timed;
+        let after = before.saturating_add(1);
+        match event.time {
+            Some(time) if timed => {
+                if time < before && !self.warned_of_time {
+                    self.warned_of_time = true;
+                    self.log.warnings.push(format!(
+                        "line {line}: time runs backwards; the order of the lines counts, as in knossos"
+                    ));
+                }
+                Ok(time.max(after))
+            }
+            None if !timed => Ok(after.max(line as u64)),
+            None if matches!(event.process, Process::Nemesis) => Ok(before),
+            None => Err(String::from("this has no time, though what came before has")),
+            Some(_) => Err(String::from("this has a time, though what came before has none")),
+        }
+    }
+
+    fn invoke(&mut self, line: usize, process: u64, event: Event<'_>) -> Result<(), String> {
+        let place = self.log.calls.len();
+        match self.processes.insert(process, Some(place)) {
+            Some(Some(call)) => {
+                let open = self.log.calls[call].line;
+                return Err(format!(
+                    "process {process} invokes again; its call of line {open} is still open"
+                ));
+            }
+            Some(None) => {
+                return Err(format!(
+                    "process {process} invokes again, though it ended with info"
+                ));
+            }
+            None => {}
+        }
+        let f = self.name(&event.f);
+        self.log.calls.push(Call {
+            process,
+            node: event.node,
+            f,
+            key: event.key,
+            argument: event.value,
+            invoked: self.time,
+            end: End::Info,
+            returned: u64::MAX,
+            result: Value::Null,
+            line,
+        });
+        Ok(())
+    }
+
+    fn complete(&mut self, process: u64, end: End, event: Event<'_>) -> Result<(), String> {
+        let call = match end {
+            End::Ok | End::Fail => self.processes.remove(&process),
+            End::Info => self.processes.insert(process, None),
+        };
+        let Some(Some(call)) = call else {
+            return Err(format!(
+                "process {process} completes {}, which it did not invoke",
+                event.f
+            ));
+        };
+        let open = &mut self.log.calls[call];
+        if *open.f != *event.f {
+            return Err(format!(
+                "process {process} completes {}, but it invoked {}",
+                event.f, open.f
+            ));
+        }
+        (open.end, open.returned, open.result) = (end, self.time, event.value);
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.iter().find(|known| ***known == *name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&name));
+        name
+    }
+}

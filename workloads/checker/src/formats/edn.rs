@@ -1,0 +1,444 @@
+//! EDN, as far as histories need it: values with their lines, in one pass, without recursion beyond a bound.
+//!
+//! What is not used is skipped without being built. A tag is dropped and its form kept, except where a reader asks for it. Numbers
+//! that are no 64-bit whole numbers, keywords, symbols and characters become [`Value::Word`], as they were written; a set becomes a
+//! list in the order in which it was written.
+
+use crate::history::Value;
+use memchr::memchr;
+
+/// How deep forms may be in each other.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// Why there is no form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The bytes end inside it.
+    Ends,
+    /// It can't be what it seems to be; what was expected.
+    Wrong(String),
+}
+
+/// What reading something comes to.
+pub(crate) type Read<T> = Result<T, Trouble>;
+
+fn wrong<T>(reason: impl Into<String>) -> Read<T> {
+    Err(Trouble::Wrong(reason.into()))
+}
+
+/// A place in a text, and how many ends of lines were before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: usize,
+    /// Whether nothing comes after the bytes.
+    last: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// The beginning of `bytes`; `last`: nothing will ever come after them.
+    pub(crate) fn new(bytes: &'a [u8], last: bool) -> Cursor<'a> {
+        Cursor {
+            bytes,
+            at: 0,
+            line: 0,
+            last,
+        }
+    }
+
+    /// How many bytes are behind.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many ends of lines are behind.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn next(&self) -> Read<u8> {
+        self.peek().ok_or(Trouble::Ends)
+    }
+
+    /// Goes past one byte that is no end of a line.
+    pub(crate) fn advance(&mut self) {
+        self.at += 1;
+    }
+
+    /// Goes past what means nothing: spaces, commas, comments, discarded forms.
+    pub(crate) fn blank(&mut self, depth: usize) -> Read<()> {
+        loop {
+            match self.peek() {
+                Some(b'\n') => {
+                    self.line += 1;
+                    self.at += 1;
+                }
+                Some(b' ' | b',' | b'\t' | b'\r' | 0x0b | 0x0c) => self.at += 1,
+                Some(b';') => match memchr(b'\n', &self.bytes[self.at..]) {
+                    Some(end) => self.at += end,
+                    None if self.last => self.at = self.bytes.len(),
+                    None => return Err(Trouble::Ends),
+                },
+                Some(b'#') => match self.bytes.get(self.at + 1) {
+                    Some(b'_') => {
+                        let mut form = *self;
+                        form.at += 2;
+                        form.skip(depth)?;
+                        *self = form;
+                    }
+                    None if !self.last => return Err(Trouble::Ends),
+                    Some(_) | None => return Ok(()),
+                },
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// A token: up to what can't be part of one.
+    pub(crate) fn token(&mut self) -> Read<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
+        if rest.is_empty() {
+            return Err(Trouble::Ends);
+        }
+        let length = rest.iter().position(|byte| ends_token(*byte));
+        let length = match length {
+            Some(length) => length,
+            None if self.last => rest.len(),
+            None => return Err(Trouble::Ends),
+        };
+        self.at += length;
+        Ok(&rest[..length])
+    }
+
+    /// Goes past the next form.
+    pub(crate) fn skip(&mut self, depth: usize) -> Read<()> {
+        self.form(depth, &mut Nothing)
+    }
+
+    /// The next form as a value.
+    pub(crate) fn value(&mut self, depth: usize) -> Read<Value> {
+        let mut made = Made(Value::Null);
+        self.form(depth, &mut made)?;
+        Ok(made.0)
+    }
+
+    fn form<M: Maker>(&mut self, depth: usize, maker: &mut M) -> Read<()> {
+        if depth >= DEPTH_MAX {
+            return wrong(format!("forms are more than {DEPTH_MAX} deep in each other"));
+        }
+        self.blank(depth + 1)?;
+        match self.next()? {
+            b'[' => self.sequence(b']', depth, maker),
+            b'(' => self.sequence(b')', depth, maker),
+            b'{' => self.map(depth, maker),
+            b'"' => {
+                let text = self.string(M::BUILDS)?;
+                maker.string(text);
+                Ok(())
+            }
+            b'\\' => self.character(maker),
+            b'#' => self.dispatch(depth, maker),
+            byte @ (b']' | b')' | b'}') => wrong(format!("{:?} closes nothing here", char::from(byte))),
+            _ => {
+                let token = self.token()?;
+                maker.atom(token)
+            }
+        }
+    }
+
+    fn sequence<M: Maker>(&mut self, closer: u8, depth: usize, maker: &mut M) -> Read<()> {
+        self.advance();
+        let mut items = maker.several();
+        loop {
+            self.blank(depth + 1)?;
+            if self.next()? == closer {
+                self.advance();
+                maker.list(items);
+                return Ok(());
+            }
+            let mut item = M::default();
+            self.form(depth + 1, &mut item)?;
+            M::add(&mut items, item);
+        }
+    }
+
+    fn map<M: Maker>(&mut self, depth: usize, maker: &mut M) -> Read<()> {
+        self.advance();
+        let mut items = maker.several();
+        let mut is_key = true;
+        loop {
+            self.blank(depth + 1)?;
+            if self.next()? == b'}' {
+                self.advance();
+                if !is_key {
+                    return wrong("a map has a key without a value");
+                }
+                maker.map(items);
+                return Ok(());
+            }
+            let mut item = M::default();
+            self.form(depth + 1, &mut item)?;
+            M::add(&mut items, item);
+            is_key = !is_key;
+        }
+    }
+
+    /// A string, and where its text is wanted and differs from what is written, as text of its own.
+    fn string(&mut self, wanted: bool) -> Read<std::borrow::Cow<'a, str>> {
+        self.advance();
+        let rest = &self.bytes[self.at..];
+        let mut end = 0;
+        let mut escapes = false;
+        loop {
+            match rest.get(end) {
+                None => return Err(Trouble::Ends),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escapes = true;
+                    end += 1;
+                }
+                Some(b'\n') => self.line += 1,
+                Some(_) => {}
+            }
+            end += 1;
+        }
+        self.at += end + 1;
+        if !wanted {
+            return Ok("".into());
+        }
+        let Ok(text) = std::str::from_utf8(&rest[..end]) else {
+            return wrong("a string is not text in UTF-8");
+        };
+        if escapes {
+            unescape(text).map(Into::into)
+        } else {
+            Ok(text.into())
+        }
+    }
+
+    fn character<M: Maker>(&mut self, maker: &mut M) -> Read<()> {
+        let start = self.at;
+        self.advance();
+        if self.next()?.is_ascii_control() {
+            return wrong("after \\ comes a character");
+        }
+        // It may be anything, a bracket too.
+        self.advance();
+        self.token()?;
+        maker.atom(&self.bytes[start..self.at])
+    }
+
+    /// What begins with `#`.
+    fn dispatch<M: Maker>(&mut self, depth: usize, maker: &mut M) -> Read<()> {
+        self.advance();
+        match self.next()? {
+            b'{' => self.sequence(b'}', depth, maker),
+            // How old versions of Clojure print what can't be read back.
+            b'<' => match memchr(b'>', &self.bytes[self.at..]) {
+                Some(end) => {
+                    let text = &self.bytes[self.at - 1..=self.at + end];
+                    self.line += text.iter().filter(|byte| **byte == b'\n').count();
+                    self.at += end + 1;
+                    maker.atom(text)
+                }
+                None => Err(Trouble::Ends),
+            },
+            // ##Inf, ##NaN
+            b'#' => {
+                self.advance();
+                let token = self.token()?;
+                maker.atom(token)
+            }
+            byte if byte.is_ascii_alphabetic() => {
+                self.token()?;
+                self.form(depth + 1, maker)
+            }
+            _ => wrong("after # comes a set, a tag or _"),
+        }
+    }
+
+    /// The tag before the next form, without its `#`, if there is one.
+    pub(crate) fn tag(&mut self) -> Read<Option<&'a [u8]>> {
+        if self.peek() != Some(b'#') {
+            return Ok(None);
+        }
+        match self.bytes.get(self.at + 1) {
+            None => Err(Trouble::Ends),
+            Some(byte) if byte.is_ascii_alphabetic() => {
+                self.advance();
+                self.token().map(Some)
+            }
+            Some(_) => Ok(None),
+        }
+    }
+}
+
+fn ends_token(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b','
+            | b'\n'
+            | b'\t'
+            | b'\r'
+            | 0x0b
+            | 0x0c
+            | b'{'
+            | b'}'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'"'
+            | b';'
+    )
+}
+
+fn unescape(text: &str) -> Read<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            out.push(char);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some(char @ ('"' | '\\' | '\'')) => out.push(char),
+            Some('u') => {
+                let digits = chars.as_str().get(..4);
+                let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                let Some(code) = code else {
+                    return wrong("\\u needs four hexadecimal digits");
+                };
+                // Half of a surrogate pair stands for nothing on its own.
+                out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                chars.nth(3);
+            }
+            Some(other) => return wrong(format!("a string knows no \\{other}")),
+            None => return wrong("a string ends in a \\"),
+        }
+    }
+    Ok(out)
+}
+
+/// What a token is.
+pub(crate) fn atom(token: &[u8]) -> Read<Value> {
+    match token {
+        b"nil" => return Ok(Value::Null),
+        b"true" => return Ok(Value::Bool(true)),
+        b"false" => return Ok(Value::Bool(false)),
+        _ => {}
+    }
+    if let Some(number) = whole_number(token) {
+        return Ok(Value::Int(number));
+    }
+    let Ok(text) = std::str::from_utf8(token) else {
+        return wrong("this is not text in UTF-8");
+    };
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return wrong(format!("{text:?} is nothing that EDN knows"));
+    }
+    Ok(Value::word(text))
+}
+
+/// A whole number of 64 bits. Clojure marks large ones with an N.
+pub(crate) fn whole_number(token: &[u8]) -> Option<i64> {
+    let digits = token.strip_suffix(b"N").unwrap_or(token);
+    let unsigned = match digits {
+        [b'+' | b'-', rest @ ..] => rest,
+        _ => digits,
+    };
+    if unsigned.is_empty() || !unsigned.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    if digits.len() <= 18 {
+        let number = unsigned
+            .iter()
+            .fold(0, |number: i64, digit| number * 10 + i64::from(digit - b'0'));
+        return Some(if digits[0] == b'-' { -number } else { number });
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What becomes of forms: values, or nothing.
+trait Maker: Default {
+    /// Whether anything does.
+    const BUILDS: bool;
+    /// The parts of a form of several.
+    type Several;
+    fn several(&self) -> Self::Several;
+    fn add(items: &mut Self::Several, item: Self);
+    fn atom(&mut self, token: &[u8]) -> Read<()>;
+    fn string(&mut self, text: std::borrow::Cow<'_, str>);
+    fn list(&mut self, items: Self::Several);
+    fn map(&mut self, items: Self::Several);
+}
+
+#[derive(Default)]
+struct Nothing;
+
+impl Maker for Nothing {
+    const BUILDS: bool = false;
+    type Several = ();
+
+    fn several(&self) {}
+
+    fn add((): &mut (), _: Nothing) {}
+
+    fn atom(&mut self, token: &[u8]) -> Read<()> {
+        if token.is_empty() || token.iter().any(|byte| byte.is_ascii_control()) {
+            return wrong("this is nothing that EDN knows");
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, _: std::borrow::Cow<'_, str>) {}
+
+    fn list(&mut self, (): ()) {}
+
+    fn map(&mut self, (): ()) {}
+}
+
+#[derive(Default)]
+struct Made(Value);
+
+impl Maker for Made {
+    const BUILDS: bool = true;
+    type Several = Vec<Value>;
+
+    fn several(&self) -> Vec<Value> {
+        Vec::new()
+    }
+
+    fn add(items: &mut Vec<Value>, item: Made) {
+        items.push(item.0);
+    }
+
+    fn atom(&mut self, token: &[u8]) -> Read<()> {
+        self.0 = atom(token)?;
+        Ok(())
+    }
+
+    fn string(&mut self, text: std::borrow::Cow<'_, str>) {
+        self.0 = Value::text(&text);
+    }
+
+    fn list(&mut self, items: Vec<Value>) {
+        self.0 = Value::list(items);
+    }
+
+    fn map(&mut self, items: Vec<Value>) {
+        let mut items = items.into_iter();
+        let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
+        self.0 = Value::map(pairs);
+    }
+}

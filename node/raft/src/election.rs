@@ -52,14 +52,14 @@ impl Ballot {
 
 impl<S: Storage> Raft<S> {
     /// The randomized election time-out passed without a word from a leader: stands for election, after asking whether that has
-    /// a prospect. A leader, and a server that is no voter, ignores it.
+    /// a prospect. A leader, and a server that can't be needed as one, ignores it.
     pub fn election_timeout(&mut self) {
-        let is_voter = self.configuration().is_voter(self.id());
+        let may_stand = self.may_stand();
         match &self.role {
             Role::Leader(_) => {}
             // Its candidacy is not durable yet, so nobody was asked. To stand again would only make the disk's queue longer.
             Role::Candidate(ballot) if !ballot.has_answered(self.id()) => {}
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if !is_voter => {}
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if !may_stand => {}
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) if self.config.pre_vote => {
                 self.pre_campaign();
             }
@@ -102,19 +102,24 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Stands for election in a new term, at once and without asking first; a server that is no voter does not.
+    /// Stands for election in a new term, at once and without asking first; a server that can't be
+    /// needed as a leader does not.
     ///
     /// The server's vote for itself is a message like any other: it counts when it is durable.
     pub fn campaign(&mut self) {
-        if self.configuration().is_voter(self.id()) {
+        if self.may_stand() {
             self.stand(false);
         }
+    }
+
+    fn may_stand(&self) -> bool {
+        self.membership.may_stand(self.id(), self.log.committed())
     }
 
     /// The leader makes way: stands for election in its place, unless the role has changed since.
     pub(crate) fn on_timeout_now(&mut self) {
         match &self.role {
-            Role::Follower(_) if self.configuration().is_voter(self.id()) => self.stand(true),
+            Role::Follower(_) if self.may_stand() => self.stand(true),
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
         }
     }

@@ -373,6 +373,18 @@ impl Membership {
         Some(&at.1)
     }
 
+    /// Whether `node` may be needed as a leader: it votes in the latest configuration that is committed, or in one behind it.
+    ///
+    /// Not only in the latest of all: a server whose log ends with its own removal may be the only one that can be elected, since
+    /// others lack that entry (dissertation §4.2.2).
+    pub(crate) fn may_stand(&self, node: NodeId, committed: Index) -> bool {
+        let latest_committed = self.history.partition_point(|(index, _)| *index <= committed);
+        let in_question = &self.history[latest_committed.saturating_sub(1)..];
+        in_question
+            .iter()
+            .any(|(_, configuration)| configuration.is_voter(node))
+    }
+
     /// The log got an entry with a configuration.
     pub(crate) fn push(&mut self, index: Index, configuration: Arc<Configuration>) {
         assert!(

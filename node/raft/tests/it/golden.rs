@@ -57,6 +57,7 @@ scripts! {
     read_is_aborted_by_a_step_down
     read_waits_for_the_terms_first_commit
     removed_leader_hands_over
+    removed_leader_may_have_to_stand_again
     removed_server_is_not_needed
     restart_keeps_term_vote_and_log
     returning_server_disturbs_nobody

@@ -135,6 +135,10 @@ fn random_schedules_break_nothing_and_end_in_service() {
     assert!(seen.reads_confirmed > 100 && seen.reads_aborted > 100, "{seen:?}");
     assert!(seen.crashes_with_writes_pending > 1_000, "{seen:?}");
     assert!(seen.entries_replaced > 100, "{seen:?}");
+    assert!(seen.configurations_committed > 100, "{seen:?}");
+    assert!(seen.joint_configurations_committed > 50, "{seen:?}");
+    assert!(seen.configurations_undone > 5, "{seen:?}");
+    assert!(seen.snapshots_installed > 100 && seen.transfers > 100, "{seen:?}");
 }
 
 /// As many as one has patience for: `RAFT_SEEDS=0..1000000 cargo test --release -p rustyraft-raft -- --ignored random`.

@@ -5,10 +5,12 @@
 
 use crate::server::Server;
 use raft::{
-    Config, Entry, Envelope, Index, LogPosition, MemoryStorage, Message, NodeId, ReadOutcome, ReadToken,
-    RoleKind, Term,
+    Change, Config, Configuration, Entry, EntryData, Envelope, Index, LogPosition, MemoryStorage, Message,
+    NodeId, ProgressState, Raft, ReadOutcome, ReadToken, RoleKind, SnapshotMeta, SnapshotStatus,
+    Storage as _, Term,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Messages in flight at most; beyond them the oldest are lost, as in a network that is full.
 const IN_FLIGHT_MAX: usize = 48;
@@ -23,7 +25,7 @@ const DELIVERIES_MAX: usize = 20_000;
 
 /// The kinds of steps and how often each comes, in parts of their sum: in a calm world, and in a stormy one, where leaders hardly
 /// have time to replicate.
-const STEPS: [(Step, [u32; 2]); 15] = [
+const STEPS: [(Step, [u32; 2]); 19] = [
     (Step::Deliver, [40, 4]),
     (Step::DeliverAgain, [6, 2]),
     (Step::Lose, [4, 4]),
@@ -39,6 +41,10 @@ const STEPS: [(Step, [u32; 2]); 15] = [
     (Step::Read, [4, 1]),
     (Step::Unreachable, [1, 1]),
     (Step::Crash, [2, 4]),
+    (Step::Change, [3, 3]),
+    (Step::Transfer, [1, 2]),
+    (Step::Compact, [3, 2]),
+    (Step::Report, [2, 1]),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +65,14 @@ enum Step {
     Read,
     Unreachable,
     Crash,
+    /// Somebody is to come, to go, to vote or to learn.
+    Change,
+    /// Leadership is to be handed over.
+    Transfer,
+    /// What was applied becomes a snapshot.
+    Compact,
+    /// Word comes of what became of a snapshot.
+    Report,
 }
 
 /// A broken invariant.
@@ -83,7 +97,7 @@ struct Memory {
     term: Term,
     vote: Option<NodeId>,
     commit: Index,
-    applied: usize,
+    applied: Index,
 }
 
 /// What happened, beyond every crash.
@@ -108,6 +122,11 @@ pub(crate) struct Seen {
     pub(crate) reads_aborted: usize,
     pub(crate) crashes_with_writes_pending: usize,
     pub(crate) entries_replaced: usize,
+    pub(crate) configurations_committed: usize,
+    pub(crate) joint_configurations_committed: usize,
+    pub(crate) configurations_undone: usize,
+    pub(crate) snapshots_installed: usize,
+    pub(crate) transfers: usize,
 }
 
 pub(crate) struct World {
@@ -117,6 +136,8 @@ pub(crate) struct World {
     network: Vec<Envelope<u8>>,
     ghost: Ghost,
     stormy: bool,
+    /// Whether who takes part changes.
+    moving: bool,
     commands: u8,
     reads: u64,
     story: Vec<String>,
@@ -135,13 +156,21 @@ impl World {
                 config.append_entries_max = [1, 2, 4096, 1][(kind / 32 % 4) as usize];
                 config.in_flight_messages_max = [1, 2, 64][(kind / 128 % 3) as usize];
                 config.uncommitted_bytes_max = [50, 1 << 20][(kind / 512 % 2) as usize];
+                config.promote_caught_up_only = (kind / 4096).is_multiple_of(4);
                 configure(&mut config);
                 config
             })
             .collect();
+        let moving = !(kind / 2048).is_multiple_of(2);
+        // Where members come, some servers are none at first.
+        let voters = if moving { size.div_ceil(2) } else { size };
         let start = |config: &Config| {
-            let voters = (1..=size).map(NodeId);
-            Server::start(config.clone(), MemoryStorage::new(voters))
+            let configuration = if config.id.0 <= voters {
+                Configuration::of_voters((1..=voters).map(NodeId))
+            } else {
+                Configuration::default()
+            };
+            Server::start(config.clone(), MemoryStorage::with_configuration(configuration))
         };
         World {
             servers: configs.iter().map(start).collect(),
@@ -150,6 +179,7 @@ impl World {
             network: Vec::new(),
             ghost: Ghost::default(),
             stormy: !(kind / 1024).is_multiple_of(2),
+            moving,
             commands: 0,
             reads: 0,
             story: Vec::new(),
@@ -198,15 +228,20 @@ impl World {
             Step::Crash => return self.crash(place, choice / self.servers.len()),
             Step::Propose => return self.propose(place),
             Step::Read => return self.read(place),
+            Step::Change => return self.change(place, choice / self.servers.len()),
+            Step::Compact => return self.compact(place),
             Step::ElectionTimeout
             | Step::Silent
             | Step::Heartbeat
             | Step::QuorumCheck
             | Step::Campaign
-            | Step::Unreachable => {}
+            | Step::Unreachable
+            | Step::Transfer
+            | Step::Report => {}
         }
         self.tell(format!("{id}: {step:?}"));
         let other = NodeId((choice / self.servers.len() % self.servers.len()) as u64 + 1);
+        let rest = choice / self.servers.len() / self.servers.len();
         let raft = &mut self.servers[place].raft;
         match step {
             Step::ElectionTimeout => raft.election_timeout(),
@@ -215,6 +250,17 @@ impl World {
             Step::QuorumCheck => raft.quorum_check(),
             Step::Campaign => raft.campaign(),
             Step::Unreachable => raft.report_unreachable(other),
+            Step::Transfer => {
+                self.seen.transfers += usize::from(raft.transfer_leader(other).is_ok() && other != id);
+            }
+            Step::Report => {
+                let status = if rest.is_multiple_of(2) {
+                    SnapshotStatus::Delivered
+                } else {
+                    SnapshotStatus::Failed
+                };
+                raft.report_snapshot(other, status);
+            }
             Step::Deliver
             | Step::DeliverAgain
             | Step::Lose
@@ -223,7 +269,9 @@ impl World {
             | Step::Ready
             | Step::Propose
             | Step::Read
-            | Step::Crash => unreachable!("they are done above"),
+            | Step::Crash
+            | Step::Change
+            | Step::Compact => unreachable!("they are done above"),
         }
         self.check(place)?;
         self.ready(place)
@@ -277,11 +325,14 @@ impl World {
     fn deliver(&mut self, envelope: Envelope<u8>, ask: bool) -> Outcome {
         let place = (envelope.to.0 - 1) as usize;
         self.tell(envelope.to_string());
-        let last = self.servers[place].raft.last();
+        let before = &self.servers[place].raft;
+        let (last, configuration) = (before.last(), before.configuration().clone());
         self.servers[place].raft.step(envelope);
         let raft = &self.servers[place].raft;
-        if raft.log_term(last.index) != Some(last.term) {
+        let replaced = last.index >= raft.first_index() && raft.log_term(last.index) != Some(last.term);
+        if replaced {
             self.seen.entries_replaced += 1;
+            self.seen.configurations_undone += usize::from(*raft.configuration() != configuration);
         }
         self.check(place)?;
         if ask { self.ready(place) } else { Ok(()) }
@@ -304,6 +355,76 @@ impl World {
         }
     }
 
+    fn change(&mut self, place: usize, choice: usize) -> Outcome {
+        if !self.moving || self.commands == COMMANDS_MAX {
+            return Ok(());
+        }
+        // Others refuse at once: that is known.
+        let leads = |server: &Server<u8>| server.raft.role() == RoleKind::Leader;
+        let place = self.servers.iter().position(leads).unwrap_or(place);
+        let count = self.servers.len();
+        let one = |choice: usize| {
+            let node = NodeId((choice / 4 % count) as u64 + 1);
+            match choice % 4 {
+                0 | 1 => Change::AddVoter(node),
+                2 => Change::Remove(node),
+                _ => Change::AddLearner(node),
+            }
+        };
+        let (first, rest) = (one(choice), choice / 4 / count);
+        let (second, rest) = (one(rest), rest / 4 / count);
+        let changes = if rest.is_multiple_of(2) {
+            vec![first]
+        } else {
+            vec![first, second]
+        };
+        if let Ok(position) = self.servers[place].raft.propose_change(&changes) {
+            self.commands += 1;
+            self.tell(format!("n{} takes in {changes:?} as {position}", place + 1));
+        }
+        self.check(place)?;
+        self.ready(place)
+    }
+
+    fn compact(&mut self, place: usize) -> Outcome {
+        let raft = &self.servers[place].raft;
+        let Some(snapshot) = raft.snapshot_meta() else {
+            return Ok(());
+        };
+        if snapshot.last.index < raft.first_index() {
+            return Ok(());
+        }
+        self.is_sound(&snapshot)?;
+        self.tell(format!("n{} compacts up to {}", place + 1, snapshot.last));
+        let storage = self.servers[place].raft.storage_mut();
+        storage.compact(Arc::new(snapshot));
+        self.check(place)?;
+        self.ready(place)
+    }
+
+    /// A snapshot is of committed entries, and names the configuration of the last one among them.
+    fn is_sound(&self, snapshot: &SnapshotMeta) -> Outcome {
+        let last = snapshot.last;
+        let committed = &self.ghost.committed[..last.index.since(Index(0)).min(self.ghost.committed.len())];
+        ensure!(
+            committed.last().is_some_and(|(position, _)| *position == last),
+            "a snapshot ends at {last}, and {:?} was committed",
+            committed.last()
+        );
+        let of_entry = |(position, _): &(LogPosition, Term)| match &self.ghost.entries[position].1.data {
+            EntryData::Configuration(configuration) => Some(configuration.clone()),
+            EntryData::Noop | EntryData::Command(_) => None,
+        };
+        if let Some(configuration) = committed.iter().rev().find_map(of_entry) {
+            ensure!(
+                configuration == snapshot.configuration,
+                "a snapshot up to {last} has the configuration ({}), and ({configuration}) was committed",
+                snapshot.configuration
+            );
+        }
+        Ok(())
+    }
+
     fn read(&mut self, place: usize) -> Outcome {
         let token = ReadToken(self.reads);
         if self.servers[place].raft.read_index(token).is_ok() {
@@ -319,6 +440,10 @@ impl World {
     fn persist(&mut self, place: usize) -> Outcome {
         if let Some(write) = self.servers[place].persist() {
             self.tell(format!("n{} has write {} on disk", place + 1, write.id.0));
+            if let Some(snapshot) = &write.snapshot {
+                self.memories[place].applied = snapshot.last.index;
+                self.seen.snapshots_installed += 1;
+            }
             self.check(place)?;
             self.ready(place)?;
         }
@@ -335,14 +460,14 @@ impl World {
         self.seen.crashes_with_writes_pending += usize::from(pending > 0);
         let old = self.servers.remove(place);
         let storage = old.crash(landed);
-        let durable = storage.hard_state();
+        let (durable, compacted) = (storage.hard_state(), storage.first_index().previous());
         self.servers
             .insert(place, Server::start(self.configs[place].clone(), storage));
         let memory = &mut self.memories[place];
         // What was not durable is forgotten, and was told to nobody: see `told`.
         (memory.term, memory.vote) = (durable.term, durable.vote);
-        memory.commit = durable.commit;
-        memory.applied = 0;
+        memory.commit = durable.commit.max(compacted);
+        memory.applied = compacted;
         self.check(place)
     }
 
@@ -372,20 +497,22 @@ impl World {
             }
             for entry in &ready.committed {
                 let memory = &mut self.memories[place];
-                memory.applied += 1;
                 ensure!(
-                    entry.index == Index(memory.applied as u64),
-                    "{id} applies {} as its entry number {}",
+                    entry.index == memory.applied.next(),
+                    "{id} applies {} behind {}",
                     entry.position(),
                     memory.applied
                 );
-                let durable = self.servers[place].raft.storage().log();
+                memory.applied = entry.index;
+                let storage = self.servers[place].raft.storage();
+                let durable = storage.entries(entry.index..entry.index.next(), usize::MAX);
                 ensure!(
-                    durable.get(memory.applied - 1) == Some(entry),
+                    durable.as_deref() == Ok(std::slice::from_ref(entry)),
                     "{id} applies {} and does not have it on disk",
                     entry.position()
                 );
-                let committed = self.ghost.committed.get(memory.applied - 1).map(|(p, _)| *p);
+                let place = entry.index.since(Index(1));
+                let committed = self.ghost.committed.get(place).map(|(p, _)| *p);
                 ensure!(
                     committed == Some(entry.position()),
                     "{id} applies {}, and {committed:?} was committed",
@@ -451,10 +578,11 @@ impl World {
         let durable = storage.hard_state();
         match &envelope.message {
             Message::Vote { last, .. } => {
-                let log_end = storage
-                    .log()
-                    .last()
-                    .map_or(LogPosition::default(), Entry::position);
+                let index = storage.last_index();
+                let log_end = LogPosition {
+                    term: storage.term(index).expect("the last term is at hand"),
+                    index,
+                };
                 ensure!(
                     (durable.term, durable.vote) == (envelope.term, Some(envelope.from))
                         || durable.term > envelope.term,
@@ -479,24 +607,26 @@ impl World {
                     "its term is not durable: {envelope}"
                 );
                 let raft = &self.servers[place].raft;
-                let matched = matched.since(Index(0));
-                let as_in_memory = (1..=matched).all(|index| {
-                    let index = Index(index as u64);
-                    let on_disk = storage.log().get(index.since(Index(1))).map(|entry| entry.term);
+                let first = storage.first_index().max(raft.first_index());
+                let as_in_memory = (first.0..=matched.0).map(Index).all(|index| {
+                    let on_disk = storage.term(index).ok();
                     on_disk.is_some() && on_disk == raft.log_term(index)
                 });
-                ensure!(as_in_memory, "not durable: {envelope}");
+                ensure!(
+                    as_in_memory && *matched <= storage.last_index(),
+                    "not durable: {envelope}"
+                );
             }
             Message::Append { prev, entries, .. } => {
                 return self.remember_entries(*prev, entries);
             }
+            Message::Snapshot { snapshot } => return self.is_sound(snapshot),
             Message::PreVote { .. }
             | Message::PreVoteResponse { .. }
             | Message::VoteResponse { granted: false }
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
             | Message::HeartbeatResponse { .. }
-            | Message::Snapshot { .. }
             | Message::TimeoutNow => {}
         }
         Ok(())
@@ -526,7 +656,7 @@ impl World {
             memory.term
         );
         (memory.term, memory.vote) = (raft.term(), raft.vote());
-        for index in (1..=raft.last().index.0).rev().map(Index) {
+        for index in (raft.first_index().0..=raft.last().index.0).rev().map(Index) {
             let (term, before) = (raft.log_term(index), raft.log_term(index.previous()));
             ensure!(before <= term, "the terms in the log of {id} go back at {index}");
         }
@@ -555,13 +685,23 @@ impl World {
         if known.is_none() {
             for (committed, in_term) in &self.ghost.committed {
                 ensure!(
-                    *in_term >= term || raft.log_term(committed.index) == Some(committed.term),
+                    *in_term >= term
+                        || committed.index < raft.first_index()
+                        || raft.log_term(committed.index) == Some(committed.term),
                     "{id} leads term {term} without {committed}, committed in term {in_term}"
                 );
             }
             self.ghost.leaders.insert(term, id);
             self.seen.elections += 1;
         }
+        let uncommitted = (raft.commit_index().next().0..=raft.last().index.0).filter(|index| {
+            let entry = raft.entry(Index(*index));
+            entry.is_some_and(|entry| matches!(entry.data, EntryData::Configuration(_)))
+        });
+        ensure!(
+            uncommitted.count() <= 1,
+            "{id} leads with two configurations that are not committed"
+        );
         let tracker = raft.progress().expect("it leads");
         for (of, progress) in tracker.iter() {
             ensure!(
@@ -575,13 +715,14 @@ impl World {
                 // It may have replaced what isn't committed.
                 continue;
             }
-            let durable = follower.storage().log();
-            let holds = (1..=progress.matched().0).map(Index).all(|index| {
-                let on_disk = durable.get(index.since(Index(1))).map(|entry| entry.term);
+            let durable = follower.storage();
+            let first = durable.first_index().max(raft.first_index());
+            let holds = (first.0..=progress.matched().0).map(Index).all(|index| {
+                let on_disk = durable.term(index).ok();
                 on_disk.is_some() && on_disk == raft.log_term(index)
             });
             ensure!(
-                holds,
+                holds && progress.matched() <= durable.last_index(),
                 "{id} takes {of} to hold its log up to {}, and the disk of {of} doesn't",
                 progress.matched()
             );
@@ -599,7 +740,7 @@ impl World {
             memory.commit
         );
         memory.commit = commit;
-        for index in (1..=commit.0).map(Index) {
+        for index in (raft.first_index().0..=commit.0).map(Index) {
             let Some(term) = raft.log_term(index) else {
                 return Err(Violation(format!("{id} has committed {index} and not its entry")));
             };
@@ -612,6 +753,12 @@ impl World {
                 None => {
                     self.ghost.committed.push((position, raft.term()));
                     self.seen.committed += 1;
+                    let entry = self.ghost.entries.get(&position);
+                    if let Some(EntryData::Configuration(configuration)) = entry.map(|(_, entry)| &entry.data)
+                    {
+                        self.seen.configurations_committed += 1;
+                        self.seen.joint_configurations_committed += usize::from(configuration.is_joint());
+                    }
                 }
             }
         }
@@ -629,19 +776,23 @@ impl World {
         {
             // An election time-out passes: the one that is longest without a leader is the first to ask.
             for other in 0..self.servers.len() {
+                self.no_snapshot_is_on_its_way(other);
                 self.servers[other].raft.heartbeat_timeout();
                 self.ready(other)?;
             }
             self.rest()?;
-            if let Some(leader) = self.agreed_leader() {
+            let leader = self.agreed_leader();
+            if let Some(leader) = leader.filter(|leader| self.is_settled(*leader)) {
                 return self.serve(leader);
             }
             for server in &mut self.servers {
                 server.raft.quorum_check();
                 server.raft.leader_silent();
             }
-            self.servers[place].raft.election_timeout();
-            self.check(place)?;
+            if leader.is_none() {
+                self.servers[place].raft.election_timeout();
+                self.check(place)?;
+            }
             for other in 0..self.servers.len() {
                 self.ready(other)?;
             }
@@ -650,13 +801,45 @@ impl World {
         Err(Violation("nobody is elected without faults".to_owned()))
     }
 
+    /// Where nothing is in flight, a snapshot that is waited for was lost; its leader hears of that.
+    fn no_snapshot_is_on_its_way(&mut self, place: usize) {
+        let raft = &mut self.servers[place].raft;
+        let waits = |(of, progress): (NodeId, &raft::Progress)| {
+            matches!(progress.state(), ProgressState::Snapshot { .. }).then_some(of)
+        };
+        let waited_for: Vec<NodeId> = raft
+            .progress()
+            .into_iter()
+            .flat_map(|tracker| tracker.iter().filter_map(waits))
+            .collect();
+        for of in waited_for {
+            raft.report_snapshot(of, SnapshotStatus::Failed);
+        }
+    }
+
+    /// The server that leads the latest term, if all its members follow it.
     fn agreed_leader(&self) -> Option<usize> {
-        let leader = self.servers[0].raft.leader()?;
-        let agreed = self
+        let leads = |server: &&Server<u8>| server.raft.role() == RoleKind::Leader;
+        let leader = &self
             .servers
             .iter()
-            .all(|server| server.raft.leader() == Some(leader));
-        agreed.then_some((leader.0 - 1) as usize)
+            .filter(leads)
+            .max_by_key(|server| server.raft.term())?
+            .raft;
+        let mut members = leader.configuration().members().iter();
+        let agreed = members.all(|member| self.raft(*member).leader() == Some(leader.id()));
+        agreed.then_some((leader.id().0 - 1) as usize)
+    }
+
+    fn raft(&self, id: NodeId) -> &Raft<MemoryStorage<u8>> {
+        &self.servers[(id.0 - 1) as usize].raft
+    }
+
+    /// Whether a leader stays one, and takes commands in: no change or transfer is under way.
+    fn is_settled(&self, leader: usize) -> bool {
+        let raft = &self.servers[leader].raft;
+        let configuration = raft.configuration();
+        !configuration.is_joint() && configuration.is_voter(raft.id()) && raft.transferring().is_none()
     }
 
     fn serve(&mut self, leader: usize) -> Outcome {
@@ -678,8 +861,8 @@ impl World {
         self.ready(leader)?;
         self.rest()?;
         let end = self.servers[leader].raft.last();
-        for server in &self.servers {
-            let raft = &server.raft;
+        for member in self.servers[leader].raft.configuration().members() {
+            let raft = self.raft(*member);
             ensure!(
                 (raft.last(), raft.applied_index()) == (end, end.index),
                 "without faults {} ends at {} and has applied {}, and its leader ends at {end}",
@@ -725,5 +908,10 @@ impl Seen {
         self.reads_aborted += more.reads_aborted;
         self.crashes_with_writes_pending += more.crashes_with_writes_pending;
         self.entries_replaced += more.entries_replaced;
+        self.configurations_committed += more.configurations_committed;
+        self.joint_configurations_committed += more.joint_configurations_committed;
+        self.configurations_undone += more.configurations_undone;
+        self.snapshots_installed += more.snapshots_installed;
+        self.transfers += more.transfers;
     }
 }

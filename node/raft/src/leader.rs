@@ -137,12 +137,23 @@ impl<S: Storage> Raft<S> {
             panic!("{id} begins a round without leading")
         };
         leader.reads.begin(committed);
-        let round = leader.reads.round();
-        if leader.reads.confirm(id, round, self.membership.latest()) {
-            self.read_outcomes.extend(leader.reads.finish());
-        } else {
+        if !self.confirm_own_round() {
             self.send_heartbeats();
         }
+    }
+
+    /// Confirms the round in flight to itself. Returns whether it is over with that: there may be nobody else to ask, or nobody any more.
+    pub(crate) fn confirm_own_round(&mut self) -> bool {
+        let id = self.id();
+        let Role::Leader(leader) = &mut self.role else {
+            return false;
+        };
+        let round = leader.reads.round();
+        let confirmed = leader.reads.confirm(id, round, self.membership.latest());
+        if confirmed {
+            self.read_outcomes.extend(leader.reads.finish());
+        }
+        confirmed
     }
 
     pub(crate) fn wants_round(&self) -> bool {

@@ -95,6 +95,8 @@ impl<S: Storage> Raft<S> {
         let position = entry.position();
         self.membership.push(index, configuration);
         self.log.push(entry);
+        // Those that a round still waits for may be members no more.
+        self.confirm_own_round();
         position
     }
 

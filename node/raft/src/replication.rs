@@ -130,16 +130,22 @@ impl<S: Storage> Raft<S> {
     /// Asks whether everything sent has arrived, where nothing that is still to be sent would show it: an empty append is
     /// rejected by a follower that lacks what comes before.
     pub(crate) fn probe_for_losses(&mut self, to: NodeId) {
-        let Role::Leader(leader) = &self.role else { return };
-        let Some(progress) = leader.tracker.get(to) else {
+        let (first, last) = (self.log.first_index(), self.log.last_index());
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let Some(progress) = leader.tracker.get_mut(to) else {
             return;
         };
         let next = progress.next();
-        if progress.matched().next() < next
-            && next >= self.log.first_index()
-            && (next > self.log.last_index() || !progress.may_send(&self.config))
-        {
-            self.send_entries(to, next.previous(), Vec::new());
+        let all_is_sent = next > last || !progress.may_send(&self.config);
+        if progress.matched().next() < next && all_is_sent {
+            if next < first {
+                // What was sent last is compacted away, so it can't be asked for.
+                progress.unreachable();
+            } else {
+                self.send_entries(to, next.previous(), Vec::new());
+            }
         }
     }
 

@@ -46,6 +46,7 @@ scripts! {
     learners_count_for_nothing
     log_repair_figure_7
     log_repair_skips_terms
+    loss_of_what_is_compacted_is_found
     losses_are_found_by_heartbeats
     membership_comes_with_a_snapshot
     old_term_is_not_committed_by_counting_figure_8
@@ -54,6 +55,7 @@ scripts! {
     pre_vote_with_a_high_term_and_a_short_log
     pre_vote_with_a_low_term_and_a_long_log
     read_asked_during_a_round_waits_for_the_next
+    read_does_not_wait_for_who_was_removed
     read_is_aborted_by_a_step_down
     read_waits_for_the_terms_first_commit
     removed_leader_hands_over

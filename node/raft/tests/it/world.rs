@@ -770,10 +770,12 @@ impl World {
         self.tell("the faults end".to_owned());
         self.network.clear();
         self.rest()?;
-        for place in (0..self.servers.len())
-            .cycle()
-            .take(ELECTIONS_MAX * self.servers.len())
-        {
+        // To and fro: two that always stand one after the other could take each other's votes for ever.
+        let count = self.servers.len();
+        let turns = (0..ELECTIONS_MAX).flat_map(|round| {
+            (0..count).map(move |place| if round % 2 == 0 { place } else { count - 1 - place })
+        });
+        for place in turns {
             // An election time-out passes: the one that is longest without a leader is the first to ask.
             for other in 0..self.servers.len() {
                 self.no_snapshot_is_on_its_way(other);

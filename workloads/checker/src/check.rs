@@ -3,7 +3,6 @@
 use crate::engine::Limits;
 use crate::explain::explain;
 use crate::history::{Log, ReadError, Value};
-use crate::models::CasRegister;
 use crate::object::{ObjectsVerdict, Operation, check_objects};
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::{Dialect, Vocabulary};
@@ -24,7 +23,7 @@ pub enum EngineChoice {
 /// How a history is to be checked.
 #[derive(Clone, Default)]
 pub struct CheckOptions<'a> {
-    /// The model that judges, one of [`registry`]; `None`: what the operations' names tell.
+    /// The model that judges, one of the [`registry`](crate::registry()); `None`: what the operations' names tell.
     pub model: Option<&'a str>,
     /// What each object is at the beginning, where that is not what the model says.
     pub init: Option<Value>,
@@ -45,55 +44,6 @@ pub enum CheckError {
     /// What was asked for can't be.
     #[error("{0}")]
     Options(String),
-}
-
-/// A model that histories can be held against by its name.
-#[derive(Clone, Copy, Debug)]
-pub struct ModelEntry {
-    /// The name.
-    pub name: &'static str,
-    /// One line for those who choose.
-    pub about: &'static str,
-    check: fn(&Log, &CheckOptions<'_>) -> Result<Report, CheckError>,
-}
-
-/// All models, by name.
-pub fn registry() -> &'static [ModelEntry] {
-    &[ModelEntry {
-        name: "cas-register",
-        about: "a register with read, write and compare-and-set",
-        check: either::<CasRegister<u64>, CasRegister<Value>>,
-    }]
-}
-
-/// Holds a history against a model. One without operations is unknown.
-///
-/// # Errors
-/// The history has a call that the model does not understand; or the options name no model, or one that can't begin as asked.
-pub fn check_log(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
-    let name = match options.model {
-        Some(name) => name,
-        None => guess(log)?,
-    };
-    let known = || {
-        registry()
-            .iter()
-            .map(|model| model.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let entry = registry()
-        .iter()
-        .find(|model| model.name == name)
-        .ok_or_else(|| {
-            CheckError::Options(format!("the model {name:?} is unknown; known are {}", known()))
-        })?;
-    (entry.check)(log, options)
-}
-
-/// The model that the operations' names tell.
-fn guess(_log: &Log) -> Result<&'static str, CheckError> {
-    Ok("cas-register")
 }
 
 /// An object of a history: its key, and what was done to it.
@@ -129,15 +79,8 @@ pub fn objects<M: Vocabulary>(log: &Log, dialect: Dialect) -> Result<Vec<Keyed<M
     Ok(objects)
 }
 
-/// Checks with values that are numbers, which is faster, and where some are not, with any values.
-fn either<Numbers: Vocabulary, Any: Vocabulary>(
-    log: &Log,
-    options: &CheckOptions<'_>,
-) -> Result<Report, CheckError> {
-    check_with::<Numbers>(log, options).or_else(|_| check_with::<Any>(log, options))
-}
-
-fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
+/// Holds a history against the model `M`.
+pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
     let init = M::initial(options.init.as_ref()).map_err(CheckError::Options)?;
     let objects = objects::<M>(log, options.dialect.unwrap_or(log.format.dialect()))?;
     let histories: Vec<&[Operation<M>]> = objects.iter().map(|(_, history)| history.as_slice()).collect();

@@ -92,7 +92,7 @@ pub trait Datum: Clone + Ord + Hash + Debug + Display + Send + Sync + 'static {
 
 impl Datum for u64 {
     fn from_value(value: &Value) -> Option<u64> {
-        value.number()
+        value.as_number()
     }
 
     fn number(&self) -> Option<u64> {
@@ -110,25 +110,24 @@ impl Datum for Value {
     }
 
     fn number(&self) -> Option<u64> {
-        Value::number(self)
+        self.as_number()
     }
 }
 
 /// `value` as a `V`.
 ///
 /// # Errors
-/// It is none; says what was expected `of` what: `a write`.
-pub(crate) fn datum<V: Datum>(value: &Value, of: &str) -> Result<V, String> {
-    V::from_value(value).ok_or_else(|| format!("{of} has a value as its argument, not {value}"))
+/// It is none; says so of `what`: `a write`.
+pub(crate) fn datum<V: Datum>(value: &Value, what: &str) -> Result<V, String> {
+    V::from_value(value).ok_or_else(|| format!("{what} needs a value, and this one has {value}"))
 }
 
 /// `value` as a `V`, or `None` where it is null.
-pub(crate) fn optional<V: Datum>(value: &Value, of: &str) -> Result<Option<V>, String> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Word(_) | Value::List(_) | Value::Map(_) => {
-            datum(value, of).map(Some)
-        }
+pub(crate) fn optional<V: Datum>(value: &Value, what: &str) -> Result<Option<V>, String> {
+    if *value == Value::Null {
+        Ok(None)
+    } else {
+        datum(value, what).map(Some)
     }
 }
 
@@ -138,4 +137,16 @@ pub(crate) fn unknown_operation(model: &str, f: &str, known: &[&str]) -> String 
         "the operation {f:?} is unknown to the model {model}; known are {}",
         known.join(", ")
     )
+}
+
+/// The items of a list; none where there is no value.
+///
+/// # Errors
+/// It is no list of such things; says what it should have been.
+pub(crate) fn items<V: Datum>(value: Option<&Value>, what: &str) -> Result<Vec<V>, String> {
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::List(values)) => values.iter().map(|value| datum(value, what)).collect(),
+        Some(other) => Err(format!("{what} is a list of values, not {other}")),
+    }
 }

@@ -46,9 +46,9 @@ pub(crate) fn parse(bytes: &[u8], around: Around, last: bool) -> Piece<'_> {
         around,
     };
     loop {
+        (piece.read, piece.batch.lines) = (cursor.at(), cursor.line());
         let done = cursor.blank(0).and_then(|()| {
-            piece.read = cursor.at();
-            piece.batch.lines = cursor.line();
+            (piece.read, piece.batch.lines) = (cursor.at(), cursor.line());
             next(&mut cursor, &mut piece)
         });
         let trouble = match done {
@@ -236,7 +236,7 @@ fn time(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
     if time == Value::Null {
         return Ok(None);
     }
-    match time.number() {
+    match time.as_number() {
         Some(time) => Ok(Some(time)),
         None => Err(Trouble::Wrong(format!(
             ":time is a whole number of nanoseconds from 0, not {time}"

@@ -49,16 +49,44 @@ impl Value {
         Value::Map(pairs.into_boxed_slice())
     }
 
-    /// It as a number from 0, if it is one.
-    pub fn number(&self) -> Option<u64> {
+    /// The truth value that it is.
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
+    }
+
+    /// The whole number that it is.
+    pub fn as_int(&self) -> Option<i64> {
+        if let Value::Int(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
+    }
+
+    /// The number from 0 that it is.
+    pub fn as_number(&self) -> Option<u64> {
+        self.as_int().and_then(|value| u64::try_from(value).ok())
+    }
+
+    /// The values of the list that it is.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        if let Value::List(values) = self {
+            Some(values)
+        } else {
+            None
+        }
+    }
+
+    /// The name that it is: a string, or a word without the colon of a keyword.
+    pub fn as_name(&self) -> Option<&str> {
         match self {
-            Value::Int(value) => u64::try_from(*value).ok(),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Text(_)
-            | Value::Word(_)
-            | Value::List(_)
-            | Value::Map(_) => None,
+            Value::Text(text) => Some(text),
+            Value::Word(word) => Some(word.strip_prefix(':').unwrap_or(word)),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::List(_) | Value::Map(_) => None,
         }
     }
 }

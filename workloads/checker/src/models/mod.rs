@@ -1,5 +1,19 @@
 //! The objects that histories are held against.
+//!
+//! Those that hold values are generic over them: numbers (`CasRegister`, which is `CasRegister<u64>`) are fast, any
+//! [`Value`](crate::history::Value) is possible.
 
+mod container;
+mod counter;
+mod lock;
 mod register;
+mod set;
 
+pub use container::{
+    Container, ContainerOp, ContainerRet, Discipline, Fifo, FifoQueue, LeastFirst, Lifo, PriorityQueue,
+    Stack, Unordered, UnorderedQueue,
+};
+pub use counter::{Counter, CounterOp, CounterRet};
+pub use lock::{FencedLock, LockOp, LockRet, Mutex, MutexOp};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
+pub use set::{Set, SetOp, SetRet};

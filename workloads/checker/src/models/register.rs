@@ -151,26 +151,18 @@ impl<V: Datum> Vocabulary for CasRegister<V> {
 }
 
 fn cas<V: Datum>(argument: &Value) -> Result<RegisterOp<V>, String> {
-    let expected = || format!("a cas has [expected, new] as its argument, not {argument}");
-    match argument {
-        Value::List(pair) => match &**pair {
-            [old, new] => Ok(RegisterOp::Cas(
-                optional(old, "a cas").map_err(|_| expected())?,
-                datum(new, "a cas").map_err(|_| expected())?,
-            )),
-            _ => Err(expected()),
-        },
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Word(_) | Value::Map(_) => {
-            Err(expected())
-        }
-    }
+    let pair = || match argument.as_list()? {
+        [old, new] => Some(RegisterOp::Cas(optional(old, "").ok()?, datum(new, "").ok()?)),
+        _ => None,
+    };
+    pair().ok_or_else(|| format!("a cas has [expected, new] as its argument, not {argument}"))
 }
 
 /// Whether a compare-and-set that is ok took effect. Others than this project repeat its argument as its result.
 fn swapped(result: &Value, dialect: Dialect) -> Result<bool, String> {
-    match (result, dialect) {
-        (Value::Bool(swapped), _) => Ok(*swapped),
-        (_, Dialect::Knossos | Dialect::Porcupine) => Ok(true),
-        (other, Dialect::Native) => Err(format!("a cas returns true or false, not {other}")),
+    match (result.as_bool(), dialect) {
+        (Some(swapped), _) => Ok(swapped),
+        (None, Dialect::Knossos | Dialect::Porcupine) => Ok(true),
+        (None, Dialect::Native) => Err(format!("a cas returns true or false, not {result}")),
     }
 }

@@ -1,0 +1,245 @@
+//! What things are put into and taken from: queues, a stack, a priority queue.
+
+use crate::history::{Call, End, Value};
+use crate::model::Model;
+use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, items, optional, unknown_operation};
+use stateright::semantics::SequentialSpec;
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::marker::PhantomData;
+
+/// What is taken first is what was put first.
+pub type FifoQueue<V = u64> = Container<Fifo, V>;
+/// Anything that is there may be taken.
+pub type UnorderedQueue<V = u64> = Container<Unordered, V>;
+/// What is taken first is what was put last.
+pub type Stack<V = u64> = Container<Lifo, V>;
+/// What is taken first is the least.
+pub type PriorityQueue<V = u64> = Container<LeastFirst, V>;
+
+/// Things that were put and not taken, next to be taken first. Use [`FifoQueue`], [`UnorderedQueue`], [`Stack`], [`PriorityQueue`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Container<D, V = u64> {
+    items: VecDeque<V>,
+    discipline: PhantomData<D>,
+}
+
+/// A call of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContainerOp<V = u64> {
+    /// Puts a thing: enqueue, push, insert.
+    Put(V),
+    /// Takes one, if there is any: dequeue, pop, delete-min.
+    Take,
+}
+
+/// What a call of a container returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContainerRet<V = u64> {
+    /// To a put.
+    Done,
+    /// To a take: what was taken; `None` where there was nothing.
+    Taken(Option<V>),
+}
+
+/// What a container gives first.
+pub trait Discipline: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    /// The model's name.
+    const NAME: &'static str;
+    /// What putting is called in histories; the first name is used in words.
+    const PUT: &'static [&'static str];
+    /// What taking is called.
+    const TAKE: &'static [&'static str];
+
+    /// Where among `items`, next to be taken first, a new one belongs.
+    fn place<V: Ord>(items: &VecDeque<V>, new: &V) -> usize;
+
+    /// Whether `item`, which is among the items and not the first, may be taken.
+    const TAKES_ANY: bool = false;
+}
+
+/// See [`FifoQueue`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fifo {}
+
+impl Discipline for Fifo {
+    const NAME: &'static str = "fifo-queue";
+    const PUT: &'static [&'static str] = &["enqueue", "put", "add"];
+    const TAKE: &'static [&'static str] = &["dequeue", "take", "remove"];
+
+    fn place<V: Ord>(items: &VecDeque<V>, _: &V) -> usize {
+        items.len()
+    }
+}
+
+/// See [`UnorderedQueue`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unordered {}
+
+impl Discipline for Unordered {
+    const NAME: &'static str = "unordered-queue";
+    const PUT: &'static [&'static str] = Fifo::PUT;
+    const TAKE: &'static [&'static str] = Fifo::TAKE;
+    const TAKES_ANY: bool = true;
+
+    // Sorted, so that states that hold the same are equal.
+    fn place<V: Ord>(items: &VecDeque<V>, new: &V) -> usize {
+        items.partition_point(|item| item <= new)
+    }
+}
+
+/// See [`Stack`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lifo {}
+
+impl Discipline for Lifo {
+    const NAME: &'static str = "stack";
+    const PUT: &'static [&'static str] = &["push", "put", "add"];
+    const TAKE: &'static [&'static str] = &["pop", "take", "remove"];
+
+    fn place<V: Ord>(_: &VecDeque<V>, _: &V) -> usize {
+        0
+    }
+}
+
+/// See [`PriorityQueue`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LeastFirst {}
+
+impl Discipline for LeastFirst {
+    const NAME: &'static str = "priority-queue";
+    const PUT: &'static [&'static str] = &["insert", "enqueue", "put", "add"];
+    const TAKE: &'static [&'static str] = &["delete-min", "dequeue", "take", "remove"];
+
+    fn place<V: Ord>(items: &VecDeque<V>, new: &V) -> usize {
+        items.partition_point(|item| item <= new)
+    }
+}
+
+impl<D: Discipline, V: Datum> Container<D, V> {
+    /// One that `items` were put into, one after the other.
+    pub fn new(items: impl IntoIterator<Item = V>) -> Self {
+        let mut container = Container::default();
+        for item in items {
+            container.put(item);
+        }
+        container
+    }
+
+    /// What it holds; what is taken next comes first.
+    pub fn items(&self) -> impl Iterator<Item = &V> {
+        self.items.iter()
+    }
+
+    fn put(&mut self, item: V) {
+        let place = D::place(&self.items, &item);
+        self.items.insert(place, item);
+    }
+}
+
+impl<D, V> Default for Container<D, V> {
+    fn default() -> Self {
+        Container {
+            items: VecDeque::new(),
+            discipline: PhantomData,
+        }
+    }
+}
+
+impl<D: Discipline, V: Datum> SequentialSpec for Container<D, V> {
+    type Op = ContainerOp<V>;
+    type Ret = ContainerRet<V>;
+
+    /// Where any item may be taken, the least is; [`SequentialSpec::is_valid_step`] knows of the others.
+    fn invoke(&mut self, op: &ContainerOp<V>) -> ContainerRet<V> {
+        match op {
+            ContainerOp::Put(item) => {
+                self.put(item.clone());
+                ContainerRet::Done
+            }
+            ContainerOp::Take => ContainerRet::Taken(self.items.pop_front()),
+        }
+    }
+
+    fn is_valid_step(&mut self, op: &ContainerOp<V>, ret: &ContainerRet<V>) -> bool {
+        match (op, ret) {
+            (ContainerOp::Take, ContainerRet::Taken(Some(item))) if D::TAKES_ANY => {
+                let place = self.items.binary_search(item);
+                place.is_ok_and(|place| self.items.remove(place).is_some())
+            }
+            (ContainerOp::Put(_) | ContainerOp::Take, _) => self.invoke(op) == *ret,
+        }
+    }
+}
+
+/// A take that nobody learned the result of takes what is first, also where any item may be taken. That loses no explanation: such a
+/// take can be put off until just before the next take that found nothing, since until then an item more forbids nothing; and
+/// there all that is left has to go, whichever take takes what.
+impl<D: Discipline, V: Datum> Model for Container<D, V> {
+    fn is_read_only(_: &ContainerOp<V>, ret: &ContainerRet<V>) -> bool {
+        *ret == ContainerRet::Taken(None)
+    }
+
+    fn produces(op: &ContainerOp<V>, _: Option<&ContainerRet<V>>) -> Option<u64> {
+        match op {
+            ContainerOp::Put(item) => Some(item.fingerprint()),
+            ContainerOp::Take => None,
+        }
+    }
+
+    fn observes(_: &ContainerOp<V>, ret: Option<&ContainerRet<V>>) -> Option<u64> {
+        match ret {
+            Some(ContainerRet::Taken(item)) => item.as_ref().map(V::fingerprint),
+            Some(ContainerRet::Done) | None => None,
+        }
+    }
+
+    fn describe_op(op: &ContainerOp<V>) -> String {
+        match op {
+            ContainerOp::Put(item) => format!("{} {item}", D::PUT[0]),
+            ContainerOp::Take => D::TAKE[0].to_owned(),
+        }
+    }
+
+    fn describe_ret(ret: &ContainerRet<V>) -> String {
+        match ret {
+            ContainerRet::Done => String::from("ok"),
+            ContainerRet::Taken(Some(item)) => item.to_string(),
+            ContainerRet::Taken(None) => String::from("empty"),
+        }
+    }
+
+    fn describe_state(&self) -> String {
+        let items: Vec<String> = self.items.iter().map(V::to_string).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+impl<D: Discipline, V: Datum> Vocabulary for Container<D, V> {
+    const NAME: &'static str = D::NAME;
+
+    fn initial(init: Option<&Value>) -> Result<Self, String> {
+        Ok(Container::new(items::<V>(init, D::NAME)?))
+    }
+
+    fn call(call: &Call, _: Dialect) -> Result<Meaning<Self>, String> {
+        let name = &*call.f;
+        let op = if D::PUT.contains(&name) {
+            ContainerOp::Put(datum(&call.argument, name)?)
+        } else if D::TAKE.contains(&name) {
+            ContainerOp::Take
+        } else {
+            return Err(unknown_operation(D::NAME, name, &[D::PUT, D::TAKE].concat()));
+        };
+        Ok(match (call.end, &op) {
+            (End::Fail, _) => None,
+            (End::Info, _) => Some((op, None)),
+            (End::Ok, ContainerOp::Put(_)) => Some((op, Some(ContainerRet::Done))),
+            (End::Ok, ContainerOp::Take) => {
+                let taken = optional(&call.result, name)?;
+                Some((op, Some(ContainerRet::Taken(taken))))
+            }
+        })
+    }
+}

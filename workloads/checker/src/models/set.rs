@@ -1,0 +1,168 @@
+//! A set.
+
+use crate::history::{Call, End, Value};
+use crate::model::Model;
+use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, items, unknown_operation};
+use stateright::semantics::SequentialSpec;
+use std::collections::BTreeSet;
+
+/// A set, by its elements.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Set<V: Ord = u64>(pub BTreeSet<V>);
+
+impl<V: Ord> Default for Set<V> {
+    fn default() -> Self {
+        Set(BTreeSet::new())
+    }
+}
+
+/// A call of a [`Set`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SetOp<V = u64> {
+    /// Adds an element.
+    Add(V),
+    /// Removes an element.
+    Remove(V),
+    /// Asks for an element.
+    Contains(V),
+    /// Asks for all elements.
+    Read,
+}
+
+/// What a call of a [`Set`] returned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SetRet<V: Ord = u64> {
+    /// To an add or a remove, where no more was recorded than that it took effect.
+    Done,
+    /// Whether the element was there: to an add or a remove, before it.
+    Was(bool),
+    /// To a read.
+    Elements(BTreeSet<V>),
+}
+
+impl<V: Datum> SequentialSpec for Set<V> {
+    type Op = SetOp<V>;
+    type Ret = SetRet<V>;
+
+    fn invoke(&mut self, op: &SetOp<V>) -> SetRet<V> {
+        match op {
+            SetOp::Add(element) => SetRet::Was(!self.0.insert(element.clone())),
+            SetOp::Remove(element) => SetRet::Was(self.0.remove(element)),
+            SetOp::Contains(element) => SetRet::Was(self.0.contains(element)),
+            SetOp::Read => SetRet::Elements(self.0.clone()),
+        }
+    }
+
+    fn is_valid_step(&mut self, op: &SetOp<V>, ret: &SetRet<V>) -> bool {
+        match (op, ret) {
+            (SetOp::Read, SetRet::Elements(elements)) => self.0 == *elements,
+            (SetOp::Add(_) | SetOp::Remove(_), SetRet::Done) => {
+                self.invoke(op);
+                true
+            }
+            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => {
+                self.invoke(op) == *ret
+            }
+        }
+    }
+}
+
+impl<V: Datum> Model for Set<V> {
+    fn is_read_only(op: &SetOp<V>, ret: &SetRet<V>) -> bool {
+        match op {
+            SetOp::Add(_) => *ret == SetRet::Was(true),
+            SetOp::Remove(_) => *ret == SetRet::Was(false),
+            SetOp::Contains(_) | SetOp::Read => true,
+        }
+    }
+
+    fn produces(op: &SetOp<V>, _: Option<&SetRet<V>>) -> Option<u64> {
+        match op {
+            SetOp::Add(element) => Some(element.fingerprint()),
+            SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read => None,
+        }
+    }
+
+    fn observes(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Option<u64> {
+        match (op, ret) {
+            (SetOp::Remove(element) | SetOp::Contains(element), Some(SetRet::Was(true))) => {
+                Some(element.fingerprint())
+            }
+            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => None,
+        }
+    }
+
+    fn describe_op(op: &SetOp<V>) -> String {
+        match op {
+            SetOp::Add(element) => format!("add {element}"),
+            SetOp::Remove(element) => format!("remove {element}"),
+            SetOp::Contains(element) => format!("contains {element}"),
+            SetOp::Read => String::from("read"),
+        }
+    }
+
+    fn describe_ret(ret: &SetRet<V>) -> String {
+        match ret {
+            SetRet::Done => String::from("ok"),
+            SetRet::Was(true) => String::from("it was there"),
+            SetRet::Was(false) => String::from("it was not there"),
+            SetRet::Elements(elements) => words(elements),
+        }
+    }
+
+    fn describe_state(&self) -> String {
+        words(&self.0)
+    }
+}
+
+fn words<V: Datum>(elements: &BTreeSet<V>) -> String {
+    let elements: Vec<String> = elements.iter().map(V::to_string).collect();
+    format!("{{{}}}", elements.join(", "))
+}
+
+impl<V: Datum> Vocabulary for Set<V> {
+    const NAME: &'static str = "set";
+
+    fn initial(init: Option<&Value>) -> Result<Self, String> {
+        Ok(Set(items(init, "a set")?.into_iter().collect()))
+    }
+
+    fn call(call: &Call, dialect: Dialect) -> Result<Meaning<Self>, String> {
+        let name = &*call.f;
+        let element = || datum(&call.argument, name);
+        let op = match name {
+            "add" | "insert" => SetOp::Add(element()?),
+            "remove" | "delete" => SetOp::Remove(element()?),
+            "contains" => SetOp::Contains(element()?),
+            "read" => SetOp::Read,
+            other => {
+                let known = ["add", "insert", "remove", "delete", "contains", "read"];
+                return Err(unknown_operation(Self::NAME, other, &known));
+            }
+        };
+        let asks = matches!(op, SetOp::Contains(_) | SetOp::Read);
+        Ok(match (call.end, &op) {
+            (End::Fail, _) => None,
+            (End::Info, _) if asks => None,
+            (End::Info, _) => Some((op, None)),
+            (End::Ok, SetOp::Read) if call.result == Value::Null && dialect.nil_says_nothing() => None,
+            (End::Ok, SetOp::Read) => {
+                let elements = items(Some(&call.result), "a read of a set")?;
+                Some((op, Some(SetRet::Elements(elements.into_iter().collect()))))
+            }
+            (End::Ok, SetOp::Contains(_)) => match call.result.as_bool() {
+                Some(was) => Some((op, Some(SetRet::Was(was)))),
+                None => return Err(format!("contains returns true or false, not {}", call.result)),
+            },
+            // An add that says `true` has added, so the element was not there; a remove that says `true` has removed.
+            (End::Ok, SetOp::Add(_) | SetOp::Remove(_)) => {
+                let was = |did| did == matches!(op, SetOp::Remove(_));
+                let ret = call
+                    .result
+                    .as_bool()
+                    .map_or(SetRet::Done, |did| SetRet::Was(was(did)));
+                Some((op, Some(ret)))
+            }
+        })
+    }
+}

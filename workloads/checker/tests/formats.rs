@@ -282,6 +282,8 @@ fn a_truncated_history_is_told_by_the_line_where_its_end_begins() {
     }
     assert_refused(&format!("[{EDN}"), 6, "the file ends inside");
     assert_refused(&ETCD[..ETCD.len() - 12], 7, "expected a line");
+    assert_refused("{:type :ok :f :read :value :ab", 1, "the file ends inside");
+    assert_refused("{:type :ok :f :read}", 1, "no :process");
     assert_refused(
         "{:type :invoke\n :f :read\n :value \"an open string",
         1,
@@ -479,7 +481,7 @@ fn large_files_are_read_in_pieces_as_in_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     /// Where blocks end changes nothing, not what is said of a damaged file either.
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Cursor<'a> {
     line: usize,
     /// Whether nothing comes after the bytes.
     last: bool,
+    /// Whether a token may end where the bytes do.
+    bare: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -44,6 +46,15 @@ impl<'a> Cursor<'a> {
             at: 0,
             line: 0,
             last,
+            bare: false,
+        }
+    }
+
+    /// The beginning of `bytes`, which are forms without anything around them.
+    pub(crate) fn bare(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor {
+            bare: true,
+            ..Cursor::new(bytes, true)
         }
     }
 
@@ -108,7 +119,7 @@ impl<'a> Cursor<'a> {
         let length = rest.iter().position(|byte| ends_token(*byte));
         let length = match length {
             Some(length) => length,
-            None if self.last => rest.len(),
+            None if self.bare => rest.len(),
             None => return Err(Trouble::Ends),
         };
         self.at += length;

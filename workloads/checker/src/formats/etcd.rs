@@ -59,7 +59,7 @@ fn event(text: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
     let Some(start) = memmem::find(text, LOGGER) else {
         return Ok(None);
     };
-    let mut cursor = Cursor::new(&text[start + LOGGER.len()..], true);
+    let mut cursor = Cursor::bare(&text[start + LOGGER.len()..]);
     read(&mut cursor, line)
         .map(Some)
         .map_err(|trouble| match trouble {

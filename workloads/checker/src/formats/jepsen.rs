@@ -61,9 +61,6 @@ pub(crate) fn parse(bytes: &[u8], around: Around, last: bool) -> Piece<'_> {
         // A form that does not end is told by where it begins.
         let (line, reason) = match trouble {
             Trouble::Ends => (piece.batch.lines, String::from(ENDS_INSIDE)),
-            Trouble::Wrong(_) if cursor.at() == bytes.len() && piece.read < bytes.len() => {
-                (piece.batch.lines, String::from(ENDS_INSIDE))
-            }
             Trouble::Wrong(reason) => (cursor.line(), reason),
         };
         piece.batch.problem = Some(Problem { line, reason });

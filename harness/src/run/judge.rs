@@ -1,14 +1,19 @@
 //! From a file to a verdict, within limits.
 
+use checker::formats::LogReader;
 use checker::{CheckError, CheckOptions, Limits, Log, ReadError, Report};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 /// How long the check at the end of a run may take.
 pub const CHECK_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much memory the check of one object may take, in bytes.
 pub const CHECK_BYTES_MAX: usize = 1 << 30;
+
+/// How much of a history is read at once.
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// A verdict, and how long it took.
 #[derive(Debug)]
@@ -43,10 +48,7 @@ pub enum JudgeError {
 /// The file can't be read, or is no history.
 pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judged, JudgeError> {
     let begun = Instant::now();
-    let log = {
-        let bytes = fs::read(path)?;
-        Log::read(&bytes)?
-    };
+    let log = read(path)?;
     let parse = begun.elapsed();
     let begun = Instant::now();
     let should_stop = || begun.elapsed() > time_limit;
@@ -69,4 +71,16 @@ pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judg
         parse,
         check: begun.elapsed(),
     })
+}
+
+/// Reads the history at `path` block by block, so that it takes no more memory than its calls.
+fn read(path: &Path) -> Result<Log, JudgeError> {
+    let mut file = File::open(path)?;
+    let mut reader = LogReader::new(None);
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    while file.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block)? > 0 {
+        reader.push(&block)?;
+        block.clear();
+    }
+    Ok(reader.finish()?)
 }

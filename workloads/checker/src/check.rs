@@ -3,10 +3,14 @@
 use crate::engine::Limits;
 use crate::explain::explain;
 use crate::history::{Log, ReadError, Value};
-use crate::object::{ObjectsVerdict, Operation, check_objects};
+use crate::object::{ObjectsVerdict, Operation, check_each};
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::{Dialect, Vocabulary};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Which engine judges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,43 +58,135 @@ pub type Keyed<M> = (Option<Value>, Vec<Operation<M>>);
 /// # Errors
 /// The first call that the model does not understand.
 pub fn objects<M: Vocabulary>(log: &Log, dialect: Dialect) -> Result<Vec<Keyed<M>>, ReadError> {
-    let mut places: FxHashMap<Option<&Value>, usize> = FxHashMap::default();
-    let mut objects: Vec<Keyed<M>> = Vec::new();
-    for call in &log.calls {
-        let meaning = M::call(call, dialect).map_err(|reason| ReadError {
-            line: call.line,
-            reason,
-        })?;
-        let Some((op, ret)) = meaning else { continue };
-        let place = *places.entry(call.key.as_ref()).or_insert_with(|| {
-            objects.push((call.key.clone(), Vec::new()));
-            objects.len() - 1
-        });
-        objects[place].1.push(Operation {
-            process: call.process,
-            node: call.node,
-            op,
-            ret,
-            invoked: call.invoked,
-            returned: call.returned,
-        });
+    let groups = Groups::of(log);
+    let mut objects = Vec::new();
+    let mut first: Option<ReadError> = None;
+    for object in 0..groups.keys.len() {
+        match groups.operations::<M>(log, object, dialect) {
+            Ok(operations) if operations.is_empty() => {}
+            Ok(operations) => objects.push((groups.keys[object].cloned(), operations)),
+            Err(error) => keep_first(&mut first, error),
+        }
     }
-    objects.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(objects)
+    first.map_or(Ok(objects), Err)
+}
+
+fn keep_first(first: &mut Option<ReadError>, error: ReadError) {
+    if first.as_ref().is_none_or(|first| error.line < first.line) {
+        *first = Some(error);
+    }
+}
+
+/// The calls of a history by their keys.
+struct Groups<'a> {
+    /// In order.
+    keys: Vec<Option<&'a Value>>,
+    /// The places of calls among those of the history, those of one key together.
+    calls: Vec<u32>,
+    /// Where in `calls` those of each key are.
+    ranges: Vec<Range<usize>>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(log: &'a Log) -> Groups<'a> {
+        let mut places: FxHashMap<Option<&Value>, u32> = FxHashMap::default();
+        let mut met: Vec<(Option<&Value>, usize)> = Vec::new();
+        let mut group_of: Vec<u32> = Vec::with_capacity(log.calls.len());
+        for call in &log.calls {
+            let key = call.key.as_ref();
+            let group = *places.entry(key).or_insert_with(|| {
+                met.push((key, 0));
+                place(met.len() - 1)
+            });
+            met[group as usize].1 += 1;
+            group_of.push(group);
+        }
+        let mut order: Vec<usize> = (0..met.len()).collect();
+        order.sort_unstable_by_key(|group| met[*group].0);
+        let mut starts: Vec<usize> = met.iter().map(|_| 0).collect();
+        let mut ranges = Vec::with_capacity(met.len());
+        let mut start = 0;
+        for group in &order {
+            starts[*group] = start;
+            ranges.push(start..start + met[*group].1);
+            start += met[*group].1;
+        }
+        let mut calls: Vec<u32> = log.calls.iter().map(|_| 0).collect();
+        for (call, group) in group_of.into_iter().enumerate() {
+            let next = &mut starts[group as usize];
+            calls[*next] = place(call);
+            *next += 1;
+        }
+        let keys = order.iter().map(|group| met[*group].0).collect();
+        Groups { keys, calls, ranges }
+    }
+
+    /// What was done to an object, as the model sees it.
+    fn operations<M: Vocabulary>(
+        &self,
+        log: &Log,
+        object: usize,
+        dialect: Dialect,
+    ) -> Result<Vec<Operation<M>>, ReadError> {
+        let calls = &self.calls[self.ranges[object].clone()];
+        let mut operations = Vec::with_capacity(calls.len());
+        for call in calls {
+            let call = &log.calls[*call as usize];
+            let line = call.line;
+            let meaning = M::call(call, dialect).map_err(|reason| ReadError { line, reason })?;
+            let Some((op, ret)) = meaning else { continue };
+            operations.push(Operation {
+                process: call.process,
+                node: call.node,
+                op,
+                ret,
+                invoked: call.invoked,
+                returned: call.returned,
+            });
+        }
+        Ok(operations)
+    }
+
+    fn name(&self, object: usize, model: &str) -> String {
+        match self.keys[object] {
+            Some(key) => format!("{model} {key}"),
+            None => model.to_owned(),
+        }
+    }
+}
+
+fn place(place: usize) -> u32 {
+    u32::try_from(place).expect("fewer calls are in memory at once")
 }
 
 /// Holds a history against the model `M`.
 pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
     let init = M::initial(options.init.as_ref()).map_err(CheckError::Options)?;
-    let objects = objects::<M>(log, options.dialect.unwrap_or(log.format.dialect()))?;
-    let histories: Vec<&[Operation<M>]> = objects.iter().map(|(_, history)| history.as_slice()).collect();
-    let name = |object: usize| match &objects[object].0 {
-        Some(key) => format!("{} {key}", M::NAME),
-        None => M::NAME.to_owned(),
+    let dialect = options.dialect.unwrap_or(log.format.dialect());
+    let groups = Groups::of(log);
+    let (operations, partitions) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let first: Mutex<Option<ReadError>> = Mutex::new(None);
+    // Objects are made when their turn comes and are gone after it: together they would take as much memory as the history.
+    let make = |object: usize| match groups.operations::<M>(log, object, dialect) {
+        Ok(made) => {
+            operations.fetch_add(made.len(), Relaxed);
+            partitions.fetch_add(usize::from(!made.is_empty()), Relaxed);
+            made
+        }
+        Err(error) => {
+            keep_first(
+                &mut first.lock().expect("nobody panics while it is locked"),
+                error,
+            );
+            Vec::new()
+        }
     };
-    let limits = options.limits;
-    let operations = histories.iter().map(|history| history.len()).sum();
-    let verdict = match check_objects(&init, &histories, limits) {
+    let verdict = check_each(&init, groups.keys.len(), make, options.limits);
+    if let Some(error) = first.into_inner().expect("nobody panics while it is locked") {
+        return Err(CheckError::History(error));
+    }
+    let operations = operations.into_inner();
+    let verdict = match verdict {
         _ if operations == 0 => Verdict::Unknown(String::from("the history has no operation to judge")),
         ObjectsVerdict::Valid => Verdict::Valid,
         ObjectsVerdict::Violation {
@@ -98,13 +194,14 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
             operation,
             states,
         } => {
-            let name = name(object);
-            let history = histories[object];
-            let explanation = explain(&init, &name, history, operation, &states, &log.remarks, limits);
+            let name = groups.name(object, M::NAME);
+            let history = groups.operations::<M>(log, object, dialect)?;
+            let limits = options.limits;
+            let explanation = explain(&init, &name, &history, operation, &states, &log.remarks, limits);
             Verdict::Violation(Box::new(explanation))
         }
         ObjectsVerdict::Unknown { object, refused } => {
-            Verdict::Unknown(format!("{}: {refused}", name(object)))
+            Verdict::Unknown(format!("{}: {refused}", groups.name(object, M::NAME)))
         }
     };
     Ok(Report {
@@ -112,6 +209,6 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
         model: M::NAME,
         engine: "configurations",
         operations,
-        partitions: histories.len(),
+        partitions: partitions.into_inner(),
     })
 }

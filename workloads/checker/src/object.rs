@@ -127,32 +127,50 @@ pub fn check_objects<M>(init: &M, objects: &[&[Operation<M>]], limits: Limits<'_
 where
     M: Model<Op: Sync, Ret: Sync> + Send + Sync,
 {
-    let earliest = AtomicU64::new(u64::MAX);
-    let check = |operations: &&[Operation<M>]| {
-        let verdict = check_until(init, operations, limits, &earliest);
-        if let ObjectVerdict::Violation { operation, .. } = &verdict {
-            earliest.fetch_min(operations[*operation].returned, Ordering::Relaxed);
-        }
-        verdict
-    };
-    #[cfg(feature = "rayon")]
-    let verdicts: Vec<ObjectVerdict<M>> = {
-        use rayon::prelude::*;
-        objects.par_iter().map(check).collect()
-    };
-    #[cfg(not(feature = "rayon"))]
-    let verdicts: Vec<ObjectVerdict<M>> = objects.iter().map(check).collect();
-    least(objects, verdicts)
+    check_each(init, objects.len(), |object| objects[object], limits)
 }
 
-fn least<M: Model>(objects: &[&[Operation<M>]], verdicts: Vec<ObjectVerdict<M>>) -> ObjectsVerdict<M> {
+/// As [`check_objects`], of `count` objects, each of which is made when its turn comes. Every one is made, whatever is found.
+pub(crate) fn check_each<M, O>(
+    init: &M,
+    count: usize,
+    make: impl Fn(usize) -> O + Sync,
+    limits: Limits<'_>,
+) -> ObjectsVerdict<M>
+where
+    M: Model<Op: Sync, Ret: Sync> + Send + Sync,
+    O: AsRef<[Operation<M>]>,
+{
+    let earliest = AtomicU64::new(u64::MAX);
+    // The verdict, and of a violation the time.
+    let check = |object: usize| {
+        let object = make(object);
+        let operations = object.as_ref();
+        let verdict = check_until(init, operations, limits, &earliest);
+        let mut time = u64::MAX;
+        if let ObjectVerdict::Violation { operation, .. } = &verdict {
+            time = operations[*operation].returned;
+            earliest.fetch_min(time, Ordering::Relaxed);
+        }
+        (time, verdict)
+    };
+    #[cfg(feature = "rayon")]
+    let verdicts: Vec<(u64, ObjectVerdict<M>)> = {
+        use rayon::prelude::*;
+        (0..count).into_par_iter().map(check).collect()
+    };
+    #[cfg(not(feature = "rayon"))]
+    let verdicts: Vec<(u64, ObjectVerdict<M>)> = (0..count).map(check).collect();
+    least(verdicts)
+}
+
+fn least<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> ObjectsVerdict<M> {
     let mut violation: Option<(u64, usize, usize, Vec<M>)> = None;
     let mut unknown = None;
-    for (object, verdict) in verdicts.into_iter().enumerate() {
+    for (object, (time, verdict)) in verdicts.into_iter().enumerate() {
         match verdict {
             ObjectVerdict::Valid | ObjectVerdict::Superseded => {}
             ObjectVerdict::Violation { operation, states } => {
-                let time = objects[object][operation].returned;
                 if violation.as_ref().is_none_or(|(earlier, ..)| time < *earlier) {
                     violation = Some((time, object, operation, states));
                 }

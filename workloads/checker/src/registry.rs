@@ -160,7 +160,7 @@ fn guess(log: &Log) -> Result<&'static str, CheckError> {
 }
 
 fn result_of_read(call: &Call) -> Option<&Value> {
-    let is_read = &*call.f == "read" && call.end == End::Ok && call.result != Value::Null;
+    let is_read = &*call.f == "read" && call.end == End::Ok && !call.result.is_null();
     is_read.then_some(&call.result)
 }
 

@@ -106,7 +106,7 @@ impl Datum for u64 {
 
 impl Datum for Value {
     fn from_value(value: &Value) -> Option<Value> {
-        (*value != Value::Null).then(|| value.clone())
+        (!value.is_null()).then(|| value.clone())
     }
 
     fn number(&self) -> Option<u64> {
@@ -124,7 +124,7 @@ pub(crate) fn datum<V: Datum>(value: &Value, what: &str) -> Result<V, String> {
 
 /// `value` as a `V`, or `None` where it is null.
 pub(crate) fn optional<V: Datum>(value: &Value, what: &str) -> Result<Option<V>, String> {
-    if *value == Value::Null {
+    if value.is_null() {
         Ok(None)
     } else {
         datum(value, what).map(Some)

@@ -150,7 +150,7 @@ fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
                 key = of.or(key);
                 value = given;
             }
-            b":key" => key = Some(cursor.value(1)?).filter(|key| *key != Value::Null).or(key),
+            b":key" => key = Some(cursor.value(1)?).filter(|key| !key.is_null()).or(key),
             [b':', _, ..] => cursor.skip(1)?,
             _ if cursor.peek().is_none() => return Err(Trouble::Ends),
             other => {
@@ -230,7 +230,7 @@ fn process(cursor: &mut Cursor<'_>) -> Read<Process> {
 
 fn time(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
     let time = cursor.value(1)?;
-    if time == Value::Null {
+    if time.is_null() {
         return Ok(None);
     }
     match time.as_number() {

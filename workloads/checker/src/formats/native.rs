@@ -116,7 +116,7 @@ fn short_way(line_bytes: &[u8], line: usize) -> Option<Event<'_>> {
     let f = Cow::Borrowed(at.text()?);
     let key = match at.expect(b",\"key\":") {
         // A key that is null is none, as serde has it.
-        Some(()) => Some(at.value(SHORT_DEPTH_MAX)?).filter(|key| *key != Value::Null),
+        Some(()) => Some(at.value(SHORT_DEPTH_MAX)?).filter(|key| !key.is_null()),
         None => None,
     };
     at.expect(b",\"value\":")?;
@@ -149,25 +149,32 @@ struct Short<'a> {
 }
 
 impl<'a> Short<'a> {
-    fn expect(&mut self, text: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(text)?;
+    /// Goes past `text`; of a length that the compiler knows, so that it compares words and not bytes.
+    fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
+        let (start, rest) = self.rest.split_first_chunk::<N>()?;
+        if start != text {
+            return None;
+        }
+        self.rest = rest;
         Some(())
     }
 
     /// A number from 0, as JSON writes it.
     fn digits(&mut self) -> Option<u64> {
-        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut number = 0;
+        let mut count = 0;
+        while let Some(byte) = self.rest.get(count)
+            && byte.is_ascii_digit()
+            && count <= DIGITS_MAX
+        {
+            number = number * 10 + u64::from(byte - b'0');
+            count += 1;
+        }
         if count == 0 || count > DIGITS_MAX || (count > 1 && self.rest[0] == b'0') {
             return None;
         }
-        let (digits, rest) = self.rest.split_at(count);
-        self.rest = rest;
-        // What would make it a fraction is left for the caller to stumble over.
-        Some(
-            digits
-                .iter()
-                .fold(0, |number, digit| number * 10 + u64::from(digit - b'0')),
-        )
+        self.rest = &self.rest[count..];
+        Some(number)
     }
 
     /// A string whose first quotation mark is behind us, of characters that mean themselves.

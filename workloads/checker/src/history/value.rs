@@ -49,6 +49,11 @@ impl Value {
         Value::Map(pairs.into_boxed_slice())
     }
 
+    /// Whether it is nothing.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
     /// The truth value that it is.
     pub fn as_bool(&self) -> Option<bool> {
         if let Value::Bool(value) = self {

@@ -84,7 +84,7 @@ impl Vocabulary for Counter {
             (End::Fail, _) | (End::Info, CounterOp::Read) => None,
             (End::Info, CounterOp::Add(_)) => Some((op, None)),
             (End::Ok, CounterOp::Add(_)) => Some((op, Some(CounterRet::Added))),
-            (End::Ok, CounterOp::Read) if call.result == Value::Null && dialect.nil_says_nothing() => None,
+            (End::Ok, CounterOp::Read) if call.result.is_null() && dialect.nil_says_nothing() => None,
             (End::Ok, CounterOp::Read) => {
                 let value = number(&call.result, "a read returns")?;
                 Some((op, Some(CounterRet::Value(value))))

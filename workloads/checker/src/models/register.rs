@@ -121,7 +121,7 @@ impl<V: Datum> Vocabulary for CasRegister<V> {
 
     fn call(call: &Call, dialect: Dialect) -> Result<Meaning<Self>, String> {
         let op = match &*call.f {
-            "read" if dialect == Dialect::Native && call.argument != Value::Null => {
+            "read" if dialect == Dialect::Native && !call.argument.is_null() => {
                 return Err(format!(
                     "a read has no argument, and this one has {}",
                     call.argument
@@ -135,7 +135,7 @@ impl<V: Datum> Vocabulary for CasRegister<V> {
         let is_cas = matches!(op, RegisterOp::Cas(..));
         let ret = match (call.end, &op) {
             (End::Ok, RegisterOp::Read) => {
-                if call.result == Value::Null && dialect.nil_says_nothing() {
+                if call.result.is_null() && dialect.nil_says_nothing() {
                     return Ok(None);
                 }
                 Some(RegisterRet::Value(optional(&call.result, "a read")?))

@@ -145,7 +145,7 @@ impl<V: Datum> Vocabulary for Set<V> {
             (End::Fail, _) => None,
             (End::Info, _) if asks => None,
             (End::Info, _) => Some((op, None)),
-            (End::Ok, SetOp::Read) if call.result == Value::Null && dialect.nil_says_nothing() => None,
+            (End::Ok, SetOp::Read) if call.result.is_null() && dialect.nil_says_nothing() => None,
             (End::Ok, SetOp::Read) => {
                 let elements = items(Some(&call.result), "a read of a set")?;
                 Some((op, Some(SetRet::Elements(elements.into_iter().collect()))))

@@ -210,7 +210,22 @@ fn independent_tuples_are_keys_and_values() {
             "{text}"
         );
     }
-    // Pairs that are values stay values.
+    // Pairs that are values are values again as soon as that is seen, in what came before too.
+    let early = both("cas", "[1 [2 3]]", "[1 [2 3]]") + &both("cas", "[1 2]", "[1 2]");
+    let late = early.clone() + &both("read", "nil", "[1 2]");
+    for text in [early, late] {
+        let (int, log) = (Value::Int, read(&text));
+        let pair = |one, other| Value::list([one, other]);
+        assert_eq!((&log.calls[0].key, &log.calls[1].key), (&None, &None));
+        assert_eq!(log.calls[0].argument, pair(int(1), pair(int(2), int(3))));
+        for call in &log.calls {
+            assert!(
+                call.argument.is_null() || call.result == call.argument,
+                "{call:?}"
+            );
+        }
+        assert_eq!(log.calls.last().unwrap().result, pair(int(1), int(2)));
+    }
     let one = both("cas", "[1 2]", "[1 2]") + &both("read", "nil", "2");
     assert_eq!(read(&one).calls[0].key, None);
     let pairs = both("add", "[1 2]", "[1 2]") + &both("read", "nil", "[[1 2]]");

@@ -1,5 +1,6 @@
 //! From the events of a history to its calls, whatever the format.
 
+use super::tuples::{Tuples, join_event};
 use crate::history::{Call, End, Kind, Log, Process, ReadError, Remark, Value};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -16,6 +17,8 @@ pub(crate) struct Event<'a> {
     pub(crate) kind: Kind,
     pub(crate) f: Cow<'a, str>,
     pub(crate) key: Option<Value>,
+    /// Whether key and value were a pair that may have been a value.
+    pub(crate) is_pair: bool,
     pub(crate) value: Value,
     pub(crate) node: Option<u64>,
 }
@@ -63,6 +66,7 @@ pub(crate) struct Assembler {
     processes: FxHashMap<u64, Option<usize>>,
     /// Names that were met; a history has few.
     names: Vec<Arc<str>>,
+    tuples: Tuples,
     time: u64,
     warned_of_time: bool,
 }
@@ -75,6 +79,7 @@ impl Assembler {
             order,
             processes: FxHashMap::default(),
             names: Vec::new(),
+            tuples: Tuples::new(),
             time: 0,
             warned_of_time: false,
         }
@@ -95,10 +100,17 @@ impl Assembler {
         Ok(())
     }
 
-    fn event(&mut self, line: usize, event: Event<'_>) -> Result<(), String> {
+    /// Nothing more comes.
+    pub(crate) fn finish(mut self) -> Log {
+        self.tuples.finish(&mut self.log.calls);
+        self.log
+    }
+
+    fn event(&mut self, line: usize, mut event: Event<'_>) -> Result<(), String> {
         self.time = self.moment(line, &event)?;
         match (event.process, event.kind) {
             (Process::Nemesis, _) => {
+                join_event(&mut event);
                 let value = match event.value {
                     Value::Text(text) => text.into_string(),
                     Value::Null => String::new(),
@@ -153,7 +165,7 @@ impl Assembler {
         }
     }
 
-    fn invoke(&mut self, line: usize, process: u64, event: Event<'_>) -> Result<(), String> {
+    fn invoke(&mut self, line: usize, process: u64, mut event: Event<'_>) -> Result<(), String> {
         let place = self.log.calls.len();
         match self.processes.insert(process, Some(place)) {
             Some(Some(call)) => {
@@ -169,6 +181,7 @@ impl Assembler {
             }
             None => {}
         }
+        self.tuples.invoked(&mut self.log.calls, &mut event);
         let f = self.name(&event.f);
         self.log.calls.push(Call {
             process,
@@ -185,24 +198,25 @@ impl Assembler {
         Ok(())
     }
 
-    fn complete(&mut self, process: u64, end: End, event: Event<'_>) -> Result<(), String> {
+    fn complete(&mut self, process: u64, end: End, mut event: Event<'_>) -> Result<(), String> {
         let call = match end {
             End::Ok | End::Fail => self.processes.remove(&process),
             End::Info => self.processes.insert(process, None),
         };
-        let Some(Some(call)) = call else {
+        let Some(Some(place)) = call else {
             return Err(format!(
                 "process {process} completes {}, which it did not invoke",
                 event.f
             ));
         };
-        let open = &mut self.log.calls[call];
+        let open = &mut self.log.calls[place];
         if *open.f != *event.f {
             return Err(format!(
                 "process {process} completes {}, but it invoked {}",
                 event.f, open.f
             ));
         }
+        self.tuples.completed(place, open, &mut event);
         (open.end, open.returned, open.result) = (end, self.time, event.value);
         Ok(())
     }

@@ -138,6 +138,37 @@ impl<'a> Cursor<'a> {
         Ok(made.0)
     }
 
+    /// The next form as a value; a vector of two, of which the first is no collection and not nil, as the two.
+    pub(crate) fn pair_or_value(&mut self, depth: usize) -> Read<(Option<Value>, Value)> {
+        self.blank(depth + 1)?;
+        if self.next()? != b'[' {
+            return Ok((None, self.value(depth)?));
+        }
+        self.advance();
+        // No place on the heap is needed for two.
+        let (mut first, mut second, mut more) = (None, None, Vec::new());
+        loop {
+            self.blank(depth + 1)?;
+            if self.next()? == b']' {
+                self.advance();
+                break;
+            }
+            let item = self.value(depth + 1)?;
+            match (&first, &second) {
+                (None, _) => first = Some(item),
+                (Some(_), None) => second = Some(item),
+                (Some(_), Some(_)) => more.push(item),
+            }
+        }
+        match (first, second) {
+            (
+                Some(first @ (Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Word(_))),
+                Some(second),
+            ) if more.is_empty() => Ok((Some(first), second)),
+            (first, second) => Ok((None, Value::list(first.into_iter().chain(second).chain(more)))),
+        }
+    }
+
     fn form<M: Maker>(&mut self, depth: usize, maker: &mut M) -> Read<()> {
         if depth >= DEPTH_MAX {
             return wrong(format!("forms are more than {DEPTH_MAX} deep in each other"));

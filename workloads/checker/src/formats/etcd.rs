@@ -100,6 +100,7 @@ fn read<'a>(cursor: &mut Cursor<'a>, line: usize) -> Result<Event<'a>, Trouble> 
         kind,
         f: Cow::Borrowed(f),
         key: None,
+        is_pair: false,
         value,
         node: None,
     })

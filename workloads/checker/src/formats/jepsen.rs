@@ -9,12 +9,12 @@
 //! One map a line, a vector or a list of maps, or maps one after the other; the keys of a map in any order, over several lines;
 //! comments, discarded forms, tags (`#jepsen.history.Op{…}`). The order of the maps is the order of events, as in knossos.
 //!
-//! The values of independent objects are tuples `[key value]`, tagged in some versions of Jepsen. Where they are not tagged, a history
-//! is taken to have them if each of its invocations looks like one, and at least one of them looks like nothing else.
+//! The values of independent objects are tuples `[key value]`, tagged in some versions of Jepsen; see the module `tuples` for those that
+//! are not.
 
 use super::assemble::{Batch, Event, Problem};
 use super::edn::{Cursor, Read, Trouble, whole_number};
-use crate::history::{Kind, Log, Process, Value};
+use crate::history::{Kind, Process, Value};
 use std::borrow::Cow;
 
 /// What surrounds the maps.
@@ -131,7 +131,8 @@ fn expected_a_map() -> String {
 fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
     cursor.advance();
     let (mut kind, mut f, mut process) = (None, None, None);
-    let (mut time, mut key, mut value) = (None, None, Value::Null);
+    let (mut time, mut key) = (None, None);
+    let (mut half, mut value, mut is_pair) = (None, Value::Null, false);
     loop {
         cursor.blank(1)?;
         if cursor.peek() == Some(b'}') {
@@ -145,12 +146,8 @@ fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
             b":f" => f = self::name(cursor)?,
             b":process" => process = Some(self::process(cursor)?),
             b":time" => time = self::time(cursor)?,
-            b":value" => {
-                let (of, given) = tuple(cursor)?;
-                key = of.or(key);
-                value = given;
-            }
-            b":key" => key = Some(cursor.value(1)?).filter(|key| !key.is_null()).or(key),
+            b":value" => (half, value, is_pair) = tuple(cursor)?,
+            b":key" => key = Some(cursor.value(1)?).filter(|key| !key.is_null()),
             [b':', _, ..] => cursor.skip(1)?,
             _ if cursor.peek().is_none() => return Err(Trouble::Ends),
             other => {
@@ -168,13 +165,21 @@ fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
         (None, Process::Nemesis) => Cow::Borrowed("nil"),
         (None, Process::Client(_)) => return Err(missing(":f")),
     };
+    // An operation with a key of its own has no tuples, but may have values that are pairs.
+    if key.is_some()
+        && let Some(first) = half.take()
+    {
+        value = Value::list([first, value]);
+        is_pair = false;
+    }
     Ok(Event {
         line,
         time,
         process,
         kind: kind.ok_or_else(|| missing(":type"))?,
         f,
-        key,
+        key: key.or(half),
+        is_pair,
         value,
         node: None,
     })
@@ -241,14 +246,16 @@ fn time(cursor: &mut Cursor<'_>) -> Read<Option<u64>> {
     }
 }
 
-/// A value, and its key where it is tagged as a tuple of both.
-fn tuple(cursor: &mut Cursor<'_>) -> Read<(Option<Value>, Value)> {
+/// A value, with its key where it is a tuple of both; and whether that is not certain, as it is not tagged.
+fn tuple(cursor: &mut Cursor<'_>) -> Read<(Option<Value>, Value, bool)> {
     let Some(tag) = cursor.tag()? else {
-        return Ok((None, cursor.value(1)?));
+        let (key, value) = cursor.pair_or_value(1)?;
+        let is_pair = key.is_some();
+        return Ok((key, value, is_pair));
     };
     let value = cursor.value(1)?;
     if !(tag.ends_with(b"independent.Tuple") || tag.ends_with(b"independent/tuple")) {
-        return Ok((None, value));
+        return Ok((None, value, false));
     }
     let field = |pairs: &[(Value, Value)], name: &str| {
         let pair = pairs.iter().find(|(key, _)| *key == Value::word(name));
@@ -263,77 +270,9 @@ fn tuple(cursor: &mut Cursor<'_>) -> Read<(Option<Value>, Value)> {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Word(_) => None,
     };
     match parts {
-        Some((key, value)) => Ok((Some(key), value)),
+        Some((key, value)) => Ok((Some(key), value, false)),
         None => Err(Trouble::Wrong(format!(
             "an independent tuple is [key value], not {value}"
         ))),
     }
-}
-
-/// Makes keys of the first halves of untagged tuples, if the history has them.
-pub(crate) fn untuple(log: &mut Log) {
-    let mut certain = false;
-    for call in &log.calls {
-        match looks_like_tuple(&call.f, &call.argument) {
-            _ if call.key.is_some() => return,
-            Looks::Different => return,
-            Looks::Alike => {}
-            Looks::Certain => certain = true,
-        }
-    }
-    if !certain {
-        return;
-    }
-    for call in &mut log.calls {
-        if let Some((key, value)) = halves(&mut call.argument) {
-            (call.key, call.argument) = (Some(key), value);
-        }
-        // What was not answered may have kept anything as its value.
-        if let Some((key, value)) = halves(&mut call.result)
-            && Some(&key) == call.key.as_ref()
-        {
-            call.result = value;
-        }
-    }
-}
-
-enum Looks {
-    Different,
-    /// It could be a tuple, or a value that is a pair.
-    Alike,
-    Certain,
-}
-
-fn looks_like_tuple(f: &str, argument: &Value) -> Looks {
-    let Value::List(parts) = argument else {
-        return Looks::Different;
-    };
-    let [
-        Value::Int(_) | Value::Text(_) | Value::Word(_) | Value::Bool(_),
-        value,
-    ] = &**parts
-    else {
-        return Looks::Different;
-    };
-    let fits = match (f, value) {
-        ("read" | "get" | "dequeue" | "pop" | "acquire" | "release", Value::Null) => true,
-        ("read" | "get" | "dequeue" | "pop", _) => false,
-        ("cas", Value::List(pair)) => pair.len() == 2,
-        ("cas", _) => false,
-        ("txn", Value::List(_)) => true,
-        ("txn", _) => false,
-        _ => return Looks::Alike,
-    };
-    if fits { Looks::Certain } else { Looks::Different }
-}
-
-/// Takes a pair apart; leaves anything else as it is.
-fn halves(value: &mut Value) -> Option<(Value, Value)> {
-    let Value::List(parts) = value else {
-        return None;
-    };
-    let [key, value] = &mut **parts else {
-        return None;
-    };
-    Some((std::mem::take(key), std::mem::take(value)))
 }

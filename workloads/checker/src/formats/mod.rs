@@ -7,6 +7,7 @@ mod jepsen;
 mod native;
 mod pieces;
 mod reader;
+mod tuples;
 
 pub use reader::LogReader;
 

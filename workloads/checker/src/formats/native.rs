@@ -81,6 +81,7 @@ fn long_way(bytes: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
         kind: record.kind,
         f: record.f,
         key: record.key,
+        is_pair: false,
         value: record.value,
         node: record.node,
     }))
@@ -139,6 +140,7 @@ fn short_way(line_bytes: &[u8], line: usize) -> Option<Event<'_>> {
         kind,
         f,
         key,
+        is_pair: false,
         value,
         node,
     })

@@ -120,11 +120,7 @@ impl LogReader {
         }
         // Also where nothing is left: what surrounds the operations may be open.
         self.read(&rest, true)?;
-        let mut log = self.assembler.log;
-        if log.format == Format::Jepsen {
-            jepsen::untuple(&mut log);
-        }
-        Ok(log)
+        Ok(self.assembler.finish())
     }
 
     /// Reads as much as is whole, or with `last` all of it; how many bytes that was.

@@ -4,6 +4,9 @@
 //! DIR/lock                  held by the node that uses the folder
 //! DIR/identity              whose folder it is
 //! DIR/wal-….log             the log
+//! DIR/snapshot-…            the state as of an entry of the log; the latest one counts
+//! DIR/snapshot.part         one that is being made
+//! DIR/incoming.part         one that a leader sends
 //! DIR/….new                 a file that is about to replace the one without the suffix
 //! ```
 
@@ -207,6 +210,16 @@ impl Disk for DataFolder {
         Ok((self.opened(name, file), length))
     }
 
+    fn rename(&mut self, file: FileId, name: &str) -> Result<(), DiskError> {
+        let slot = self.files[file.0]
+            .as_mut()
+            .expect("a removed file is not used any more");
+        let old = std::mem::replace(&mut slot.name, name.to_string());
+        std::fs::rename(self.path.join(&old), self.path.join(name))
+            .and_then(|()| self.folder.sync_all())
+            .map_err(failed("rename", &old))
+    }
+
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
         for slot in &mut self.files {
             if slot.as_ref().is_some_and(|file| file.name == name) {
@@ -298,6 +311,21 @@ mod tests {
         let mut text = [0; 4];
         folder.read(again, 4096, &mut text).unwrap();
         assert_eq!(&text, b"text");
+    }
+
+    #[test]
+    fn a_file_grows_with_what_is_written_behind_its_end_and_keeps_its_contents_under_another_name() {
+        let (_dir, mut folder) = folder();
+        let file = folder.create("part", 0).unwrap();
+        folder.write(file, 0, &[1; 4096]).unwrap();
+        folder.write(file, 4096, &[2; 4096]).unwrap();
+        folder.sync(file).unwrap();
+        folder.rename(file, "whole").unwrap();
+        assert_eq!(folder.list().unwrap(), [LOCK, "whole"]);
+        let mut byte = [0];
+        folder.read(file, 4096, &mut byte).unwrap();
+        assert_eq!(byte, [2]);
+        assert_eq!(folder.open("whole").unwrap().1, 8192);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::options::{Broken, Invariant};
 use bytes::Bytes;
-use raft::{Entry, EntryData, Index, NodeId, Term};
+use raft::{Entry, EntryData, Index, LogPosition, NodeId, Term};
 use replica::StateMachine;
 use std::collections::BTreeMap;
 use wire::record::Command;
@@ -64,6 +64,15 @@ impl Ghost {
         Index(self.committed.len() as u64)
     }
 
+    /// Whether the entry at `position` is committed.
+    pub(crate) fn has_committed(&self, position: LogPosition) -> bool {
+        position.index > Index(0)
+            && self
+                .committed
+                .get(place(position.index))
+                .is_some_and(|committed| committed.term == position.term)
+    }
+
     pub(crate) fn elections(&self) -> u64 {
         self.leaders.len() as u64
     }
@@ -93,11 +102,12 @@ impl Ghost {
         })
     }
 
-    /// `node` leads `term`, with the log that `log_term` tells.
+    /// `node` leads `term`, with the log that `log_term` tells from `first` on; what comes before is in its snapshot.
     pub(crate) fn leads(
         &mut self,
         node: NodeId,
         term: Term,
+        first: Index,
         log_term: impl Fn(Index) -> Option<Term>,
     ) -> Result<(), Broken> {
         let leader = *self.leaders.entry(term).or_insert(node);
@@ -117,6 +127,9 @@ impl Ghost {
                 continue;
             }
             let index = Index(1).plus(place);
+            if index < first {
+                continue;
+            }
             let found = log_term(index);
             Broken::unless(found == Some(*committed), Invariant::LeaderCompleteness, || {
                 let found = found.map_or_else(|| String::from("nothing"), |term| format!("{index}@{term}"));

@@ -69,11 +69,15 @@ pub struct Counts {
     pub cuts: u64,
     /// Candidacies that were ordered, not timed.
     pub campaigns: u64,
+    /// Logs that were cut off behind a snapshot of the node's own.
+    pub compactions: u64,
+    /// Snapshots from leaders that took the place of a log.
+    pub snapshots_installed: u64,
 }
 
 impl Counts {
     /// Each count by its name.
-    pub fn list(&self) -> [(&'static str, u64); 20] {
+    pub fn list(&self) -> [(&'static str, u64); 22] {
         [
             ("steps", self.steps),
             ("delivered", self.delivered),
@@ -95,6 +99,8 @@ impl Counts {
             ("pauses", self.pauses),
             ("cuts", self.cuts),
             ("campaigns", self.campaigns),
+            ("compactions", self.compactions),
+            ("snapshots installed", self.snapshots_installed),
         ]
     }
 }

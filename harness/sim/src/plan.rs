@@ -67,6 +67,7 @@ pub(crate) struct Plan {
     pub(crate) apply_bytes_max: usize,
     pub(crate) segment_bytes: u64,
     pub(crate) tail_bytes_max: usize,
+    pub(crate) snapshot_log_bytes: u64,
     /// How long the disk takes for a write and its sync, at most.
     pub(crate) disk_max: u64,
     pub(crate) network: Network,
@@ -121,6 +122,7 @@ impl Plan {
             apply_bytes_max: config.apply_bytes_max,
             segment_bytes: 8 << 20,
             tail_bytes_max: 4 << 20,
+            snapshot_log_bytes: 8 << 20,
             disk_max: 1000,
             network: Network::calm(tick),
             load: Load {
@@ -153,6 +155,7 @@ impl Plan {
         };
         let election = tick * u64::from(timing.election_ticks_max);
         let config = Config::new(NodeId(1));
+        let segment_bytes = pick(random, &[8 << 10, 32 << 10, 256 << 10]);
         Plan {
             nodes,
             tick,
@@ -167,8 +170,9 @@ impl Plan {
                 &[200, config.uncommitted_bytes_max, config.uncommitted_bytes_max],
             ),
             apply_bytes_max: pick(random, &[1, 200, config.apply_bytes_max]),
-            segment_bytes: pick(random, &[8 << 10, 32 << 10, 256 << 10]),
+            segment_bytes,
             tail_bytes_max: pick(random, &[0, 300, 4 << 20]),
+            snapshot_log_bytes: pick(random, &[segment_bytes, 4 * segment_bytes, u64::MAX]),
             disk_max: pick(random, &[0, tick / 10, tick]),
             network: Network {
                 delay_min: 10,

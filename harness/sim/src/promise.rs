@@ -60,7 +60,9 @@ fn acknowledged(
 ) -> Result<(), Broken> {
     let durable = sender.shadow.durable();
     let found = durable.term(matched);
-    let covered = durable.hard_state.term >= envelope.term && found.is_some();
+    // What a snapshot covers is committed, and held against what else is committed where that is noticed.
+    let in_snapshot = matched < durable.base.index;
+    let covered = durable.hard_state.term >= envelope.term && (found.is_some() || in_snapshot);
     Broken::unless(covered, Invariant::Promise, || {
         format!(
             "{envelope}, and its disk would keep term {} and a log up to {}",
@@ -70,7 +72,8 @@ fn acknowledged(
     })?;
     if let Some(log_of_leader) = leads(leader, envelope.term) {
         let expected = log_of_leader(matched);
-        Broken::unless(found == expected, Invariant::Promise, || {
+        let equal = in_snapshot || expected.is_none_or(|expected| found == Some(expected));
+        Broken::unless(equal, Invariant::Promise, || {
             format!("{envelope}, and the leader has {expected:?} there, the sender {found:?}")
         })?;
     }

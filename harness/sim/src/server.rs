@@ -4,13 +4,14 @@ use crate::disk::{Done, SimDisk};
 use crate::ghost::Ghost;
 use crate::options::{Broken, Invariant};
 use crate::plan::Plan;
-use crate::shadow::{Shadow, State};
+use crate::shadow::{Shadow, State, installs_snapshot};
 use bytes::Bytes;
-use raft::{Config, Envelope, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term};
+use raft::{Config, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term};
 use replica::{OpenError, Outbox, Replica, Ticket};
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use wire::peer::Packet;
 use wire::record::Command;
 
 /// How many inputs wait for a node at most, as in a socket's buffer; what exceeds it is lost.
@@ -25,7 +26,7 @@ pub(crate) enum Input {
     Campaign,
     /// Messages to this node may have been lost.
     Unreachable(NodeId),
-    Message(Envelope<Bytes>),
+    Packet(Packet),
     Command {
         ticket: Ticket,
         client: usize,
@@ -61,6 +62,8 @@ pub(crate) struct Seen {
     pub(crate) commit: Index,
     pub(crate) applied: Index,
     pub(crate) last: LogPosition,
+    /// Where its log begins.
+    pub(crate) first: Index,
 }
 
 /// A process.
@@ -118,6 +121,7 @@ fn guarded<T>(node: NodeId, run: impl FnOnce() -> T) -> Result<T, Broken> {
 
 /// What a disk would have to hold for `raft` to have started from it.
 fn state<S: Storage>(raft: &Raft<S>) -> State {
+    let base = raft.first_index().previous();
     let term_at = |index| {
         raft.log_term(Index(index))
             .expect("an index up to the last has a term")
@@ -128,7 +132,11 @@ fn state<S: Storage>(raft: &Raft<S>) -> State {
             vote: raft.vote(),
             commit: raft.commit_index(),
         },
-        terms: (1..=raft.last().index.0).map(term_at).collect(),
+        base: LogPosition {
+            term: term_at(base.0),
+            index: base,
+        },
+        terms: (base.next().0..=raft.last().index.0).map(term_at).collect(),
     }
 }
 
@@ -139,6 +147,7 @@ fn seen<S: Storage>(raft: &Raft<S>) -> Seen {
         commit: raft.commit_index(),
         applied: raft.applied_index(),
         last: raft.last(),
+        first: raft.first_index(),
     }
 }
 
@@ -164,6 +173,7 @@ impl Server {
         options.timing = plan.timing;
         options.segment_bytes = plan.segment_bytes;
         options.tail_bytes_max = plan.tail_bytes_max;
+        options.snapshot_log_bytes = plan.snapshot_log_bytes;
         mutate(&mut options);
         let disk = SimDisk::new();
         disk.keep_journal();
@@ -214,7 +224,14 @@ impl Server {
         };
         let raft = replica.core().raft();
         let synced = nothing_unsynced || !self.disk.has_unsynced();
-        self.shadow.reopened(&state(raft), synced)?;
+        let found = state(raft);
+        // (The last write of the log is repeated when a node starts: that may be such a one, and is found as it is.)
+        if found.terms.is_empty() && installs_snapshot(&self.journal) {
+            self.shadow.installed_at_start(&found, ghost)?;
+            self.journal.clear();
+        } else {
+            self.shadow.reopened(&found, synced)?;
+        }
         self.shadow.follow(&mut self.journal, ghost)?;
         let seen = Seen {
             role: RoleKind::Follower,
@@ -270,7 +287,7 @@ impl Server {
                     Input::Tick => replica.tick(),
                     Input::Campaign => replica.campaign(),
                     Input::Unreachable(peer) => replica.unreachable(peer),
-                    Input::Message(envelope) => replica.step(envelope),
+                    Input::Packet(packet) => replica.step(packet),
                     Input::Command {
                         ticket,
                         client,

@@ -13,11 +13,16 @@ use wire::record::Record;
 /// A batch's header, as the node's log lays it out: the payload's length stands at its end.
 const HEADER_BYTES: usize = 32;
 
-/// Term, vote, commit, and the term of each entry.
+/// The generation of a snapshot's batches.
+const SNAPSHOT_GENERATION: [u8; 8] = u64::MAX.to_le_bytes();
+
+/// Term, vote, commit, and the term of each entry behind the snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) hard_state: HardState,
-    /// By index, from 1.
+    /// The last entry that a snapshot from a leader covers.
+    pub(crate) base: LogPosition,
+    /// By index, from the one behind `base`.
     pub(crate) terms: Vec<Term>,
 }
 
@@ -26,8 +31,10 @@ pub(crate) struct State {
 struct Step {
     file: FileId,
     hard_state: HardState,
-    /// How many entries stay before the new ones.
-    keep: usize,
+    /// The end of a snapshot that takes the place of everything.
+    reset: Option<LogPosition>,
+    /// The last entry that stays before the new ones.
+    keep: Index,
     terms: Vec<Term>,
 }
 
@@ -42,31 +49,60 @@ pub(crate) struct Shadow {
 
 impl State {
     pub(crate) fn last(&self) -> LogPosition {
-        LogPosition {
-            term: self.terms.last().copied().unwrap_or_default(),
-            index: Index(self.terms.len() as u64),
+        match self.terms.last() {
+            Some(term) => LogPosition {
+                term: *term,
+                index: self.base.index.plus(self.terms.len()),
+            },
+            None => self.base,
         }
     }
 
-    /// The term of the entry at `index`, which may be 0.
+    /// The term of the entry at `index`, which may be the last that the snapshot covers (or 0).
     pub(crate) fn term(&self, index: Index) -> Option<Term> {
-        if index == Index(0) {
-            return Some(Term(0));
+        if index == self.base.index {
+            return Some(self.base.term);
         }
-        self.terms.get(index.previous().since(Index(0))).copied()
+        if index < self.base.index {
+            return None;
+        }
+        self.terms.get(index.since(self.base.index.next())).copied()
+    }
+
+    /// Whether it has the entry, in the log or in the snapshot.
+    pub(crate) fn holds(&self, position: LogPosition) -> bool {
+        position.index < self.base.index || self.term(position.index) == Some(position.term)
     }
 
     fn take(&mut self, step: Step) {
         self.hard_state = step.hard_state;
-        self.terms.truncate(step.keep);
+        if let Some(base) = step.reset {
+            self.base = base;
+            self.terms.clear();
+        }
+        self.terms.truncate(step.keep.since(self.base.index));
         self.terms.extend(step.terms);
+    }
+
+    /// Whether a node that starts from this finds `found`: it may have compacted its own log.
+    fn is_found_as(&self, found: &State) -> bool {
+        let commit = self.hard_state.commit.max(found.base.index);
+        let hard_state = HardState {
+            commit,
+            ..self.hard_state
+        };
+        let behind_found = || self.terms.iter().skip(found.base.index.since(self.base.index));
+        hard_state == found.hard_state
+            && found.base.index >= self.base.index
+            && self.term(found.base.index) == Some(found.base.term)
+            && behind_found().eq(&found.terms)
     }
 }
 
-/// The record in a batch, if the bytes (without the zeros at their end) are one.
+/// The record in a batch of the log, if the bytes (without the zeros at their end) are one.
 fn decode(batch: &[u8]) -> Option<Record> {
     let header = batch.first_chunk::<HEADER_BYTES>()?;
-    if header[..4] != *b"rRbt" {
+    if header[..4] != *b"rRbt" || header[8..16] == SNAPSHOT_GENERATION {
         return None;
     }
     let length: [u8; 4] = header[28..]
@@ -95,28 +131,13 @@ impl Shadow {
         &self.durable
     }
 
-    fn visible_hard_state(&self) -> HardState {
-        self.pending
-            .last()
-            .map_or(self.durable.hard_state, |step| step.hard_state)
-    }
-
-    fn visible_last(&self) -> usize {
-        let after = |step: &Step| step.keep + step.terms.len();
-        self.pending.last().map_or(self.durable.terms.len(), after)
-    }
-
-    /// The term of the entry before those that a write puts behind `keep` others.
-    fn visible_term(&self, keep: usize) -> Option<Term> {
-        if keep == 0 {
-            return Some(Term(0));
+    /// What the disk shows: with everything that was written.
+    fn visible(&self) -> State {
+        let mut state = self.durable.clone();
+        for step in &self.pending {
+            state.take(step.clone());
         }
-        for step in self.pending.iter().rev() {
-            if keep > step.keep {
-                return step.terms.get(keep - step.keep - 1).copied();
-            }
-        }
-        self.durable.terms.get(keep - 1).copied()
+        state
     }
 
     /// Follows what was written and synced.
@@ -135,30 +156,34 @@ impl Shadow {
     }
 
     fn written(&mut self, file: FileId, record: Record, ghost: &mut Ghost) -> Result<(), Broken> {
-        let (hard_state, first, entries) = match record {
-            Record::Open { hard_state, .. } => (hard_state, None, Vec::new()),
+        let (hard_state, snapshot, first, entries) = match record {
+            Record::Open { hard_state, .. } => (hard_state, None, None, Vec::new()),
             Record::Write {
                 hard_state,
+                snapshot,
                 first_index,
                 entries,
-                ..
-            } => (hard_state, Some(first_index), entries),
+            } => (hard_state, snapshot, Some(first_index), entries),
         };
         let hard_state = HardState::from(hard_state);
-        self.check_monotone(self.visible_hard_state(), hard_state)?;
-        let keep = match first {
-            Some(first) if !entries.is_empty() => Index(first).previous().since(Index(0)),
-            Some(_) | None => self.visible_last(),
+        let reset = snapshot.map(|snapshot| LogPosition::from(snapshot.last));
+        let visible = self.visible();
+        self.check_monotone(visible.hard_state, hard_state)?;
+        let keep = match (reset, first) {
+            (Some(base), _) => base.index,
+            (None, Some(first)) if !entries.is_empty() => Index(first).previous(),
+            (None, Some(_) | None) => visible.last().index,
         };
-        let mut before = self.visible_term(keep).ok_or_else(|| Broken {
+        let before = reset.map_or_else(|| visible.term(keep), |base| Some(base.term));
+        let mut before = before.ok_or_else(|| Broken {
             invariant: Invariant::LogMatching,
-            what: format!("{} writes entries behind {keep}, and has fewer", self.node),
+            what: format!("{} writes entries behind {keep}, and has none there", self.node),
         })?;
         let mut terms = Vec::with_capacity(entries.len());
         for (place, entry) in entries.into_iter().enumerate() {
             let entry = Entry {
                 term: Term(entry.term),
-                index: Index(keep as u64 + 1).plus(place),
+                index: keep.next().plus(place),
                 data: entry.data.try_into().map_err(|error| Broken {
                     invariant: Invariant::Assertion,
                     what: format!("{} writes an entry that can't be read: {error}", self.node),
@@ -172,6 +197,7 @@ impl Shadow {
         self.pending.push(Step {
             file,
             hard_state,
+            reset,
             keep,
             terms,
         });
@@ -200,15 +226,9 @@ impl Shadow {
     pub(crate) fn reopened(&mut self, found: &State, synced: bool) -> Result<(), Broken> {
         let mut state = self.durable.clone();
         let mut kept = 0;
-        while state != *found {
+        while !state.is_found_as(found) {
             let Some(step) = self.pending.get(kept) else {
-                return Err(Broken {
-                    invariant: Invariant::Recovery,
-                    what: format!(
-                        "{} starts again with {found:?}; synced was {:?}, and written after it {:?}",
-                        self.node, self.durable, self.pending
-                    ),
-                });
+                return Err(self.not_as_left(found));
             };
             state.take(step.clone());
             kept += 1;
@@ -220,4 +240,39 @@ impl Shadow {
         }
         Ok(())
     }
+
+    /// The node started again and found nothing but a snapshot: it had come whole, of committed entries, and in starting it was written
+    /// into the log, durably.
+    pub(crate) fn installed_at_start(&mut self, found: &State, ghost: &Ghost) -> Result<(), Broken> {
+        if !(found.terms.is_empty() && ghost.has_committed(found.base)) {
+            return Err(self.not_as_left(found));
+        }
+        self.pending.clear();
+        self.durable = found.clone();
+        Ok(())
+    }
+
+    fn not_as_left(&self, found: &State) -> Broken {
+        Broken {
+            invariant: Invariant::Recovery,
+            what: format!(
+                "{} starts again with {found:?}; synced was {:?}, and written after it {:?}",
+                self.node, self.durable, self.pending
+            ),
+        }
+    }
+}
+
+/// Whether one of these writes puts a snapshot in the place of the log.
+pub(crate) fn installs_snapshot(journal: &[Done]) -> bool {
+    journal.iter().any(|done| match done {
+        Done::Write { bytes, .. } => matches!(
+            decode(bytes),
+            Some(Record::Write {
+                snapshot: Some(_),
+                ..
+            })
+        ),
+        Done::Sync { .. } => false,
+    })
 }

@@ -10,12 +10,13 @@ use crate::promise;
 use crate::server::{AskedKind, Input, Process, Seen, Server};
 use crate::story::Story;
 use bytes::Bytes;
-use raft::{Envelope, Index, NodeId, RoleKind};
+use raft::{Index, LogPosition, NodeId, RoleKind};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replica::{OpenError, Outbox, Ticket};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use wire::peer::Packet;
 
 /// How many turns a node takes without a pause; a node that has work for ever is stuck.
 const TURNS_MAX: usize = 10_000;
@@ -291,7 +292,7 @@ impl World {
         }
         let (sender, receiver) = (self.servers[from].id, self.servers[to].id);
         let message = wire::peer::Message::from_payload(payload)
-            .and_then(|message| message.into_envelope(sender, receiver))
+            .and_then(|message| message.into_packet(sender, receiver))
             .map_err(|error| Broken {
                 invariant: Invariant::Assertion,
                 what: format!("{sender} sent {receiver} a message that can't be decoded: {error}"),
@@ -304,7 +305,7 @@ impl World {
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         self.story
             .note(self.now, &[1, to as u64, checksum], || message.to_string());
-        self.servers[to].post(Input::Message(message));
+        self.servers[to].post(Input::Packet(message));
         self.turn(to)
     }
 
@@ -384,10 +385,15 @@ impl World {
 
     /// Sends what a node hands out.
     fn pass_on(&mut self, node: usize, out: &mut Outbox) -> Result<(), Broken> {
-        for envelope in out.messages.drain(..) {
-            let to = self.place(envelope.to)?;
-            promise::check(&envelope, &self.servers[node], &self.servers[to])?;
-            self.send(node, to, envelope);
+        for packet in out.messages.drain(..) {
+            let to = self.place(packet.to())?;
+            match &packet {
+                Packet::Message(envelope) => {
+                    promise::check(envelope, &self.servers[node], &self.servers[to])?;
+                }
+                Packet::Parcel { .. } => {}
+            }
+            self.send(node, to, packet);
         }
         for (ticket, result) in out.replies.drain(..) {
             self.answer(node, ticket, result)?;
@@ -403,10 +409,10 @@ impl World {
         })
     }
 
-    fn send(&mut self, from: usize, to: usize, envelope: Envelope<Bytes>) {
+    fn send(&mut self, from: usize, to: usize, packet: Packet) {
         let network = self.plan.network;
-        let receiver = envelope.to;
-        let payload = wire::peer::Message::from(envelope).to_payload();
+        let receiver = packet.to();
+        let payload = wire::peer::Message::from(packet).to_payload();
         if self.cuts[from][to] > 0 || self.odds(network.drop) {
             self.counts.lost += 1;
             return;
@@ -487,6 +493,11 @@ impl World {
             return Ok(());
         };
         let id = self.servers[node].id;
+        if now.first > before.first {
+            let installed = now.first > before.last.index.next() && before.last.index > Index(0);
+            self.counts.snapshots_installed += u64::from(installed);
+            self.counts.compactions += u64::from(!installed);
+        }
         if (before.role, before.term) != (now.role, now.term) {
             self.story
                 .note(self.now, &[3, node as u64, now.term.0, now.role as u64], || {
@@ -502,7 +513,8 @@ impl World {
         };
         let raft = running.replica.core().raft();
         if now.role == RoleKind::Leader && (before.role, before.term) != (now.role, now.term) {
-            self.ghost.leads(id, now.term, |index| raft.log_term(index))?;
+            self.ghost
+                .leads(id, now.term, raft.first_index(), |index| raft.log_term(index))?;
             if self.plan.coup > 0 && self.random.random_ratio(self.plan.coup, ODDS) {
                 let soon = 4 * (self.plan.network.delay_max + self.plan.disk_max);
                 let delay = self.random.random_range(0..=soon);
@@ -511,11 +523,20 @@ impl World {
         }
         for place in 0..now.commit.since(before.commit) {
             let index = before.commit.next().plus(place);
+            if index < raft.first_index() {
+                // It came with a snapshot.
+                Broken::unless(
+                    self.ghost.committed_index() >= index,
+                    Invariant::Durability,
+                    || format!("{id} has a snapshot with {index}, which nobody has committed"),
+                )?;
+                continue;
+            }
             let term = raft.log_term(index).expect("what is committed is in the log");
             if self.ghost.commits(id, now.term, index, term)? {
                 let holders = self.servers.iter();
                 let holders = holders
-                    .filter(|server| server.shadow.durable().term(index) == Some(term))
+                    .filter(|server| server.shadow.durable().holds(LogPosition { term, index }))
                     .count();
                 Broken::unless(2 * holders > self.servers.len(), Invariant::Durability, || {
                     format!(

@@ -136,14 +136,38 @@ fn one_bit_rots() {
 }
 
 #[test]
-fn a_write_that_is_not_whole_blocks_within_the_file_is_refused() {
+fn a_write_that_is_not_whole_blocks_or_leaves_a_gap_is_refused() {
     let (mut disk, file) = half_synced();
     for (offset, bytes) in [
         (1, BLOCK_BYTES),
         (0, 10),
-        ((BLOCKS * BLOCK_BYTES) as u64, BLOCK_BYTES),
+        (((BLOCKS + 1) * BLOCK_BYTES) as u64, BLOCK_BYTES),
     ] {
         disk.write(file, offset, &vec![3; bytes]).unwrap_err();
     }
     assert_eq!(sectors(&disk), expected(16, 0));
+}
+
+/// A file that grew is as long as it was, as it would be, or between, until that is synced.
+#[test]
+fn a_file_grows_for_good_only_when_it_is_synced() {
+    let mut disk = SimDisk::new();
+    let file = disk.create("growing", 0).unwrap();
+    disk.write(file, 0, &[1; BLOCK_BYTES]).unwrap();
+    disk.sync(file).unwrap();
+    disk.write(file, BLOCK_BYTES as u64, &[2; BLOCK_BYTES]).unwrap();
+    for (remainder, blocks) in [(Remainder::Nothing, 1), (Remainder::Everything, 2)] {
+        let disk = disk.copy();
+        disk.power_loss(remainder);
+        assert_eq!(
+            disk.peek("growing").unwrap().len(),
+            blocks * BLOCK_BYTES,
+            "{remainder:?}"
+        );
+    }
+    disk.rename(file, "grown").unwrap();
+    assert_eq!(disk.peek("growing"), None);
+    disk.sync(file).unwrap();
+    disk.power_loss(Remainder::Nothing);
+    assert_eq!(disk.peek("grown").unwrap().len(), 2 * BLOCK_BYTES);
 }

@@ -240,6 +240,12 @@ impl<S: Storage> Raft<S> {
         self.membership.latest()
     }
 
+    /// Whether a snapshot that a leader of `term` offers would be taken in: the log is not known to have what it covers.
+    pub fn lacks(&self, term: Term, snapshot: &SnapshotMeta) -> bool {
+        let last = snapshot.last;
+        term >= self.term && last.index > self.log.committed() && !self.log.matches(last)
+    }
+
     /// What a snapshot of everything that was applied stands for; `None` before anything was.
     pub fn snapshot_meta(&self) -> Option<SnapshotMeta> {
         let index = self.log.applied();

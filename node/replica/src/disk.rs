@@ -54,6 +54,12 @@ pub trait Disk {
     /// The operating system's.
     fn open(&mut self, name: &str) -> Result<(FileId, u64), DiskError>;
 
+    /// Gives a file that is open another name, durably and atomically; there must be no file of that name.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn rename(&mut self, file: FileId, name: &str) -> Result<(), DiskError>;
+
     /// Removes a file, durably. It must not be used any more.
     ///
     /// # Errors
@@ -66,8 +72,8 @@ pub trait Disk {
     /// The operating system's; the file ends before the buffer is full.
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError>;
 
-    /// Writes `bytes` into the file at `offset`, within its length. Offset and length are multiples of
-    /// [`crate::BLOCK_BYTES`].
+    /// Writes `bytes` into the file at `offset`, which may be its end: then it grows, and a crash before the next sync leaves it as
+    /// long as it was, as long as it would be, or between. Offset and length are multiples of [`crate::BLOCK_BYTES`].
     ///
     /// # Errors
     /// The operating system's.

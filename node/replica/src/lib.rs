@@ -25,16 +25,20 @@
 //! - A damaged log is an error that names file and offset, and stops the node; only the tail of a write that was interrupted is
 //!   cut, and it is overwritten with zeros before anything is appended (see [`OpenError`]).
 //! - Only a bounded tail of the log is in memory.
+//! - A snapshot is taken when the log has grown by as much as the state has, beside service and in small steps; then the segments that
+//!   it covers go. One that comes from the leader counts as soon as its file is whole: a crash leaves the old state or the new.
 //!
 //! # What is absent
 //!
-//! Clocks, sockets, files and threads: the crate is `no_std`. Snapshots and compaction: the log is kept whole.
+//! Clocks, sockets, files and threads: the crate is `no_std`. Changes of who takes part: the core knows them, the node does not offer
+//! them yet.
 
 #![no_std]
 
 extern crate alloc;
 
 mod batch;
+mod directory;
 mod disk;
 mod identity;
 mod log_store;
@@ -43,6 +47,8 @@ mod mutant;
 mod options;
 mod recover;
 mod replica;
+mod snapshot;
+mod transfer;
 mod wal;
 
 pub use batch::BLOCK_BYTES;

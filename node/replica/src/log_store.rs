@@ -1,157 +1,24 @@
-//! The core's [`Storage`] over the write-ahead log: where each entry lies, its term, and a bounded tail in memory.
+//! The core's [`Storage`] over the write-ahead log and the latest snapshot.
 
+use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::recover::{self, OpenError};
+use crate::snapshot::Stored;
 use crate::wal::{Location, Wal};
-use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::cell::RefCell;
 use core::ops::Range;
-use raft::{
-    Configuration, Entry, EntryData, HardState, Index, InitialState, LogPosition, NodeId, SnapshotMeta,
-    Storage, StorageError, Term,
-};
+use raft::{Entry, HardState, Index, InitialState, NodeId, SnapshotMeta, Storage, StorageError, Term};
 use wire::DecodeError;
 use wire::record::{self, Record};
-
-/// How many bytes of the log lie between two marks, at least: what a look-up may have to read too much.
-const MARK_BYTES: u64 = 64 << 10;
-
-/// Where an entry can be found: at or behind this place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
-    index: Index,
-    location: Location,
-}
-
-/// What is in memory of the log. Terms are kept as runs: elections are rare, so that is little.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Directory {
-    hard_state: HardState,
-    /// What the log begins behind.
-    base: Arc<SnapshotMeta>,
-    /// The configurations in the log, by index.
-    configurations: Vec<(Index, Arc<Configuration>)>,
-    last_index: Index,
-    /// The position at which each term begins, by index.
-    terms: Vec<LogPosition>,
-    /// By index.
-    marks: Vec<Mark>,
-    /// The last entries, by index, within `tail_bytes_max`.
-    tail: VecDeque<Entry<Bytes>>,
-    tail_bytes: usize,
-    tail_bytes_max: usize,
-}
-
-impl Directory {
-    fn new(hard_state: HardState, base: SnapshotMeta, tail_bytes_max: usize) -> Directory {
-        Directory {
-            hard_state,
-            last_index: base.last.index,
-            base: Arc::new(base),
-            configurations: Vec::new(),
-            terms: Vec::new(),
-            marks: Vec::new(),
-            tail: VecDeque::new(),
-            tail_bytes: 0,
-            tail_bytes_max,
-        }
-    }
-
-    /// Takes in what a write at `location` made of the log.
-    ///
-    /// # Errors
-    /// The entries leave a gap, in words.
-    fn wrote(
-        &mut self,
-        hard_state: HardState,
-        entries: Vec<Entry<Bytes>>,
-        location: Location,
-    ) -> Result<(), String> {
-        self.hard_state = hard_state;
-        let Some(first) = entries.first().map(|entry| entry.index) else {
-            return Ok(());
-        };
-        if first == Index(0) || first > self.last_index.next() {
-            return Err(format!("entry {first} follows entry {}", self.last_index));
-        }
-        self.truncate(first);
-        let far_enough = self.marks.last().is_none_or(|mark| {
-            mark.location.segment != location.segment || location.offset - mark.location.offset >= MARK_BYTES
-        });
-        if far_enough {
-            self.marks.push(Mark {
-                index: first,
-                location,
-            });
-        }
-        for entry in entries {
-            self.push(entry);
-        }
-        Ok(())
-    }
-
-    fn truncate(&mut self, from: Index) {
-        if from > self.last_index {
-            return;
-        }
-        self.last_index = from.previous();
-        self.configurations
-            .truncate(self.configurations.partition_point(|(index, _)| *index < from));
-        self.terms
-            .truncate(self.terms.partition_point(|start| start.index < from));
-        self.marks
-            .truncate(self.marks.partition_point(|mark| mark.index < from));
-        while let Some(entry) = self.tail.pop_back_if(|entry| entry.index >= from) {
-            self.tail_bytes -= entry.size();
-        }
-    }
-
-    fn push(&mut self, entry: Entry<Bytes>) {
-        self.last_index = entry.index;
-        if self.terms.last().is_none_or(|start| start.term != entry.term) {
-            self.terms.push(entry.position());
-        }
-        if let EntryData::Configuration(configuration) = &entry.data {
-            self.configurations.push((entry.index, configuration.clone()));
-        }
-        self.tail_bytes += entry.size();
-        self.tail.push_back(entry);
-        while self.tail_bytes > self.tail_bytes_max {
-            let Some(oldest) = self.tail.pop_front() else {
-                break;
-            };
-            self.tail_bytes -= oldest.size();
-        }
-    }
-
-    fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if index == Index(0) {
-            Ok(Term(0))
-        } else if index > self.last_index {
-            Err(StorageError::Unavailable)
-        } else {
-            let run = self.terms.partition_point(|start| start.index <= index);
-            Ok(self.terms[run - 1].term)
-        }
-    }
-
-    /// What a new segment has to begin with.
-    fn open_record(&self) -> Record {
-        Record::Open {
-            hard_state: self.hard_state.into(),
-            base: (&*self.base).into(),
-            next_index: self.last_index.next().0,
-        }
-    }
-}
 
 /// The log of a node: durable through a [`Disk`], and read by the core.
 #[derive(Debug)]
 pub struct LogStore<D> {
     wal: Wal<D>,
     directory: Directory,
+    snapshot: Option<Stored>,
     /// A read that failed: the core is told that the entries are not at hand, and whoever drives it stops the node.
     failure: RefCell<Option<DiskError>>,
 }
@@ -165,84 +32,164 @@ impl<D: Disk> LogStore<D> {
         tail_bytes_max: usize,
         secret: u64,
     ) -> Result<Self, DiskError> {
-        let directory = Directory::new(HardState::default(), base, tail_bytes_max);
+        let begins_behind = base.last.index;
+        let mut directory = Directory::new(HardState::default(), base, tail_bytes_max);
         let wal = Wal::create(disk, segment_bytes, secret, &directory.open_record())?;
+        let begun = directory.segment_begins(wal.last_number(), begins_behind);
+        begun.expect("the log ends where it begins");
         Ok(LogStore {
             wal,
             directory,
+            snapshot: None,
             failure: RefCell::new(None),
         })
     }
 
-    /// Opens the log that is there, or gives the disk back if there is none, which is allowed only where
+    /// Opens the log that is there behind the latest snapshot, or gives the disk back if there is none, which is allowed only where
     /// its secret is not known.
     pub(crate) fn open(
         disk: D,
         segment_bytes: u64,
         tail_bytes_max: usize,
         secret: Option<u64>,
+        snapshot: Option<Stored>,
     ) -> Result<Result<Self, D>, OpenError> {
         let mut directory: Option<Directory> = None;
-        let visit = |record, location| match (record, &mut directory) {
-            (
-                Record::Open {
-                    hard_state,
-                    base,
-                    next_index: 1,
-                },
-                directory @ None,
-            ) => {
-                let base = base.try_into().map_err(|error: DecodeError| error.to_string())?;
-                *directory = Some(Directory::new(hard_state.into(), base, tail_bytes_max));
-                Ok(())
+        let covered = snapshot
+            .as_ref()
+            .map_or(Index(0), |snapshot| snapshot.meta.last.index);
+        let visit = |record, location: Location| match (record, &mut directory) {
+            (Record::Open { hard_state, behind }, directory) => {
+                let behind: SnapshotMeta = behind
+                    .try_into()
+                    .map_err(|error: DecodeError| error.to_string())?;
+                if directory.is_none() && behind.last.index <= covered {
+                    *directory = Some(Directory::new(hard_state.into(), behind.clone(), tail_bytes_max));
+                }
+                match directory {
+                    Some(directory) => directory.segment_begins(location.segment, behind.last.index),
+                    None => Err(format!(
+                        "the log begins behind entry {}, and no snapshot covers what comes before",
+                        behind.last.index
+                    )),
+                }
             }
-            (Record::Open { next_index, .. }, Some(directory))
-                if next_index == directory.last_index.next().0 =>
-            {
-                Ok(())
-            }
-            (Record::Open { next_index, .. }, _) => Err(format!(
-                "a segment opens at entry {next_index}, and the entries before it are missing"
-            )),
             (
                 Record::Write {
                     hard_state,
+                    snapshot,
                     first_index,
                     entries,
-                    ..
                 },
                 Some(directory),
             ) => {
+                if let Some(base) = snapshot {
+                    let base: SnapshotMeta =
+                        base.try_into().map_err(|error: DecodeError| error.to_string())?;
+                    directory.reset(hard_state.into(), Arc::new(base));
+                }
                 let entries = core_entries(first_index, entries).map_err(|error| error.to_string())?;
                 directory.wrote(hard_state.into(), entries, location)
             }
             (Record::Write { .. }, None) => Err(String::from("a segment opens without its state")),
         };
         let (disk, wal) = recover::open(disk, segment_bytes, secret, visit)?;
-        Ok(match (wal, directory) {
-            (Some(wal), Some(directory)) => {
-                let Wal {
-                    segments,
-                    link,
-                    segment_bytes,
-                    secret,
-                    ..
-                } = wal;
-                let wal = Wal {
-                    disk,
-                    segments,
-                    link,
-                    segment_bytes,
-                    secret,
-                };
-                Ok(LogStore {
-                    wal,
-                    directory,
-                    failure: RefCell::new(None),
-                })
-            }
-            _ => Err(disk),
-        })
+        let (Some(wal), Some(directory)) = (wal, directory) else {
+            return Ok(Err(disk));
+        };
+        let mut store = LogStore {
+            wal: wal.with(disk),
+            directory,
+            snapshot: None,
+            failure: RefCell::new(None),
+        };
+        if let Some(snapshot) = snapshot {
+            store.begin_behind(snapshot)?;
+        }
+        Ok(Ok(store))
+    }
+
+    /// Lets the log begin behind the snapshot that was found. One that came from the leader may not be in the log: the crash came before
+    /// that was written. It counts all the same, and nothing of the log does (bug zoo, *snapshot-keeps-tail*).
+    fn begin_behind(&mut self, snapshot: Stored) -> Result<(), DiskError> {
+        let last = snapshot.meta.last;
+        if self.directory.term(last.index) == Ok(last.term) {
+            self.directory.begin_behind(snapshot.meta.clone());
+            self.snapshot = Some(snapshot);
+            return Ok(());
+        }
+        let hard_state = HardState {
+            term: self.directory.hard_state.term.max(last.term),
+            // A vote of an older term is no vote.
+            vote: self
+                .directory
+                .hard_state
+                .vote
+                .filter(|_| self.directory.hard_state.term >= last.term),
+            commit: last.index,
+        };
+        self.install(snapshot, hard_state, &[])?;
+        self.sync()
+    }
+
+    /// Writes that a snapshot, which is whole, takes the place of the log, and what the core asked for with it. It is durable after
+    /// [`LogStore::sync`].
+    fn install(
+        &mut self,
+        snapshot: Stored,
+        hard_state: HardState,
+        entries: &[Entry<Bytes>],
+    ) -> Result<(), DiskError> {
+        let record = Record::Write {
+            hard_state: hard_state.into(),
+            snapshot: Some((&*snapshot.meta).into()),
+            first_index: snapshot.meta.last.index.next().0,
+            entries: entries.iter().map(to_record).collect(),
+        };
+        let location = self.append(&record)?;
+        self.directory.reset(hard_state, snapshot.meta.clone());
+        let taken_in = self.directory.wrote(hard_state, entries.to_vec(), location);
+        taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
+        self.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> Result<Location, DiskError> {
+        let (before, end) = (self.wal.last_number(), self.directory.last_index);
+        let directory = &self.directory;
+        let location = self.wal.append(record, || directory.open_record())?;
+        if location.segment != before {
+            let begun = self.directory.segment_begins(location.segment, end);
+            begun.expect("a segment begins where the log ends");
+        }
+        Ok(location)
+    }
+
+    /// The latest snapshot.
+    pub(crate) fn stored_snapshot(&self) -> Option<&Stored> {
+        self.snapshot.as_ref()
+    }
+
+    /// A snapshot of this node's own state is whole: what it covers is needed no more. Gives back the one before it.
+    pub(crate) fn compact(&mut self, snapshot: Stored) -> Option<Stored> {
+        let needed = self.directory.compact(&snapshot.meta);
+        self.wal.release_before(needed);
+        self.snapshot.replace(snapshot)
+    }
+
+    /// How many bytes of batches the log holds, segments that are released not counted.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.wal.bytes()
+    }
+
+    /// Whether files lie about that nobody needs.
+    pub(crate) fn has_released(&self) -> bool {
+        self.wal.has_released()
+    }
+
+    /// Removes one of those.
+    pub(crate) fn remove_released(&mut self) -> Result<(), DiskError> {
+        self.wal.remove_released()
     }
 
     /// The voters that the cluster began with.
@@ -250,29 +197,36 @@ impl<D: Disk> LogStore<D> {
         self.directory.base.configuration.voters()
     }
 
+    /// Whether the log goes back to the cluster's beginning.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.directory.base.last.index == Index(0)
+    }
+
     /// Whether nothing was ever written but the beginning.
     pub(crate) fn is_blank(&self) -> bool {
         self.directory.last_index == Index(0) && self.directory.hard_state == HardState::default()
     }
 
-    /// Writes what the core asked for. It is durable after [`LogStore::sync`].
-    pub(crate) fn write(&mut self, write: &raft::Write<Bytes>) -> Result<(), DiskError> {
+    /// Writes what the core asked for; `arrived` is the snapshot in it, whole. It is durable after [`LogStore::sync`].
+    pub(crate) fn write(
+        &mut self,
+        write: &raft::Write<Bytes>,
+        arrived: Option<Stored>,
+    ) -> Result<(), DiskError> {
+        if let Some(snapshot) = arrived {
+            return self.install(snapshot, write.hard_state, &write.entries);
+        }
         let first_index = write
             .entries
             .first()
             .map_or(self.directory.last_index.next(), |entry| entry.index);
-        let to_record = |entry: &Entry<Bytes>| record::Entry {
-            term: entry.term.0,
-            data: entry.data.clone().into(),
-        };
         let record = Record::Write {
             hard_state: write.hard_state.into(),
             snapshot: None,
             first_index: first_index.0,
             entries: write.entries.iter().map(to_record).collect(),
         };
-        let directory = &self.directory;
-        let location = self.wal.append(&record, || directory.open_record())?;
+        let location = self.append(&record)?;
         let taken_in = self
             .directory
             .wrote(write.hard_state, write.entries.clone(), location);
@@ -295,6 +249,11 @@ impl<D: Disk> LogStore<D> {
         &mut self.wal.disk
     }
 
+    /// The disk, to read from.
+    pub(crate) fn disk(&self) -> &D {
+        &self.wal.disk
+    }
+
     /// The disk, when the node is gone.
     pub(crate) fn into_disk(self) -> D {
         self.wal.disk
@@ -303,9 +262,7 @@ impl<D: Disk> LogStore<D> {
     /// The entries of `range` from the disk. Batches are read forwards from the nearest mark; of several entries that were
     /// written at one index, the one with the right term is the right one (Raft §5.3, log matching).
     fn read(&self, range: &Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, DiskError> {
-        let marks = &self.directory.marks;
-        let nearest = marks.partition_point(|mark| mark.index <= range.start);
-        let mut location = marks[nearest - 1].location;
+        let mut location = self.directory.location(range.start);
         let mut found: Vec<Entry<Bytes>> = Vec::new();
         let mut bytes = 0;
         while let Some((record, next)) = self.wal.read(location)? {
@@ -348,6 +305,13 @@ impl<D: Disk> LogStore<D> {
     }
 }
 
+fn to_record(entry: &Entry<Bytes>) -> record::Entry {
+    record::Entry {
+        term: entry.term.0,
+        data: entry.data.clone().into(),
+    }
+}
+
 fn core_entries(first_index: u64, entries: Vec<record::Entry>) -> Result<Vec<Entry<Bytes>>, DecodeError> {
     let first = Index(first_index);
     let core_entry = |(place, entry): (usize, record::Entry)| {
@@ -380,7 +344,7 @@ impl<D: Disk> Storage for LogStore<D> {
     }
 
     fn first_index(&self) -> Index {
-        Index(1)
+        self.directory.first_index()
     }
 
     fn last_index(&self) -> Index {
@@ -392,11 +356,11 @@ impl<D: Disk> Storage for LogStore<D> {
     }
 
     fn snapshot(&self) -> Option<Arc<SnapshotMeta>> {
-        None
+        self.snapshot.as_ref().map(|snapshot| snapshot.meta.clone())
     }
 
     fn entries(&self, range: Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, StorageError> {
-        if range.start == Index(0) {
+        if range.start < self.directory.first_index() {
             return Err(StorageError::Compacted);
         }
         if range.end > self.directory.last_index.next() {

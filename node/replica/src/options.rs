@@ -25,6 +25,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How much of the log's end is kept in memory.
     pub tail_bytes_max: usize,
+    /// A snapshot is taken when the log has grown by as many bytes, or by as many as the state has, whichever is more.
+    pub snapshot_log_bytes: u64,
     /// The bug that is seeded into this node, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -43,6 +45,7 @@ impl Options {
             seed: 0,
             segment_bytes: 8 << 20,
             tail_bytes_max: 4 << 20,
+            snapshot_log_bytes: 8 << 20,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

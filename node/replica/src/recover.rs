@@ -17,6 +17,7 @@
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::{Disk, DiskError};
 use crate::wal::{Location, Segment, Wal, file_name, generation, segment_number};
+use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use raft::ConfigError;
 use wire::record::Record;
@@ -91,6 +92,7 @@ pub(crate) fn open<D: Disk>(
         link: Link::FIRST,
         segment_bytes,
         secret: secret.unwrap_or_default(),
+        released: VecDeque::new(),
     };
     let mut last_contents = Vec::new();
     let mut last_batch = 0;

@@ -7,6 +7,8 @@ use crate::machine::{Answer, StateMachine};
 use crate::mutant::mutated;
 use crate::options::Options;
 use crate::recover::OpenError;
+use crate::snapshot::{self, Stored, Taking};
+use crate::transfer::{Arrived, Carrier, CheckError, Incoming};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -14,9 +16,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use raft::{
     Configuration, Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, ProgressState,
-    ProposeError, RawNode, ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotMeta, Term,
+    ProposeError, RawNode, ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotMeta,
+    SnapshotStatus, Storage as _, Term,
 };
 use wire::DecodeError;
+use wire::peer::{Packet, Parcel};
 use wire::record::{Command, Identity};
 
 /// Names a client's request; chosen by the caller. Every ticket is answered exactly once.
@@ -53,7 +57,7 @@ impl From<ProposeError> for Refusal {
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// To other nodes. Any of them may be lost.
-    pub messages: Vec<Envelope<Bytes>>,
+    pub messages: Vec<Packet>,
     /// To clients.
     pub replies: Vec<(Ticket, Result<Answer, Refusal>)>,
 }
@@ -140,6 +144,25 @@ pub struct Replica<D: Disk, L: Logger> {
     confirmed: VecDeque<(Index, Vec<Read>)>,
     /// Refusals that need no turn of the wheel.
     refused: Vec<(Ticket, Refusal)>,
+    /// Snapshots on their way to followers.
+    carrier: Carrier,
+    /// A snapshot on its way from the leader.
+    incoming: Option<Incoming>,
+    /// Snapshots that have arrived and were handed to the core, which has yet to ask for them to be written.
+    arrived: Vec<Arrived>,
+    /// A snapshot of this node's own state that is being taken.
+    taking: Option<Taking>,
+    /// Snapshots that a later one has replaced.
+    replaced: Vec<Stored>,
+    /// What is to be told to other nodes about snapshots.
+    parcels: Vec<(NodeId, Parcel)>,
+    /// How many bytes the log held when it was last compacted.
+    compacted_bytes: u64,
+    snapshot_log_bytes: u64,
+    /// After as many ticks without a word what was sent of a snapshot is sent again.
+    resend_ticks: u32,
+    /// The disk failed while a message was taken in: the node stops at the end of this turn.
+    failure: Option<DiskError>,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::Mutant>,
 }
@@ -161,11 +184,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
         config.validate()?;
         options.timing.validate()?;
-        let (store, incarnation) = open_store(disk, options)?;
+        let (store, machine, incarnation) = open_store(disk, options)?;
         let node = RawNode::new(config, options.timing, options.seed, store, logger)?;
         Ok(Replica {
             node,
-            machine: StateMachine::default(),
+            machine,
             incarnation,
             staged: None,
             commands: VecDeque::new(),
@@ -174,6 +197,16 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             confirming: BTreeMap::new(),
             confirmed: VecDeque::new(),
             refused: Vec::new(),
+            carrier: Carrier::default(),
+            incoming: None,
+            arrived: Vec::new(),
+            taking: None,
+            replaced: Vec::new(),
+            parcels: Vec::new(),
+            compacted_bytes: 0,
+            snapshot_log_bytes: options.snapshot_log_bytes,
+            resend_ticks: options.timing.election_ticks_max,
+            failure: None,
             #[cfg(feature = "mutants")]
             mutant: options.mutant,
         })
@@ -197,22 +230,119 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// One tick of time passed.
     pub fn tick(&mut self) {
         self.node.tick();
+        self.carrier.tick(self.resend_ticks);
+        self.report_snapshots();
     }
 
-    /// Takes in another node's message.
+    /// Takes in what another node says.
     ///
     /// # Panics
     /// The message shows that a promise was broken: see [`raft::Raft::step`].
-    pub fn step(&mut self, envelope: Envelope<Bytes>) {
-        // Nobody compacts its log, so nobody sends a snapshot; and without its data none can be taken in.
-        if !matches!(envelope.message, Message::Snapshot { .. }) {
-            self.node.step(envelope);
+    pub fn step(&mut self, packet: impl Into<Packet>) {
+        match packet.into() {
+            Packet::Message(envelope) => match &envelope.message {
+                Message::Snapshot { snapshot } if self.node.raft().lacks(envelope.term, snapshot) => {
+                    let snapshot = snapshot.clone();
+                    self.snapshot_is_offered(envelope, &snapshot);
+                }
+                Message::Snapshot { .. }
+                | Message::PreVote { .. }
+                | Message::PreVoteResponse { .. }
+                | Message::Vote { .. }
+                | Message::VoteResponse { .. }
+                | Message::Append { .. }
+                | Message::AppendAccepted { .. }
+                | Message::AppendRejected { .. }
+                | Message::Heartbeat { .. }
+                | Message::HeartbeatResponse { .. }
+                | Message::TimeoutNow => self.node.step(envelope),
+            },
+            Packet::Parcel { from, parcel, .. } => match parcel {
+                Parcel::Piece {
+                    last,
+                    total,
+                    offset,
+                    bytes,
+                } => self.piece_came(from, (last.into(), total, offset), &bytes),
+                Parcel::Wanted { last, offset } => {
+                    self.carrier.wanted(from, last.into(), offset);
+                    self.report_snapshots();
+                }
+            },
         }
     }
 
     /// Messages to `peer` may have been lost.
     pub fn unreachable(&mut self, peer: NodeId) {
+        self.carrier.unreachable(peer);
         self.node.report_unreachable(peer);
+    }
+
+    /// The leader has a snapshot for this node: asks for its file.
+    fn snapshot_is_offered(&mut self, offer: Envelope<Bytes>, meta: &SnapshotMeta) {
+        let disk = self.node.storage_mut().disk_mut();
+        match Incoming::offered(disk, self.incoming.take(), offer, meta) {
+            Ok(incoming) => {
+                self.parcels.push((incoming.leader(), incoming.wants()));
+                self.incoming = Some(incoming);
+            }
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    fn piece_came(&mut self, from: NodeId, piece: (LogPosition, u64, u64), bytes: &[u8]) {
+        let Some(incoming) = self
+            .incoming
+            .as_mut()
+            .filter(|incoming| incoming.leader() == from)
+        else {
+            return;
+        };
+        let disk = self.node.storage_mut().disk_mut();
+        let whole = match incoming.take(disk, piece, bytes) {
+            Ok(whole) => whole,
+            Err(error) => {
+                self.failure = Some(error);
+                return;
+            }
+        };
+        self.parcels.push((from, incoming.wants()));
+        let Some(incoming) = self.incoming.take_if(|_| whole) else {
+            return;
+        };
+        self.snapshot_came(incoming);
+    }
+
+    /// All of a snapshot is there: the core may put it in the place of the log, if it is what was offered and still needed.
+    fn snapshot_came(&mut self, incoming: Incoming) {
+        let needed = incoming
+            .meta()
+            .is_some_and(|meta| self.node.raft().lacks(incoming.offer().term, meta));
+        let disk = self.node.storage_mut().disk_mut();
+        let result = if needed {
+            incoming.check(disk)
+        } else {
+            incoming.give_up(disk)
+        };
+        match result {
+            Ok((offer, arrived)) => {
+                self.arrived.extend(arrived);
+                self.node.step(offer);
+            }
+            Err(CheckError::Damaged) => {}
+            Err(CheckError::Disk(error)) => self.failure = Some(error),
+        }
+    }
+
+    /// Tells the core what became of the snapshots that it had carried over.
+    fn report_snapshots(&mut self) {
+        let (given_up, delivered) = self.carrier.take_outcomes();
+        for node in given_up {
+            self.node.report_snapshot(node, SnapshotStatus::Failed);
+        }
+        for node in delivered {
+            self.node.report_snapshot(node, SnapshotStatus::Delivered);
+        }
     }
 
     /// Stands for election at once.
@@ -264,6 +394,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub fn has_work(&self) -> bool {
         self.node.has_ready()
             || self.staged.is_some()
+            || self.failure.is_some()
+            || !self.parcels.is_empty()
+            || self.carrier.has_pieces()
+            || self.has_housework()
             || !self.gathered.is_empty()
             || !self.refused.is_empty()
             || self.has_lost_commands()
@@ -277,13 +411,35 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         );
         self.ask_for_reads();
         let mut ready = self.node.ready();
-        out.messages.append(&mut ready.messages);
+        if self.led_term().is_none() {
+            self.carrier.stop();
+        }
+        for envelope in ready.messages.drain(..) {
+            if let Message::Snapshot { .. } = envelope.message
+                && let Some(stored) = self.node.raft().storage().stored_snapshot()
+            {
+                self.carrier.begin(envelope.to, stored.clone());
+            }
+            out.messages.push(Packet::Message(envelope));
+        }
+        self.send_parcels(out);
         out.replies.extend(
             self.refused
                 .drain(..)
                 .map(|(ticket, refusal)| (ticket, Err(refusal))),
         );
         self.staged = Some(ready);
+    }
+
+    fn send_parcels(&mut self, out: &mut Outbox) {
+        let from = self.node.raft().id();
+        match self.carrier.pieces(self.node.raft().storage().disk()) {
+            Ok(pieces) => self.parcels.extend(pieces),
+            Err(error) => self.failure = Some(error),
+        }
+        let packets = self.parcels.drain(..);
+        out.messages
+            .extend(packets.map(|(to, parcel)| Packet::Parcel { from, to, parcel }));
     }
 
     /// The second half of a turn: makes durable what must be, applies what is committed, and answers.
@@ -300,11 +456,23 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         else {
             return Ok(());
         };
+        if let Some(failure) = self.failure.take() {
+            return Err(failure.into());
+        }
         if let Some(write) = write {
+            let arrived = self.take_arrived(write.snapshot.as_deref());
+            let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
             let store = self.node.storage_mut();
-            store.write(&write)?;
+            let before = store.stored_snapshot().cloned();
+            store.write(&write, stored)?;
             store.sync()?;
             self.node.persisted(write.id);
+            if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
+                self.machine = machine;
+                self.node.applied(snapshot.last.index);
+                self.replaced.extend(before);
+                self.give_own_snapshot_up()?;
+            }
         }
         if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
             self.machine = StateMachine::default();
@@ -324,7 +492,80 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         // Only now: what a leadership that is over had committed is answered as done.
         self.give_lost_commands_up(out);
         self.answer_reads(out);
+        self.do_housework()?;
         Ok(())
+    }
+
+    /// The snapshot that the core has put in the place of its log; what arrived before it is needless.
+    fn take_arrived(&mut self, snapshot: Option<&SnapshotMeta>) -> Option<Arrived> {
+        let snapshot = snapshot?;
+        let place = self
+            .arrived
+            .iter()
+            .position(|arrived| *arrived.stored.meta == *snapshot);
+        let place = place.expect("the core is handed a snapshot when its file is there");
+        let arrived = self.arrived.remove(place);
+        let earlier = self.arrived.drain(..place);
+        self.replaced.extend(earlier.map(|arrived| arrived.stored));
+        Some(arrived)
+    }
+
+    /// Whether there is something to do that nobody waits for.
+    fn has_housework(&self) -> bool {
+        let store = self.node.raft().storage();
+        let needless = |stored: &Stored| !self.carrier.carries(stored.file);
+        self.taking.is_some()
+            || store.has_released()
+            || self.replaced.iter().any(needless)
+            || self.must_snapshot()
+    }
+
+    /// Does one step of it: what waits for its turn meanwhile, waits no longer than for one write and its sync.
+    fn do_housework(&mut self) -> Result<(), DiskError> {
+        let needless = self
+            .replaced
+            .iter()
+            .position(|stored| !self.carrier.carries(stored.file));
+        let must_snapshot = self.must_snapshot();
+        let meta = self.node.raft().snapshot_meta();
+        let store = self.node.storage_mut();
+        if store.has_released() {
+            store.remove_released()
+        } else if let Some(place) = needless {
+            let stored = self.replaced.remove(place);
+            store.disk_mut().remove(&snapshot::file_name(stored.meta.last))
+        } else if let Some(taking) = &mut self.taking {
+            if let Some(stored) = taking.go_on(store.disk_mut())? {
+                self.taking = None;
+                self.replaced.extend(store.compact(stored));
+                self.compacted_bytes = store.log_bytes();
+            }
+            Ok(())
+        } else if must_snapshot && let Some(meta) = meta {
+            self.taking = Some(Taking::begin(store.disk_mut(), meta, self.machine.clone())?);
+            Ok(())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the log has grown enough for a snapshot, and there is something new to be put into it.
+    fn must_snapshot(&self) -> bool {
+        let raft = self.node.raft();
+        let store = raft.storage();
+        let covered = store.snapshot().map_or(Index(0), |meta| meta.last.index);
+        let grown = store.log_bytes().saturating_sub(self.compacted_bytes);
+        self.taking.is_none()
+            && raft.applied_index() > covered
+            && grown >= self.snapshot_log_bytes.max(self.machine.bytes())
+    }
+
+    /// A snapshot of what is no more this node's state is not wanted.
+    fn give_own_snapshot_up(&mut self) -> Result<(), DiskError> {
+        match self.taking.take() {
+            Some(taking) => taking.give_up(self.node.storage_mut().disk_mut()),
+            None => Ok(()),
+        }
     }
 
     /// Hands all reads that came in since the last turn to the core, as one.
@@ -415,8 +656,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 }
 
-/// The folder's log and incarnation; a fresh folder is made `options.node`'s.
-fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128), OpenError> {
+/// The folder's log, the state as of its latest snapshot, and its incarnation; a fresh folder is made `options.node`'s.
+fn open_store<D: Disk>(
+    mut disk: D,
+    options: &Options,
+) -> Result<(LogStore<D>, StateMachine, u128), OpenError> {
     let mut voters = options.voters.clone();
     voters.sort_unstable();
     voters.dedup();
@@ -426,10 +670,27 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
         expect_own("node", &known.node, &options.node.0)?;
     }
     let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
-    let mut disk = match LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, secret)? {
-        Ok(store) if let Some(known) = known => {
-            expect_own("voters", &list(store.first_voters()), &list(&voters))?;
-            return Ok((store, known.incarnation));
+    let found = match &known {
+        Some(_) => snapshot::find(&mut disk)?,
+        None => None,
+    };
+    let (stored, machine) = found.unzip();
+    let opened = LogStore::open(
+        disk,
+        options.segment_bytes,
+        options.tail_bytes_max,
+        secret,
+        stored,
+    )?;
+    let mut disk = match opened {
+        Ok(mut store) if let Some(known) = known => {
+            // Who takes part may have changed since the beginning; the log knows, if only its beginning is still there.
+            if store.is_whole() {
+                expect_own("voters", &list(store.first_voters()), &list(&voters))?;
+            }
+            let latest = store.stored_snapshot().map(|stored| stored.meta.last);
+            snapshot::tidy_up(store.disk_mut(), latest)?;
+            return Ok((store, machine.unwrap_or_default(), known.incarnation));
         }
         Ok(store) if store.is_blank() => store.into_disk(),
         Ok(_) => {
@@ -468,7 +729,7 @@ fn open_store<D: Disk>(disk: D, options: &Options) -> Result<(LogStore<D>, u128)
         identity::secret(options.incarnation),
     )?;
     identity::write(store.disk_mut(), &identity)?;
-    Ok((store, options.incarnation))
+    Ok((store, StateMachine::default(), options.incarnation))
 }
 
 fn expect_own<T: PartialEq + ToString>(what: &'static str, found: &T, expected: &T) -> Result<(), OpenError> {

@@ -16,6 +16,7 @@
 
 use crate::batch::{self, Batch, HEADER_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
+use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use wire::record::Record;
 
@@ -47,6 +48,8 @@ pub(crate) struct Wal<D> {
     pub(crate) link: Link,
     pub(crate) segment_bytes: u64,
     pub(crate) secret: u64,
+    /// Segments that nobody needs any more, and that are still on the disk; the oldest first.
+    pub(crate) released: VecDeque<u64>,
 }
 
 /// The generation of the batches in the segment `number` of the log with this secret.
@@ -65,6 +68,28 @@ pub(crate) fn segment_number(name: &str) -> Option<u64> {
     (file_name(number) == name).then_some(number)
 }
 
+impl Wal<()> {
+    /// The same log over its disk.
+    pub(crate) fn with<D>(self, disk: D) -> Wal<D> {
+        let Wal {
+            disk: (),
+            segments,
+            link,
+            segment_bytes,
+            secret,
+            released,
+        } = self;
+        Wal {
+            disk,
+            segments,
+            link,
+            segment_bytes,
+            secret,
+            released,
+        }
+    }
+}
+
 impl<D: Disk> Wal<D> {
     /// A new log that begins with `open`, durably.
     pub(crate) fn create(
@@ -79,6 +104,7 @@ impl<D: Disk> Wal<D> {
             link: Link::FIRST,
             segment_bytes,
             secret,
+            released: VecDeque::new(),
         };
         wal.open_segment(open, 0)?;
         Ok(wal)
@@ -98,6 +124,35 @@ impl<D: Disk> Wal<D> {
             self.open_segment(&open(), needed)?;
         }
         self.write(&mut bytes)
+    }
+
+    /// The number of the last segment.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.last_segment().number
+    }
+
+    /// How many bytes of batches the segments hold.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.end).sum()
+    }
+
+    /// The segments before `number` are needed no more.
+    pub(crate) fn release_before(&mut self, number: u64) {
+        let keep_from = self.segments.partition_point(|segment| segment.number < number);
+        let released = self.segments.drain(..keep_from);
+        self.released.extend(released.map(|segment| segment.number));
+    }
+
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    /// Removes the oldest segment that was released: in the order of their numbers, so that a crash leaves no gap.
+    pub(crate) fn remove_released(&mut self) -> Result<(), DiskError> {
+        match self.released.pop_front() {
+            Some(number) => self.disk.remove(&file_name(number)),
+            None => Ok(()),
+        }
     }
 
     /// Makes what was appended durable.

@@ -1,12 +1,12 @@
 //! What has come in and waits for the next turn of the loop.
 
 use super::clients::Client;
-use bytes::Bytes;
-use raft::{Envelope, NodeId};
+use raft::NodeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tokio::sync::Notify;
 use wire::client::Request;
+use wire::peer::Packet;
 
 /// How many bytes of frames wait at most, but for the frame that goes beyond. Whoever has read another one waits with it, and reads no
 /// further.
@@ -21,7 +21,7 @@ pub(crate) enum Input {
     /// A client asks.
     Request { client: Rc<Client>, request: Request },
     /// Another node says something.
-    Message(Envelope<Bytes>),
+    Packet(Packet),
     /// What was sent to another node may be lost.
     Unreachable(NodeId),
 }

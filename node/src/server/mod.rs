@@ -131,7 +131,7 @@ impl Server {
         for input in inputs.drain(..) {
             match input {
                 Input::Request { client, request } => self.ask(client, request),
-                Input::Message(envelope) => self.replica.step(envelope),
+                Input::Packet(packet) => self.replica.step(packet),
                 Input::Unreachable(node) => self.replica.unreachable(node),
             }
         }
@@ -180,9 +180,9 @@ impl Server {
     }
 
     fn pass_on(&mut self) {
-        for envelope in self.out.messages.drain(..) {
-            let to = envelope.to;
-            if !self.shared.peers.post(envelope) {
+        for packet in self.out.messages.drain(..) {
+            let to = packet.to();
+            if !self.shared.peers.post(packet) {
                 self.replica.unreachable(to);
             }
         }

@@ -4,15 +4,14 @@ use super::inbox::Input;
 use super::shared::Shared;
 use crate::cli::Address;
 use crate::connection::{Dialled, Frame, Incoming, Outgoing, dial};
-use bytes::Bytes;
-use raft::{Envelope, NodeId};
+use raft::NodeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::AbortHandle;
-use wire::peer::Message;
+use wire::peer::{Message, Packet};
 
 /// How many messages to one node wait at most; at that many, what comes is lost, as the protocol allows. How many bytes they
 /// hold is bounded by what the core has in flight to one node.
@@ -29,7 +28,7 @@ const BACKOFF_MAX: Duration = Duration::from_millis(200);
 /// up and made anew.
 const STALL_MAX: Duration = Duration::from_secs(2);
 
-impl Frame for Envelope<Bytes> {
+impl Frame for Packet {
     fn append_payload(self, mut buffer: Vec<u8>) -> Vec<u8> {
         buffer.extend_from_slice(&Message::from(self).to_payload());
         buffer
@@ -48,7 +47,7 @@ struct Peer {
     /// Where clients reach it; empty until it has said so.
     client_address: RefCell<String>,
     /// What this node says to it, while there is a connection.
-    outgoing: RefCell<Option<Rc<Outgoing<Envelope<Bytes>>>>>,
+    outgoing: RefCell<Option<Rc<Outgoing<Packet>>>>,
     /// The task that hears it.
     hearing: RefCell<Option<AbortHandle>>,
 }
@@ -78,10 +77,10 @@ impl Peers {
     }
 
     /// Puts a message into the queue to its receiver; [`Peers::flush`] sends it. Whether it was taken: it is lost otherwise.
-    pub(crate) fn post(&self, envelope: Envelope<Bytes>) -> bool {
-        match &*self.get(envelope.to).outgoing.borrow() {
+    pub(crate) fn post(&self, packet: Packet) -> bool {
+        match &*self.get(packet.to()).outgoing.borrow() {
             Some(outgoing) if !outgoing.is_closed() && outgoing.queued() < QUEUED_MAX => {
-                outgoing.push(envelope);
+                outgoing.push(packet);
                 true
             }
             Some(_) | None => false,
@@ -177,9 +176,9 @@ async fn take_in(shared: Rc<Shared>, node: NodeId, mut incoming: Incoming, _half
             Ok(None) => return tracing::info!("{node} has closed its connection"),
             Err(error) => return tracing::info!("the connection from {node} is closed: {error}"),
         };
-        let envelope = Message::from_payload(&frame).and_then(|message| message.into_envelope(node, own));
-        match envelope {
-            Ok(envelope) => shared.inbox.put(Input::Message(envelope), frame.len()).await,
+        let packet = Message::from_payload(&frame).and_then(|message| message.into_packet(node, own));
+        match packet {
+            Ok(packet) => shared.inbox.put(Input::Packet(packet), frame.len()).await,
             Err(error) => return tracing::warn!("the connection from {node} is closed: no message: {error}"),
         }
     }
@@ -189,7 +188,8 @@ async fn take_in(shared: Rc<Shared>, node: NodeId, mut incoming: Incoming, _half
 mod tests {
     use super::*;
     use crate::connection::append_frame;
-    use raft::{Config, Entry, EntryData, Index, LogPosition, Term};
+    use bytes::Bytes;
+    use raft::{Config, Entry, EntryData, Envelope, Index, LogPosition, Term};
     use wire::limits::{FRAME_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
     use wire::record::Command;
 
@@ -207,7 +207,7 @@ mod tests {
                 commit: Index(u64::MAX),
             },
         };
-        append_frame(envelope, Vec::new()).len()
+        append_frame(Packet::Message(envelope), Vec::new()).len()
     }
 
     fn entry(command: Bytes) -> Entry<Bytes> {

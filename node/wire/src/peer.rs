@@ -14,6 +14,7 @@ use crate::record::{EntryData, Position, Snapshot};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt::{self, Display};
 use raft::{Envelope, Index, LogPosition, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,56 @@ pub enum Body {
         snapshot: Snapshot,
     },
     TimeoutNow,
+    Parcel(Parcel),
+}
+
+/// What nodes say to each other to carry a snapshot over, beside what their cores say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parcel {
+    /// A piece of a snapshot's file.
+    Piece {
+        /// The last entry that the snapshot covers.
+        last: Position,
+        /// How long the file is.
+        total: u64,
+        /// Where the piece belongs.
+        offset: u64,
+        /// The piece.
+        bytes: Bytes,
+    },
+    /// The file is there up to here.
+    Wanted {
+        /// The last entry that the snapshot covers.
+        last: Position,
+        /// Where the next piece belongs.
+        offset: u64,
+    },
+}
+
+/// What leaves a node for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// A message of the core.
+    Message(Envelope<Bytes>),
+    /// Part of a snapshot's transfer.
+    Parcel {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// What is said.
+        parcel: Parcel,
+    },
+}
+
+impl Packet {
+    /// The receiver.
+    pub fn to(&self) -> NodeId {
+        match self {
+            Packet::Message(envelope) => envelope.to,
+            Packet::Parcel { to, .. } => *to,
+        }
+    }
 }
 
 /// The highest term that is believed. A server adopts the term of any message, and so does everybody it then speaks to: without a
@@ -116,11 +167,11 @@ impl Message {
         decode(message)
     }
 
-    /// The message of the core, on a connection from `from` to `to`.
+    /// What was said, on a connection from `from` to `to`.
     ///
     /// # Errors
     /// Terms or indexes are such as no server sends: the terms of entries go back or beyond the sender's, an index overflows.
-    pub fn into_envelope(self, from: NodeId, to: NodeId) -> Result<Envelope<Bytes>, DecodeError> {
+    pub fn into_packet(self, from: NodeId, to: NodeId) -> Result<Packet, DecodeError> {
         if self.term > TERM_MAX {
             return Err(DecodeError::Invalid("a term that no election has reached"));
         }
@@ -173,13 +224,14 @@ impl Message {
                 }
             }
             Body::TimeoutNow => raft::Message::TimeoutNow,
+            Body::Parcel(parcel) => return Ok(Packet::Parcel { from, to, parcel }),
         };
-        Ok(Envelope {
+        Ok(Packet::Message(Envelope {
             from,
             to,
             term,
             message,
-        })
+        }))
     }
 }
 
@@ -208,6 +260,54 @@ fn core_entries(
         })
     };
     entries.into_iter().map(core_entry).collect()
+}
+
+/// As in traces.
+impl Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Packet::Message(envelope) => Display::fmt(envelope, f),
+            Packet::Parcel { from, to, parcel } => {
+                write!(f, "{from} → {to} ")?;
+                match parcel {
+                    Parcel::Piece {
+                        last,
+                        total,
+                        offset,
+                        bytes,
+                    } => write!(
+                        f,
+                        "Piece of {}@{}, {} bytes at {offset} of {total}",
+                        last.index,
+                        last.term,
+                        bytes.len()
+                    ),
+                    Parcel::Wanted { last, offset } => {
+                        write!(f, "Wanted of {}@{}, at {offset}", last.index, last.term)
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl From<Envelope<Bytes>> for Packet {
+    fn from(envelope: Envelope<Bytes>) -> Packet {
+        Packet::Message(envelope)
+    }
+}
+
+impl From<Packet> for Message {
+    fn from(packet: Packet) -> Message {
+        match packet {
+            Packet::Message(envelope) => envelope.into(),
+            // It says nothing that belongs to a term.
+            Packet::Parcel { parcel, .. } => Message {
+                term: 0,
+                body: Body::Parcel(parcel),
+            },
+        }
+    }
 }
 
 impl From<Envelope<Bytes>> for Message {

@@ -18,10 +18,8 @@ pub enum Record {
     Open {
         /// As of the segment's beginning.
         hard_state: HardState,
-        /// What the log begins behind: the position of the snapshot, or zeros, and who takes part there.
-        base: Snapshot,
-        /// The index of the next entry.
-        next_index: u64,
+        /// The last entry before the segment, and who takes part there.
+        behind: Snapshot,
     },
     /// A write of the core.
     Write {
@@ -76,6 +74,25 @@ pub struct Snapshot {
     pub last: Position,
     /// Who takes part there.
     pub configuration: Configuration,
+}
+
+/// A piece of a snapshot's file, in the order in which they stand there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotPart {
+    /// The first.
+    Begin {
+        /// What it stands for.
+        snapshot: Snapshot,
+    },
+    /// Keys and their values.
+    Pairs(Vec<(Bytes, Bytes)>),
+    /// The last.
+    End {
+        /// How many pairs there are.
+        pairs: u64,
+        /// The hash of the state.
+        state_hash: u64,
+    },
 }
 
 /// A place in the log.

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
-use wire::peer::{self, Body, Message};
+use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
-    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
+    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
 };
 use wire::{Hello, Refusal, Role, Welcome};
 
@@ -246,10 +246,9 @@ fn what_lies_in_a_log_and_beside_it() {
     pinned(
         &Record::Open {
             hard_state: hard_state(None),
-            base: snapshot(),
-            next_index: 9,
+            behind: snapshot(),
         },
-        "00070005070903010204030102030105010309",
+        "000700050709030102040301020301050103",
     );
     pinned(
         &Record::Write {
@@ -281,6 +280,21 @@ fn what_lies_in_a_log_and_beside_it() {
             entries: Vec::new(),
         },
         "010700050107090301020403010203010501030a00",
+    );
+    pinned(
+        &SnapshotPart::Begin { snapshot: snapshot() },
+        "000709030102040301020301050103",
+    );
+    pinned(
+        &SnapshotPart::Pairs(vec![(bytes("k"), bytes("v"))]),
+        "0101016b0176",
+    );
+    pinned(
+        &SnapshotPart::End {
+            pairs: 300,
+            state_hash: 1,
+        },
+        "02ac0201",
     );
     pinned(
         &Identity {
@@ -355,6 +369,22 @@ fn what_nodes_say_to_each_other() {
         "07090709030102040301020301050103",
     );
     pinned(&message(Body::TimeoutNow), "070a");
+    pinned(
+        &message(Body::Parcel(Parcel::Piece {
+            last: LAST,
+            total: 300,
+            offset: 1,
+            bytes: bytes("b"),
+        })),
+        "070b000709ac02010162",
+    );
+    pinned(
+        &message(Body::Parcel(Parcel::Wanted {
+            last: LAST,
+            offset: 1,
+        })),
+        "070b01070901",
+    );
 }
 
 #[test]

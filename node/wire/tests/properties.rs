@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::Decoder;
 use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
-use wire::peer::{self, Body, Message};
+use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
-    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
+    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
 };
 use wire::{DecodeError, Hello, Refusal, Role, Welcome};
 
@@ -190,11 +190,7 @@ fn command() -> impl Strategy<Value = Command> {
 
 fn record() -> impl Strategy<Value = Record> {
     let open =
-        (hard_state(), snapshot(), any::<u64>()).prop_map(|(hard_state, base, next_index)| Record::Open {
-            hard_state,
-            base,
-            next_index,
-        });
+        (hard_state(), snapshot()).prop_map(|(hard_state, behind)| Record::Open { hard_state, behind });
     let write = (
         hard_state(),
         option::of(snapshot()),
@@ -208,6 +204,14 @@ fn record() -> impl Strategy<Value = Record> {
             entries,
         });
     prop_oneof![open, write]
+}
+
+fn snapshot_part() -> impl Strategy<Value = SnapshotPart> {
+    prop_oneof![
+        snapshot().prop_map(|snapshot| SnapshotPart::Begin { snapshot }),
+        vec((bytes(), bytes()), 0..5).prop_map(SnapshotPart::Pairs),
+        any::<(u64, u64)>().prop_map(|(pairs, state_hash)| SnapshotPart::End { pairs, state_hash }),
+    ]
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -229,6 +233,15 @@ fn message() -> impl Strategy<Value = Message> {
         any::<u64>().prop_map(|round| Body::HeartbeatResponse { round }),
         snapshot().prop_map(|snapshot| Body::Snapshot { snapshot }),
         Just(Body::TimeoutNow),
+        (position(), any::<(u64, u64)>(), bytes()).prop_map(|(last, (total, offset), bytes)| {
+            Body::Parcel(Parcel::Piece {
+                last,
+                total,
+                offset,
+                bytes,
+            })
+        }),
+        (position(), any::<u64>()).prop_map(|(last, offset)| Body::Parcel(Parcel::Wanted { last, offset })),
     ];
     (0..=1_u64 << 62, body).prop_map(|(term, body)| Message { term, body })
 }
@@ -281,6 +294,7 @@ round_trips! {
     responses_survive_the_wire: response(), Response;
     commands_survive_the_log: command(), Command;
     records_survive_the_log: record(), Record;
+    snapshot_parts_survive_their_file: snapshot_part(), SnapshotPart;
     messages_survive_the_wire: message(), Message;
 }
 
@@ -293,13 +307,14 @@ proptest! {
         decodes_soundly::<Response>(&input)?;
         decodes_soundly::<Message>(&input)?;
         decodes_soundly::<Record>(&input)?;
+        decodes_soundly::<SnapshotPart>(&input)?;
         decodes_soundly::<Identity>(&input)?;
         let _ = Command::from_bytes(&input);
         // A right checksum takes arbitrary bytes past the first door.
         let mut payload = crc32c(&input).to_le_bytes().to_vec();
         payload.extend_from_slice(&input);
         if let Ok(message) = Message::from_payload(&payload) {
-            let _ = message.into_envelope(raft::NodeId(1), raft::NodeId(2));
+            let _ = message.into_packet(raft::NodeId(1), raft::NodeId(2));
         }
     }
 
@@ -316,8 +331,9 @@ proptest! {
 
     #[test]
     fn a_message_becomes_the_cores_and_back(message in message()) {
-        if let Ok(envelope) = message.clone().into_envelope(raft::NodeId(1), raft::NodeId(2)) {
-            prop_assert_eq!(Message::from(envelope), message);
+        if let Ok(packet) = message.clone().into_packet(raft::NodeId(1), raft::NodeId(2)) {
+            let term = if matches!(message.body, Body::Parcel(_)) { 0 } else { message.term };
+            prop_assert_eq!(Message::from(packet), Message { term, ..message });
         } else {
             let may_mean_nothing = matches!(message.body, Body::Append { .. } | Body::Snapshot { .. });
             prop_assert!(may_mean_nothing, "only terms, indexes and members can contradict each other");
@@ -374,7 +390,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 fn a_term_that_no_election_has_reached_is_refused() {
     let heartbeat = |term| {
         let body = Body::Heartbeat { commit: 0, round: 0 };
-        Message { term, body }.into_envelope(raft::NodeId(1), raft::NodeId(2))
+        Message { term, body }.into_packet(raft::NodeId(1), raft::NodeId(2))
     };
     assert!(heartbeat(1 << 62).is_ok());
     for term in [(1 << 62) + 1, u64::MAX] {
@@ -394,7 +410,7 @@ fn an_entry_beyond_its_senders_term_or_before_its_predecessor_is_refused() {
             entries: entries.to_vec(),
             commit: 0,
         };
-        Message { term: 4, body }.into_envelope(raft::NodeId(1), raft::NodeId(2))
+        Message { term: 4, body }.into_packet(raft::NodeId(1), raft::NodeId(2))
     };
     assert!(append([3, 4]).is_ok());
     for terms in [[2, 4], [4, 3], [4, 5]] {
@@ -417,7 +433,7 @@ fn an_append_whose_indexes_overflow_is_refused() {
     };
     let message = Message { term: 1, body };
     assert!(matches!(
-        message.into_envelope(raft::NodeId(1), raft::NodeId(2)),
+        message.into_packet(raft::NodeId(1), raft::NodeId(2)),
         Err(DecodeError::Invalid(_))
     ));
 }
@@ -463,7 +479,7 @@ fn a_snapshot_of_a_term_to_come_or_at_the_end_of_all_indexes_is_refused() {
             },
         };
         let message = Message { term: 4, body };
-        message.into_envelope(raft::NodeId(1), raft::NodeId(2)).is_ok()
+        message.into_packet(raft::NodeId(1), raft::NodeId(2)).is_ok()
     };
     assert!(accepted(4, 7));
     assert!(!accepted(5, 7));

@@ -21,6 +21,8 @@ struct Unsynced {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct File {
     length: u64,
+    /// The length that is durable.
+    durable_length: u64,
     durable: Vec<Block>,
     visible: Vec<Block>,
     /// In the order in which they were made.
@@ -59,6 +61,7 @@ impl File {
     pub(super) fn zeros(length: u64) -> File {
         File {
             length,
+            durable_length: length,
             ..File::default()
         }
     }
@@ -113,6 +116,7 @@ impl File {
             let end = trimmed(&content).len();
             self.visible[first + place] = content.slice(..end);
         }
+        self.length = self.length.max(offset + bytes.len() as u64);
         self.unsynced.push(Unsynced {
             offset: start,
             length: bytes.len(),
@@ -126,6 +130,7 @@ impl File {
         let start = usize::try_from(offset).expect("a simulated file fits in memory");
         let part = &bytes[..bytes.len().min(sectors * SECTOR_BYTES)];
         overlay(&mut self.visible, start, part);
+        self.length = self.length.max(offset + part.len() as u64);
         self.unsynced.push(Unsynced {
             offset: start,
             length: part.len(),
@@ -134,6 +139,7 @@ impl File {
     }
 
     pub(super) fn sync(&mut self) {
+        self.durable_length = self.length;
         for write in self.unsynced.drain(..) {
             let first = write.offset / BLOCK_BYTES;
             let end = (write.offset + write.length).div_ceil(BLOCK_BYTES);
@@ -175,11 +181,14 @@ impl File {
                     Remainder::Sectors { .. } => random.as_mut().is_some_and(|random| random.random()),
                 };
                 if keep {
+                    let end = (write.offset + place * SECTOR_BYTES + sector.len()) as u64;
+                    self.durable_length = self.durable_length.max(end);
                     overlay(&mut self.durable, write.offset + place * SECTOR_BYTES, sector);
                 }
             }
         }
         self.visible.clone_from(&self.durable);
+        self.length = self.durable_length;
     }
 
     /// Flips one bit of what is durable.

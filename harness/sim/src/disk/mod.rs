@@ -357,6 +357,25 @@ impl Disk for SimDisk {
         Ok((FileId(place), length))
     }
 
+    fn rename(&mut self, file: FileId, name: &str) -> Result<(), DiskError> {
+        let mut contents = self.contents_mut();
+        let crash = contents.begin("rename", |contents| contents.name(file))?;
+        if contents.place(name).is_some() {
+            return Err(contents.error("rename", name.to_owned(), "it exists"));
+        }
+        let old = contents.name(file);
+        if crash.is_none_or(|portion| portion > u8::MAX / 2) {
+            contents.file("rename", file)?;
+            if let Some(Some((known, _))) = contents.files.get_mut(file.0) {
+                name.clone_into(known);
+            }
+        }
+        match crash {
+            Some(_) => Err(contents.died("rename", old)),
+            None => Ok(()),
+        }
+    }
+
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
         let mut contents = self.contents_mut();
         let crash = contents.begin("remove", |_| name.to_owned())?;
@@ -388,12 +407,9 @@ impl Disk for SimDisk {
         let crash = contents.begin("write", |contents| contents.name(file))?;
         let block = replica::BLOCK_BYTES as u64;
         let length = contents.file("write", file)?.length();
-        if !offset.is_multiple_of(block)
-            || !(bytes.len() as u64).is_multiple_of(block)
-            || offset + bytes.len() as u64 > length
-        {
+        if !offset.is_multiple_of(block) || !(bytes.len() as u64).is_multiple_of(block) || offset > length {
             let reason = format!(
-                "{} bytes at {offset} of {length} are not whole blocks in it",
+                "{} bytes at {offset} of {length} are not whole blocks in it or at its end",
                 bytes.len()
             );
             return Err(contents.error("write", contents.name(file), &reason));

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
 use replica::{Disk, Fatal, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
+use wire::peer::Packet;
 use wire::record::Command;
 
 pub(crate) type Node = Replica<SimDisk, Silent>;
@@ -98,9 +99,17 @@ pub(crate) fn log_of(node: &Node) -> Log {
     (1..=raft.last().index.0).map(entry).collect()
 }
 
+/// What the core says to other nodes.
+pub(crate) fn messages(out: &Outbox) -> impl Iterator<Item = &Envelope<Bytes>> {
+    out.messages.iter().filter_map(|packet| match packet {
+        Packet::Message(envelope) => Some(envelope),
+        Packet::Parcel { .. } => None,
+    })
+}
+
 /// The highest index that was acknowledged.
 pub(crate) fn acknowledged(out: &Outbox) -> Index {
-    let matched = out.messages.iter().map(|envelope| match &envelope.message {
+    let matched = messages(out).map(|envelope| match &envelope.message {
         Message::AppendAccepted { matched } => *matched,
         Message::PreVote { .. }
         | Message::PreVoteResponse { .. }

@@ -1,6 +1,6 @@
 //! What a restarted node finds in its log and promises again must be durable, though it wrote nothing itself.
 
-use crate::common::{open, options, turn};
+use crate::common::{messages, open, options, turn};
 use raft::{Envelope, Index, LogPosition, Message, NodeId, Term};
 use replica::Outbox;
 use sim::{DiskFault, Remainder, SimDisk};
@@ -24,8 +24,7 @@ fn votes(out: &Outbox) -> Vec<NodeId> {
     let granted = |envelope: &&Envelope<bytes::Bytes>| {
         matches!(envelope.message, Message::VoteResponse { granted: true })
     };
-    out.messages
-        .iter()
+    messages(out)
         .filter(granted)
         .map(|envelope| envelope.to)
         .collect()

@@ -73,6 +73,11 @@ impl Disk for Cached {
         self.cache.open(name)
     }
 
+    fn rename(&mut self, file: FileId, name: &str) -> Result<(), DiskError> {
+        self.platter.rename(file, name)?;
+        self.cache.rename(file, name)
+    }
+
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
         self.platter.remove(name)?;
         self.cache.remove(name)

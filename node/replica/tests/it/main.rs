@@ -11,3 +11,4 @@ mod forged_batch;
 mod reads;
 mod requests;
 mod segment_beginning;
+mod snapshots;

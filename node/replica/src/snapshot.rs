@@ -1,0 +1,261 @@
+//! Snapshots: files that hold the state as of an entry of the log (Raft §7).
+//!
+//! ```text
+//!  snapshot-0000000000000042-0000000000000003
+//! ┌───────┬───────┬───────┬─ ─ ─ ┬───────┐
+//! │ Begin │ Pairs │ Pairs │      │ End   │      batches, as in the log: each names the checksum of the one before it
+//! └───────┴───────┴───────┴─ ─ ─ ┴───────┘
+//! ```
+//!
+//! A snapshot is taken beside service: an image of the state, which shares all that is not written to meanwhile, is written in steps
+//! into a file of another name, each step durable before the next, and gets its own name when it is whole. So a file of that name
+//! is whole, and one that isn't has rotted.
+
+use crate::batch::{self, Batch, HEADER_BYTES, Link};
+use crate::disk::{Disk, DiskError, FileId};
+use crate::machine::{Place, StateMachine};
+use crate::recover::OpenError;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::{format, vec, vec::Vec};
+use raft::{Index, LogPosition, SnapshotMeta, Term};
+use wire::record::SnapshotPart;
+
+/// The file in which a snapshot is being taken.
+const TAKING: &str = "snapshot.part";
+
+/// The file in which a snapshot arrives.
+pub(crate) const ARRIVING: &str = "incoming.part";
+
+/// How many bytes of pairs one batch holds, about; a larger pair has one of its own.
+const PART_BYTES: usize = 128 << 10;
+
+/// The generation of a snapshot's batches: no segment of a log has it.
+const GENERATION: u64 = u64::MAX;
+
+/// A snapshot that is whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) meta: Arc<SnapshotMeta>,
+    pub(crate) file: FileId,
+    pub(crate) bytes: u64,
+}
+
+pub(crate) fn file_name(last: LogPosition) -> String {
+    format!("snapshot-{:016}-{:016}", last.index, last.term)
+}
+
+/// What a name says of the snapshot that it names; `None` for other files.
+fn position(name: &str) -> Option<LogPosition> {
+    let (index, term) = name.strip_prefix("snapshot-")?.split_once('-')?;
+    let position = LogPosition {
+        term: Term(term.parse().ok()?),
+        index: Index(index.parse().ok()?),
+    };
+    (file_name(position) == name).then_some(position)
+}
+
+/// Finds the latest snapshot and reads it.
+pub(crate) fn find<D: Disk>(disk: &mut D) -> Result<Option<(Stored, StateMachine)>, OpenError> {
+    let names = disk.list()?;
+    let Some(last) = names
+        .iter()
+        .filter_map(|name| position(name))
+        .max_by_key(|last| last.index)
+    else {
+        return Ok(None);
+    };
+    let name = file_name(last);
+    let (file, bytes) = disk.open(&name)?;
+    let (meta, machine) = read(disk, file, bytes).map_err(|error| error.named(&name))?;
+    if meta.last != last {
+        let reason = format!("it holds the state as of {}", meta.last);
+        return Err(ReadError::Damaged(0, reason).named(&name));
+    }
+    let meta = Arc::new(meta);
+    Ok(Some((Stored { meta, file, bytes }, machine)))
+}
+
+/// Takes away what a crash left of other snapshots: those before `latest`, and those that never were whole.
+pub(crate) fn tidy_up(disk: &mut impl Disk, latest: Option<LogPosition>) -> Result<(), DiskError> {
+    for name in disk.list()? {
+        let earlier = position(&name).is_some_and(|last| Some(last) != latest);
+        if earlier || [TAKING, ARRIVING].contains(&name.as_str()) {
+            disk.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a snapshot's file.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    Disk(DiskError),
+    /// Where, and what.
+    Damaged(u64, String),
+}
+
+impl ReadError {
+    pub(crate) fn named(self, name: &str) -> OpenError {
+        match self {
+            ReadError::Disk(error) => error.into(),
+            ReadError::Damaged(offset, reason) => OpenError::Corrupt {
+                file: name.to_string(),
+                offset,
+                reason,
+            },
+        }
+    }
+}
+
+/// Reads and checks a whole snapshot.
+pub(crate) fn read(
+    disk: &impl Disk,
+    file: FileId,
+    bytes: u64,
+) -> Result<(SnapshotMeta, StateMachine), ReadError> {
+    let (mut offset, mut link) = (0, Link::FIRST);
+    let mut meta = None;
+    let mut machine = StateMachine::default();
+    loop {
+        let (part, length) = read_part(disk, file, offset, bytes - offset, link)?;
+        let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
+        match (part, &mut meta) {
+            (SnapshotPart::Begin { snapshot }, meta @ None) => {
+                let snapshot =
+                    SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
+                *meta = Some(snapshot);
+            }
+            (SnapshotPart::Pairs(pairs), Some(_)) => {
+                for (key, value) in pairs {
+                    machine.insert(key, value);
+                }
+            }
+            (SnapshotPart::End { pairs, state_hash }, Some(_)) => {
+                if (machine.pairs(), machine.state_hash()) != (pairs, state_hash) {
+                    return Err(damaged("it does not hold the state that its end speaks of"));
+                }
+                if offset + length.0 != bytes {
+                    return Err(damaged("something follows its end"));
+                }
+                let meta = meta.take().expect("it was just looked at");
+                return Ok((meta, machine));
+            }
+            (SnapshotPart::Begin { .. }, Some(_)) => return Err(damaged("it begins twice")),
+            (SnapshotPart::Pairs(_) | SnapshotPart::End { .. }, None) => {
+                return Err(damaged("it does not say what it stands for"));
+            }
+        }
+        offset += length.0;
+        link = length.1;
+    }
+}
+
+/// The part at `offset`, of which at most `room` bytes are there; its length, and where the next one belongs.
+fn read_part(
+    disk: &impl Disk,
+    file: FileId,
+    offset: u64,
+    room: u64,
+    link: Link,
+) -> Result<(SnapshotPart, (u64, Link)), ReadError> {
+    let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
+    if room < HEADER_BYTES as u64 {
+        return Err(damaged("it has no end"));
+    }
+    let mut bytes = vec![0; HEADER_BYTES];
+    disk.read(file, offset, &mut bytes).map_err(ReadError::Disk)?;
+    let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
+    let padded = batch::padded_bytes(length);
+    if padded as u64 > room {
+        return Err(damaged("the batch here reaches beyond the end"));
+    }
+    bytes.resize(HEADER_BYTES + length, 0);
+    let payload = &mut bytes[HEADER_BYTES..];
+    disk.read(file, offset + HEADER_BYTES as u64, payload)
+        .map_err(ReadError::Disk)?;
+    let batch = Batch::parse(&bytes).filter(|batch| batch.generation == GENERATION && batch.link == link);
+    let batch = batch.ok_or_else(|| damaged("the batch here is damaged"))?;
+    let part = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
+    Ok((part, (padded as u64, batch.next_link())))
+}
+
+/// A snapshot that is being taken.
+#[derive(Debug)]
+pub(crate) struct Taking {
+    meta: Arc<SnapshotMeta>,
+    image: StateMachine,
+    file: FileId,
+    /// Where the next part goes, and belongs.
+    end: u64,
+    link: Link,
+    /// The last pair that was written; `None` when all were.
+    place: Option<Place>,
+}
+
+impl Taking {
+    /// Begins to write down `image`, the state that `meta` stands for.
+    pub(crate) fn begin(
+        disk: &mut impl Disk,
+        meta: SnapshotMeta,
+        image: StateMachine,
+    ) -> Result<Taking, DiskError> {
+        let file = disk.create(TAKING, 0)?;
+        let mut taking = Taking {
+            meta: Arc::new(meta),
+            image,
+            file,
+            end: 0,
+            link: Link::FIRST,
+            place: Some(Place::default()),
+        };
+        let snapshot = (&*taking.meta).into();
+        taking.write(disk, &SnapshotPart::Begin { snapshot })?;
+        Ok(taking)
+    }
+
+    /// Writes one more part, durably. Returns the snapshot when it is whole.
+    pub(crate) fn go_on(&mut self, disk: &mut impl Disk) -> Result<Option<Stored>, DiskError> {
+        let Some(place) = self.place.take() else {
+            let part = SnapshotPart::End {
+                pairs: self.image.pairs(),
+                state_hash: self.image.state_hash(),
+            };
+            self.write(disk, &part)?;
+            disk.sync(self.file)?;
+            disk.rename(self.file, &file_name(self.meta.last))?;
+            return Ok(Some(Stored {
+                meta: self.meta.clone(),
+                file: self.file,
+                bytes: self.end,
+            }));
+        };
+        let (mut pairs, mut bytes) = (Vec::new(), 0);
+        for (place, key, value) in self.image.pairs_behind(&place) {
+            pairs.push((key.clone(), value.clone()));
+            bytes += key.len() + value.len();
+            if bytes >= PART_BYTES {
+                self.place = Some(place);
+                break;
+            }
+        }
+        if !pairs.is_empty() {
+            self.write(disk, &SnapshotPart::Pairs(pairs))?;
+            disk.sync(self.file)?;
+        }
+        Ok(None)
+    }
+
+    /// Gives the snapshot up.
+    pub(crate) fn give_up(self, disk: &mut impl Disk) -> Result<(), DiskError> {
+        disk.remove(TAKING)
+    }
+
+    fn write(&mut self, disk: &mut impl Disk, part: &SnapshotPart) -> Result<(), DiskError> {
+        let mut bytes = wire::encode_into(part, vec![0; HEADER_BYTES]);
+        self.link = batch::seal(&mut bytes, GENERATION, self.link);
+        disk.write(self.file, self.end, &bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Snapshots on their way from a leader to a follower, in pieces.
+//!
+//! ```text
+//!   leader                                     follower
+//!     │ ── Snapshot (the core's message) ────────▶ │  keeps it until it has the file
+//!     │ ◀──────────────────────── Wanted at 0 ──── │
+//!     │ ── Piece at 0, Piece at 256 KiB, … ──────▶ │  writes each, durably
+//!     │ ◀──────────────── Wanted at 256 KiB, … ─── │
+//!     │ ◀──────────────────── Wanted at its end ── │  checks the file, then hands the message to its core
+//! ```
+//!
+//! A follower says where it is; so pieces that are lost are sent again, and a transfer goes on where it stood when a connection
+//! was made anew. What arrives is nothing but bytes before its checksums, its end and the core have been asked.
+
+use crate::batch::BLOCK_BYTES;
+use crate::disk::{Disk, DiskError, FileId};
+use crate::machine::StateMachine;
+use crate::snapshot::{self, ARRIVING, Stored};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::{vec, vec::Vec};
+use bytes::Bytes;
+use raft::{Envelope, LogPosition, NodeId, SnapshotMeta};
+use wire::peer::Parcel;
+
+/// How many bytes one piece has, at most.
+const PIECE_BYTES: u64 = 256 << 10;
+
+/// How far a leader sends ahead of what it knows to have arrived.
+const AHEAD_BYTES: u64 = 4 * PIECE_BYTES;
+
+/// A snapshot that is being carried over to a follower.
+#[derive(Debug)]
+struct Outgoing {
+    stored: Stored,
+    /// What the follower has; `None` before it has said so.
+    arrived: Option<u64>,
+    sent: u64,
+    /// Ticks since it last said something.
+    silent_ticks: u32,
+}
+
+/// What a leader carries over.
+#[derive(Debug, Default)]
+pub(crate) struct Carrier {
+    outgoing: BTreeMap<NodeId, Outgoing>,
+    /// Followers whose snapshot was given up since that was last asked.
+    given_up: Vec<NodeId>,
+    /// Followers that have all of theirs since that was last asked.
+    delivered: Vec<NodeId>,
+}
+
+impl Carrier {
+    /// The core has `stored` carried over to `to`.
+    pub(crate) fn begin(&mut self, to: NodeId, stored: Stored) {
+        let outgoing = Outgoing {
+            stored,
+            arrived: None,
+            sent: 0,
+            silent_ticks: 0,
+        };
+        self.outgoing.insert(to, outgoing);
+    }
+
+    /// Whether the snapshot is still on its way to somebody.
+    pub(crate) fn carries(&self, file: FileId) -> bool {
+        self.outgoing
+            .values()
+            .any(|outgoing| outgoing.stored.file == file)
+    }
+
+    /// This node leads no more.
+    pub(crate) fn stop(&mut self) {
+        self.outgoing.clear();
+    }
+
+    pub(crate) fn unreachable(&mut self, node: NodeId) {
+        self.outgoing.remove(&node);
+    }
+
+    /// A tick passed. What nobody answered for `resend_ticks` is sent again, and given up after four times as many.
+    pub(crate) fn tick(&mut self, resend_ticks: u32) {
+        let given_up = &mut self.given_up;
+        self.outgoing.retain(|node, outgoing| {
+            outgoing.silent_ticks += 1;
+            if outgoing.silent_ticks.is_multiple_of(resend_ticks) {
+                outgoing.sent = outgoing.arrived.unwrap_or_default();
+            }
+            let goes_on = outgoing.silent_ticks < 4 * resend_ticks;
+            if !goes_on {
+                given_up.push(*node);
+            }
+            goes_on
+        });
+    }
+
+    /// `from` has everything before `offset`.
+    pub(crate) fn wanted(&mut self, from: NodeId, last: LogPosition, offset: u64) {
+        let Some(outgoing) = self.outgoing.get_mut(&from) else {
+            return;
+        };
+        if outgoing.stored.meta.last != last || offset > outgoing.stored.bytes {
+            return;
+        }
+        if offset == outgoing.stored.bytes {
+            self.outgoing.remove(&from);
+            self.delivered.push(from);
+            return;
+        }
+        // It may have begun anew.
+        let goes_back = outgoing.arrived.is_none_or(|arrived| offset < arrived);
+        if goes_back || outgoing.sent < offset {
+            outgoing.sent = offset;
+        }
+        if outgoing.arrived != Some(offset) {
+            outgoing.silent_ticks = 0;
+        }
+        outgoing.arrived = Some(offset);
+    }
+
+    /// Whether a piece may be sent.
+    pub(crate) fn has_pieces(&self) -> bool {
+        self.outgoing
+            .values()
+            .any(|outgoing| outgoing.next_piece().is_some())
+    }
+
+    /// The pieces that may be sent now.
+    pub(crate) fn pieces(&mut self, disk: &impl Disk) -> Result<Vec<(NodeId, Parcel)>, DiskError> {
+        let mut pieces = Vec::new();
+        for (node, outgoing) in &mut self.outgoing {
+            while let Some((offset, length)) = outgoing.next_piece() {
+                let mut bytes = vec![0; length];
+                disk.read(outgoing.stored.file, offset, &mut bytes)?;
+                outgoing.sent = offset + length as u64;
+                let piece = Parcel::Piece {
+                    last: outgoing.stored.meta.last.into(),
+                    total: outgoing.stored.bytes,
+                    offset,
+                    bytes: Bytes::from(bytes),
+                };
+                pieces.push((*node, piece));
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Followers whose snapshot was given up, and those who have all of it, since the last time.
+    pub(crate) fn take_outcomes(&mut self) -> (Vec<NodeId>, Vec<NodeId>) {
+        (
+            core::mem::take(&mut self.given_up),
+            core::mem::take(&mut self.delivered),
+        )
+    }
+}
+
+impl Outgoing {
+    /// Where the next piece begins and how long it is, if the window is open.
+    fn next_piece(&self) -> Option<(u64, usize)> {
+        let arrived = self.arrived?;
+        let open = self.sent < self.stored.bytes && self.sent < arrived + AHEAD_BYTES;
+        let length = PIECE_BYTES.min(self.stored.bytes.saturating_sub(self.sent));
+        open.then(|| (self.sent, usize::try_from(length).expect("a piece is small")))
+    }
+}
+
+/// A snapshot that arrives.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// The leader's message, for the core.
+    offer: Envelope<Bytes>,
+    last: LogPosition,
+    file: FileId,
+    /// How much of it is durable.
+    end: u64,
+}
+
+/// A snapshot that has arrived.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) stored: Stored,
+    pub(crate) machine: StateMachine,
+}
+
+impl Incoming {
+    /// The leader offers the snapshot `meta`. One that has begun to arrive goes on.
+    pub(crate) fn offered(
+        disk: &mut impl Disk,
+        current: Option<Incoming>,
+        offer: Envelope<Bytes>,
+        meta: &SnapshotMeta,
+    ) -> Result<Incoming, DiskError> {
+        match current {
+            Some(incoming) if incoming.last == meta.last => Ok(Incoming { offer, ..incoming }),
+            current => {
+                if current.is_some() {
+                    disk.remove(ARRIVING)?;
+                }
+                Ok(Incoming {
+                    offer,
+                    last: meta.last,
+                    file: disk.create(ARRIVING, 0)?,
+                    end: 0,
+                })
+            }
+        }
+    }
+
+    /// What the leader is told.
+    pub(crate) fn wants(&self) -> Parcel {
+        Parcel::Wanted {
+            last: self.last.into(),
+            offset: self.end,
+        }
+    }
+
+    pub(crate) fn leader(&self) -> NodeId {
+        self.offer.from
+    }
+
+    /// Takes a piece in, durably. Returns whether the file is whole with that. A piece that does not come next changes nothing.
+    pub(crate) fn take(
+        &mut self,
+        disk: &mut impl Disk,
+        (last, total, offset): (LogPosition, u64, u64),
+        bytes: &[u8],
+    ) -> Result<bool, DiskError> {
+        let whole_blocks = bytes.len().is_multiple_of(BLOCK_BYTES) && !bytes.is_empty();
+        let fits = offset
+            .checked_add(bytes.len() as u64)
+            .is_some_and(|end| end <= total);
+        if last != self.last || offset != self.end || !whole_blocks || !fits {
+            return Ok(false);
+        }
+        disk.write(self.file, offset, bytes)?;
+        disk.sync(self.file)?;
+        self.end += bytes.len() as u64;
+        Ok(self.end == total)
+    }
+
+    /// The leader's message.
+    pub(crate) fn offer(&self) -> &Envelope<Bytes> {
+        &self.offer
+    }
+
+    /// What is offered.
+    pub(crate) fn meta(&self) -> Option<&SnapshotMeta> {
+        match &self.offer.message {
+            raft::Message::Snapshot { snapshot } => Some(snapshot),
+            raft::Message::PreVote { .. }
+            | raft::Message::PreVoteResponse { .. }
+            | raft::Message::Vote { .. }
+            | raft::Message::VoteResponse { .. }
+            | raft::Message::Append { .. }
+            | raft::Message::AppendAccepted { .. }
+            | raft::Message::AppendRejected { .. }
+            | raft::Message::Heartbeat { .. }
+            | raft::Message::HeartbeatResponse { .. }
+            | raft::Message::TimeoutNow => None,
+        }
+    }
+
+    /// Checks the file, which is whole, and gives it its name. Where it is not what was offered, it is removed.
+    ///
+    /// # Errors
+    /// The disk failed, or the file is no such snapshot.
+    pub(crate) fn check(
+        self,
+        disk: &mut impl Disk,
+    ) -> Result<(Envelope<Bytes>, Option<Arrived>), CheckError> {
+        match snapshot::read(disk, self.file, self.end) {
+            Ok((meta, machine)) if self.meta() == Some(&meta) => {
+                // From here on it counts, whatever becomes of this process.
+                disk.rename(self.file, &snapshot::file_name(meta.last))
+                    .map_err(CheckError::Disk)?;
+                let stored = Stored {
+                    meta: Arc::new(meta),
+                    file: self.file,
+                    bytes: self.end,
+                };
+                Ok((self.offer, Some(Arrived { stored, machine })))
+            }
+            Err(snapshot::ReadError::Disk(error)) => Err(CheckError::Disk(error)),
+            Ok(_) | Err(snapshot::ReadError::Damaged(..)) => {
+                disk.remove(ARRIVING).map_err(CheckError::Disk)?;
+                Err(CheckError::Damaged)
+            }
+        }
+    }
+
+    /// The file is not needed any more: the core will say so to the leader.
+    pub(crate) fn give_up(
+        self,
+        disk: &mut impl Disk,
+    ) -> Result<(Envelope<Bytes>, Option<Arrived>), CheckError> {
+        disk.remove(ARRIVING).map_err(CheckError::Disk)?;
+        Ok((self.offer, None))
+    }
+}
+
+/// Why a file that arrived is not used.
+#[derive(Debug)]
+pub(crate) enum CheckError {
+    Disk(DiskError),
+    /// It is not what was offered, and gone.
+    Damaged,
+}

@@ -1,0 +1,418 @@
+//! Snapshots: taken beside service, carried over in pieces, put in the place of a log; and a crash at every step of all that.
+
+use crate::common::{open, put, turn};
+use bytes::Bytes;
+use raft::{Index, NodeId, RoleKind, Silent, Storage};
+use replica::{Answer, Options, Outbox, Replica, StateMachine, Ticket};
+use sim::{DiskFault, Remainder, SimDisk};
+use std::collections::VecDeque;
+use wire::peer::{Packet, Parcel};
+
+type Node = Replica<SimDisk, Silent>;
+
+/// More packets than any exchange here takes.
+const PACKETS_MAX: usize = 10_000;
+/// Ticks in which a cluster without faults must come to rest.
+const TICKS_MAX: usize = 400;
+
+/// Node `id` of three, with segments of four blocks and a snapshot for every five.
+fn options(id: u64, voters: u64) -> Options {
+    let mut options = Options::new(
+        NodeId(id),
+        String::from("test"),
+        (1..=voters).map(NodeId).collect(),
+    );
+    options.segment_bytes = 4 * 4096;
+    options.snapshot_log_bytes = 5 * 4096;
+    options.incarnation = u128::from(id);
+    options.seed = id;
+    options
+}
+
+/// The hash of the state that the first `count` puts make.
+fn hash_of(count: u64) -> u64 {
+    let mut machine = StateMachine::default();
+    for key in 0..count {
+        machine.apply(put(key % 7, &value(key)));
+    }
+    machine.state_hash()
+}
+
+fn value(key: u64) -> Vec<u8> {
+    vec![b'a' + u8::try_from(key % 23).unwrap(); 200]
+}
+
+fn names(disk: &SimDisk, prefix: &str) -> Vec<String> {
+    let files = disk.files().into_iter().map(|(name, _)| name);
+    files.filter(|name| name.starts_with(prefix)).collect()
+}
+
+/// A node that is its own majority.
+fn sole(disk: &SimDisk) -> Option<Node> {
+    let mut node = Replica::open(disk.clone(), &options(1, 1), Silent).ok()?;
+    node.campaign();
+    turn(&mut node, &mut Outbox::default()).ok()?;
+    Some(node)
+}
+
+/// Puts, one after the other, until the disk fails. Returns how many were acknowledged.
+fn put_all(disk: &SimDisk, count: u64) -> u64 {
+    let Some(mut node) = sole(disk) else { return 0 };
+    for key in 0..count {
+        let mut out = Outbox::default();
+        node.command(Ticket(key), &put(key % 7, &value(key)));
+        let result = turn(&mut node, &mut out);
+        // What was answered before the disk failed counts: housework comes after.
+        let acknowledged = out.replies.contains(&(Ticket(key), Ok(Answer::Written)));
+        if result.is_err() {
+            return key + u64::from(acknowledged);
+        }
+        assert!(acknowledged);
+    }
+    count
+}
+
+/// The node has everything that was acknowledged, and at most one more; and goes on.
+fn has_all(disk: &SimDisk, acknowledged: u64, case: &str) {
+    for start in 1..=2 {
+        let opened = Replica::open(disk.clone(), &options(1, 1), Silent);
+        drop(opened.unwrap_or_else(|error| panic!("{case}, start {start}: {error}")));
+    }
+    let node = sole(disk).expect("the disk is in order");
+    let hash = node.status().state_hash;
+    assert!(
+        hash == hash_of(acknowledged) || hash == hash_of(acknowledged + 1),
+        "{case}: {acknowledged} were acknowledged, and the state is another"
+    );
+    let rest = names(disk, "snapshot").len() + names(disk, "incoming").len();
+    assert!(rest <= 1, "{case}: {:?}", disk.files());
+}
+
+#[test]
+fn a_log_is_compacted_and_the_state_is_as_if_it_were_not() {
+    let disk = SimDisk::new();
+    assert_eq!(put_all(&disk, 200), 200);
+    let bytes: u64 = disk.files().iter().map(|(_, bytes)| bytes).sum();
+    assert!(bytes < 20 * 4096, "{:?}", disk.files());
+    let node = sole(&disk).unwrap();
+    assert_eq!(node.status().state_hash, hash_of(200));
+    let first = node.core().raft().storage().first_index();
+    assert!(first > Index(150), "the log begins at {first}");
+}
+
+#[test]
+fn a_crash_at_any_step_of_taking_snapshots_and_compacting_loses_nothing() {
+    const PUTS: u64 = 24;
+    let whole = SimDisk::new();
+    put_all(&whole, PUTS);
+    assert!(!names(&whole, "snapshot-").is_empty(), "{:?}", whole.files());
+    let segments = names(&whole, "wal-");
+    assert!(*segments[0] > *"wal-0000000000000002", "{segments:?}");
+    for operation in 0..whole.operations() {
+        for portion in [0, 120, 255] {
+            let disk = SimDisk::new();
+            disk.fail_at(operation, DiskFault::Crash { portion });
+            let acknowledged = put_all(&disk, PUTS);
+            disk.revive();
+            let case = format!("crash at operation {operation}, {portion} of 255 done");
+            for remainder in [
+                Remainder::Nothing,
+                Remainder::Everything,
+                Remainder::Sectors { seed: operation },
+            ] {
+                let disk = disk.copy();
+                disk.power_loss(remainder);
+                has_all(&disk, acknowledged, &format!("{case}, {remainder:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rotten_snapshot_is_named_and_not_used() {
+    let whole = SimDisk::new();
+    put_all(&whole, 24);
+    let snapshot = names(&whole, "snapshot-").remove(0);
+    let content = whole.peek(&snapshot).unwrap();
+    let mut refused = 0;
+    for offset in (0..content.len() as u64).step_by(61) {
+        let disk = whole.copy();
+        disk.rot(&snapshot, offset, 3);
+        match Replica::open(disk, &options(1, 1), Silent) {
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains(&snapshot), "{error}");
+            }
+            // The zeros that fill a block up say nothing.
+            Ok(node) => assert_eq!(node.core().raft().storage().first_index(), first_index(&whole)),
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+fn first_index(disk: &SimDisk) -> Index {
+    let node = Replica::open(disk.copy(), &options(1, 1), Silent).unwrap();
+    node.core().raft().storage().first_index()
+}
+
+/// Three nodes, of which the first may be cut off, or fail.
+struct Trio {
+    disks: [SimDisk; 3],
+    nodes: [Option<Node>; 3],
+    packets: VecDeque<Packet>,
+    alone: bool,
+    /// Pieces that arrived, by where they belong.
+    pieces: Vec<u64>,
+    /// Which piece is lost, counted from the first.
+    lost_piece: Option<usize>,
+    /// Which piece arrives damaged.
+    bad_piece: Option<usize>,
+}
+
+impl Trio {
+    fn new() -> Trio {
+        let mut trio = Trio {
+            disks: [SimDisk::new(), SimDisk::new(), SimDisk::new()],
+            nodes: [None, None, None],
+            packets: VecDeque::new(),
+            alone: false,
+            pieces: Vec::new(),
+            lost_piece: None,
+            bad_piece: None,
+        };
+        for place in 0..3 {
+            trio.open(place);
+        }
+        trio
+    }
+
+    fn open(&mut self, place: usize) {
+        let options = options(place as u64 + 1, 3);
+        self.nodes[place] = Replica::open(self.disks[place].clone(), &options, Silent).ok();
+    }
+
+    /// Turns a node's wheel; whoever fails is gone.
+    fn turn(&mut self, place: usize) -> Outbox {
+        let mut out = Outbox::default();
+        if let Some(node) = &mut self.nodes[place] {
+            let failed = turn(node, &mut out).is_err();
+            self.packets.extend(out.messages.drain(..));
+            if failed {
+                self.nodes[place] = None;
+            }
+        }
+        out
+    }
+
+    fn settle(&mut self) {
+        for place in 0..3 {
+            self.turn(place);
+        }
+        for _ in 0..PACKETS_MAX {
+            let Some(packet) = self.packets.pop_front() else {
+                return;
+            };
+            let to = usize::try_from(packet.to().0 - 1).unwrap();
+            let from = match &packet {
+                Packet::Message(envelope) => envelope.from,
+                Packet::Parcel { from, .. } => *from,
+            };
+            if self.alone && (to == 0 || from == NodeId(1)) {
+                continue;
+            }
+            let Some(packet) = self.carried(packet) else {
+                continue;
+            };
+            if let Some(node) = &mut self.nodes[to] {
+                node.step(packet);
+            }
+            self.turn(to);
+        }
+        panic!("the nodes do not come to rest");
+    }
+
+    /// The packet as it arrives, if it does.
+    fn carried(&mut self, mut packet: Packet) -> Option<Packet> {
+        if let Packet::Parcel {
+            parcel: Parcel::Piece { offset, bytes, .. },
+            ..
+        } = &mut packet
+        {
+            let place = self.pieces.len();
+            self.pieces.push(*offset);
+            if self.lost_piece == Some(place) {
+                return None;
+            }
+            if self.bad_piece == Some(place) {
+                let mut damaged = bytes.to_vec();
+                damaged[40] ^= 1;
+                *bytes = Bytes::from(damaged);
+            }
+        }
+        Some(packet)
+    }
+
+    fn tick(&mut self) {
+        for node in self.nodes.iter_mut().flatten() {
+            node.tick();
+        }
+        self.settle();
+    }
+
+    /// Node 2 leads, and takes `count` puts in while the first node hears nothing after the first `heard` of them.
+    fn with_puts(count: u64, heard: u64) -> Trio {
+        let mut trio = Trio::new();
+        trio.nodes[1].as_mut().unwrap().campaign();
+        trio.settle();
+        for key in 0..count {
+            trio.alone = key >= heard;
+            let leader = trio.nodes[1].as_mut().unwrap();
+            leader.command(Ticket(key), &put(key % 7, &value(key)));
+            trio.settle();
+            trio.tick();
+        }
+        let leader = trio.nodes[1].as_ref().unwrap();
+        assert_eq!(leader.status().role, RoleKind::Leader);
+        assert!(leader.core().raft().storage().first_index() > Index(heard + 2));
+        trio.alone = false;
+        trio
+    }
+
+    /// Until the first node is as the others.
+    fn converge(&mut self, case: &str) {
+        for _ in 0..TICKS_MAX {
+            self.tick();
+            let statuses: Vec<_> = self.nodes.iter().flatten().map(Node::status).collect();
+            let equal = |one: &replica::Status| {
+                (one.applied_index, one.state_hash) == (statuses[0].applied_index, statuses[0].state_hash)
+            };
+            if statuses.len() == 3 && statuses.iter().all(equal) {
+                return;
+            }
+        }
+        let statuses: Vec<_> = self.nodes.iter().flatten().map(Node::status).collect();
+        panic!("{case}: the nodes do not become equal: {statuses:#?}");
+    }
+}
+
+#[test]
+fn a_follower_that_was_away_gets_a_snapshot_and_what_follows_it() {
+    let mut trio = Trio::with_puts(40, 3);
+    trio.converge("a snapshot");
+    let follower = trio.nodes[0].as_ref().unwrap();
+    assert_eq!(follower.status().state_hash, hash_of(40));
+    assert!(follower.core().raft().storage().first_index() > Index(5));
+    assert!(!trio.pieces.is_empty());
+}
+
+#[test]
+fn a_piece_that_is_lost_is_sent_again_and_one_that_is_damaged_does_no_harm() {
+    for (lost, bad) in [(Some(0), None), (None, Some(0)), (Some(1), Some(0))] {
+        let mut trio = Trio::with_puts(40, 3);
+        (trio.lost_piece, trio.bad_piece) = (lost, bad);
+        trio.converge(&format!("{lost:?} lost and {bad:?} damaged"));
+        assert!(trio.pieces.len() > 1, "{:?}", trio.pieces);
+        assert_eq!(trio.nodes[0].as_ref().unwrap().status().state_hash, hash_of(40));
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_of_installing_a_snapshot_leaves_the_old_state_or_the_new() {
+    let whole = Trio::with_puts(30, 3);
+    let before = whole.disks.clone();
+    drop(whole);
+    let run = |fault: Option<(u64, u8)>| {
+        let mut trio = Trio::new();
+        trio.disks = before.clone().map(|disk| disk.copy());
+        for place in 0..3 {
+            trio.open(place);
+        }
+        let done = trio.disks[0].operations();
+        if let Some((operation, portion)) = fault {
+            trio.disks[0].fail_at(operation, DiskFault::Crash { portion });
+        }
+        trio.nodes[1].as_mut().unwrap().campaign();
+        for _ in 0..60 {
+            trio.tick();
+        }
+        (trio.disks[0].operations() - done, trio)
+    };
+    let (operations, trio) = run(None);
+    assert!(
+        trio.nodes[0]
+            .as_ref()
+            .unwrap()
+            .core()
+            .raft()
+            .storage()
+            .first_index()
+            > Index(5)
+    );
+    let (mut old, mut new) = (0, 0);
+    let compacted = Replica::open(before[0].copy(), &options(1, 3), Silent).unwrap();
+    let compacted = compacted.core().raft().storage().first_index();
+    for operation in 0..operations {
+        for portion in [0, 120, 255] {
+            let (_, mut trio) = run(Some((operation, portion)));
+            trio.disks[0].revive();
+            for remainder in [
+                Remainder::Nothing,
+                Remainder::Everything,
+                Remainder::Sectors { seed: operation },
+            ] {
+                let case = format!("crash at operation {operation}, {portion} of 255 done, {remainder:?}");
+                let disk = trio.disks[0].copy();
+                disk.power_loss(remainder);
+                for start in 1..=2 {
+                    let opened = Replica::open(disk.clone(), &options(1, 3), Silent);
+                    let node = opened.unwrap_or_else(|error| panic!("{case}, start {start}: {error}"));
+                    let first = node.core().raft().storage().first_index();
+                    let counted = if first == compacted { &mut old } else { &mut new };
+                    *counted += 1;
+                }
+                trio.disks[0] = disk;
+                trio.packets.clear();
+                trio.open(0);
+                trio.converge(&case);
+            }
+        }
+    }
+    assert!(old > 0 && new > 0, "{old} found the old state, {new} the new");
+}
+
+/// A read on a node whose state came with a snapshot is answered from that state.
+#[test]
+fn what_a_snapshot_brought_can_be_read() {
+    let mut trio = Trio::with_puts(40, 3);
+    trio.converge("a snapshot");
+    // Long enough that nobody sticks to the old leader.
+    for node in trio.nodes.iter_mut().flatten() {
+        for _ in 0..10 {
+            node.tick();
+        }
+    }
+    trio.nodes[0].as_mut().unwrap().campaign();
+    trio.settle();
+    let node = trio.nodes[0].as_mut().unwrap();
+    node.read(Ticket(1), Bytes::from_static(b"3"));
+    let mut out = Outbox::default();
+    for _ in 0..3 {
+        out.replies.extend(trio.turn(0).replies);
+        while let Some(packet) = trio.packets.pop_front() {
+            let to = usize::try_from(packet.to().0 - 1).unwrap();
+            trio.nodes[to].as_mut().unwrap().step(packet);
+            out.replies.extend(trio.turn(to).replies);
+        }
+    }
+    let last = (0..40).rev().find(|key| key % 7 == 3).unwrap();
+    let expected = Ok(Answer::Value(Some(Bytes::from(value(last)))));
+    assert_eq!(out.replies, [(Ticket(1), expected)]);
+}
+
+/// Both kinds of folders are listed as their documentation has them.
+#[test]
+fn a_fresh_folder_has_no_snapshot() {
+    let disk = SimDisk::new();
+    drop(open(&disk, &options(1, 1)).unwrap());
+    assert_eq!(names(&disk, "snapshot"), Vec::<String>::new());
+}

@@ -1,8 +1,7 @@
 //! From a history to a verdict.
 
 use crate::workload::{all, by_name};
-use checker::formats::Format;
-use checker::{CheckError, CheckOptions, Log, ReadError, Report, Verdict, check_log};
+use checker::{CheckError, CheckOptions, Log, ReadError, Report, check_log};
 
 /// Holds a history against the model that was asked for, or else that of the workload that its first line names, or else the one
 /// that its operations tell. An empty history is unknown.
@@ -10,18 +9,9 @@ use checker::{CheckError, CheckOptions, Log, ReadError, Report, Verdict, check_l
 /// # Errors
 /// The workload, an operation, an argument or a result is unknown; or what was asked for can't be.
 pub fn judge(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
-    if options.model.is_some() || log.format != Format::Native {
+    let header = log.header.as_ref().filter(|_| options.model.is_none());
+    let Some(header) = header else {
         return check_log(log, options);
-    }
-    let Some(header) = &log.header else {
-        let verdict = Verdict::Unknown(String::from("the history is empty"));
-        return Ok(Report {
-            verdict,
-            model: "none",
-            engine: "none",
-            operations: 0,
-            partitions: 0,
-        });
     };
     let Some(workload) = by_name(&header.workload) else {
         let known: Vec<&str> = all().iter().map(|workload| workload.name()).collect();

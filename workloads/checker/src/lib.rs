@@ -4,7 +4,8 @@
 //! return (Herlihy and Wing, 1990). Given a [`Model`] of the object and a history, the checker says whether there is an order of
 //! the operations that fits both, and if not, which operation no order explains.
 //!
-//! - [`Log::read`] reads the native history;
+//! - [`Log::read`] reads a history, in whatever format of [`formats`] it is; [`LogReader`](formats::LogReader) does so block by block;
+//! - [`check_log`] holds it against one of the models of the [`registry`], which a [`Vocabulary`] tells what its calls mean;
 //! - [`check_objects`] checks the objects of a history apart, [`check_object`] one of them, [`Engine`] one of them event by event;
 //! - [`explain`] says in words what is wrong, and shrinks it to the smallest core.
 //!
@@ -14,7 +15,8 @@
 //! # Semantics
 //!
 //! - An operation that returned took effect between invocation and return; one that failed did not happen and is left out by the
-//!   caller; one whose outcome nobody learned may take effect at any time after its invocation, or never.
+//!   caller; one whose outcome nobody learned may take effect at any time after its invocation, or never. What else outcomes mean
+//!   depends on who recorded them: see [`Dialect`].
 //! - Intervals are closed: events at the same time are concurrent.
 //!
 //! # What is absent

@@ -3,7 +3,7 @@
 use crate::check::{CheckError, CheckOptions, check_with};
 use crate::history::{Call, End, Log, Value};
 use crate::models::{
-    CasRegister, Counter, FencedLock, FifoQueue, Mutex, PriorityQueue, Set, Stack, UnorderedQueue,
+    CasRegister, Counter, FencedLock, FifoQueue, KvAppend, Mutex, PriorityQueue, Set, Stack, UnorderedQueue,
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
@@ -78,6 +78,10 @@ const REGISTRY: &[ModelEntry] = &[
         "queues that give the least first: insert v, delete-min → v, or nil if empty"
     ),
     plain!(Counter, "counters: add n, read → n"),
+    plain!(
+        KvAppend,
+        "keys of a store, each a string: get → s, put s, append s; empty at the beginning"
+    ),
 ];
 
 /// All models, by name.

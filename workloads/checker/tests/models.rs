@@ -240,6 +240,22 @@ fn a_fenced_lock_knows_its_owner_and_its_tokens_grow() {
 }
 
 #[test]
+fn a_key_of_a_store_holds_what_was_put_and_appended() {
+    let store = "
+        0 invoke put \"a\"
+        0 ok put \"a\"
+        0 invoke append \"b\"
+        1 invoke append \"c\"
+        1 ok append \"c\"
+        0 ok append \"b\"
+        0 invoke get nil
+        0 ok get \"abc\"";
+    assert!(is_valid("kv-append", &store.replace("abc", "acb")));
+    differs("kv-append", store, "abc", "bac");
+    differs("kv-append", store, "abc", "ab");
+}
+
+#[test]
 fn a_register_holds_any_values() {
     let register = "
         0 invoke write \"a\"

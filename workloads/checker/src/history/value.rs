@@ -86,6 +86,15 @@ impl Value {
         }
     }
 
+    /// The string that it is.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Value::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
     /// The name that it is: a string, or a word without the colon of a keyword.
     pub fn as_name(&self) -> Option<&str> {
         match self {

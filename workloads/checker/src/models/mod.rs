@@ -5,6 +5,7 @@
 
 mod container;
 mod counter;
+mod kv;
 mod lock;
 mod register;
 mod set;
@@ -14,6 +15,7 @@ pub use container::{
     Stack, Unordered, UnorderedQueue,
 };
 pub use counter::{Counter, CounterOp, CounterRet};
+pub use kv::{KvAppend, KvOp, KvRet};
 pub use lock::{FencedLock, LockOp, LockRet, Mutex, MutexOp};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
 pub use set::{Set, SetOp, SetRet};

@@ -141,7 +141,7 @@ impl<V: Datum> Vocabulary for CasRegister<V> {
                 Some(RegisterRet::Value(optional(&call.result, "a read")?))
             }
             (End::Ok, RegisterOp::Write(_)) => Some(RegisterRet::Written),
-            (End::Ok, RegisterOp::Cas(..)) => Some(RegisterRet::Swapped(swapped(&call.result, dialect)?)),
+            (End::Ok, RegisterOp::Cas(..)) => Some(RegisterRet::Swapped(swapped(call, dialect)?)),
             (End::Fail, _) if is_cas && dialect.failed_cas_observes() => Some(RegisterRet::Swapped(false)),
             (End::Fail, _) | (End::Info, RegisterOp::Read) => return Ok(None),
             (End::Info, RegisterOp::Write(_) | RegisterOp::Cas(..)) => None,
@@ -158,11 +158,12 @@ fn cas<V: Datum>(argument: &Value) -> Result<RegisterOp<V>, String> {
     pair().ok_or_else(|| format!("a cas has [expected, new] as its argument, not {argument}"))
 }
 
-/// Whether a compare-and-set that is ok took effect. Others than this project repeat its argument as its result.
-fn swapped(result: &Value, dialect: Dialect) -> Result<bool, String> {
-    match (result.as_bool(), dialect) {
+/// Whether a compare-and-set that is ok took effect. Others than this project repeat its argument, or say nothing.
+fn swapped(call: &Call, dialect: Dialect) -> Result<bool, String> {
+    match (call.result.as_bool(), dialect) {
         (Some(swapped), _) => Ok(swapped),
         (None, Dialect::Knossos | Dialect::Porcupine) => Ok(true),
-        (None, Dialect::Native) => Err(format!("a cas returns true or false, not {result}")),
+        (None, Dialect::Native) if call.result == call.argument => Ok(true),
+        (None, Dialect::Native) => Err(format!("a cas returns true or false, not {}", call.result)),
     }
 }

@@ -445,6 +445,27 @@ fn in_blocks(text: &[u8], sizes: &[usize]) -> Result<Log, checker::ReadError> {
     reader.finish()
 }
 
+/// A form that goes over very many lines is read in small blocks about as fast as at once.
+#[test]
+fn a_long_operation_is_not_read_again_at_each_of_its_lines() {
+    let value = "1\n".repeat(400_000);
+    let text =
+        format!("{{:process 0 :type :invoke :f :add :value (\n{value})}}\n{{:process 0 :type :ok :f :add}}");
+    let log = in_blocks(text.as_bytes(), &[16]).unwrap();
+    assert_eq!(log.calls[0].argument.as_list().map(<[Value]>::len), Some(400_000));
+    assert_eq!((log.calls[0].returned, log.calls[0].end), (400_003, End::Ok));
+    let endless = "x".repeat(1 << 20);
+    let header = NATIVE.lines().next().unwrap();
+    let mut reader = LogReader::new(None);
+    reader.push(header.as_bytes()).unwrap();
+    reader.push(b"\n").unwrap();
+    let refused = (0..200)
+        .find_map(|_| reader.push(endless.as_bytes()).err())
+        .unwrap();
+    assert_eq!(refused.line, 2);
+    assert!(refused.reason.contains("too long"), "{}", refused.reason);
+}
+
 /// One after the other, with their processes and times apart.
 fn long(count: u64, wrong_at: Option<u64>) -> Vec<(u64, String)> {
     (0..count)

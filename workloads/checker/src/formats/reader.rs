@@ -18,6 +18,8 @@ pub struct LogReader {
     format: Option<Format>,
     /// What is not read yet, since its end is still to come.
     rest: Vec<u8>,
+    /// How much of that there must be before it is tried again: what is long is not tried at each of its lines.
+    retry_at: usize,
     assembler: Assembler,
     around: Around,
 }
@@ -28,6 +30,7 @@ impl LogReader {
         let mut reader = LogReader {
             format: None,
             rest: Vec::new(),
+            retry_at: 0,
             assembler: Assembler::new(Log::default(), Order::Times),
             around: Around::default(),
         };
@@ -78,21 +81,21 @@ impl LogReader {
             if self.rest.is_empty() {
                 let read = self.read(bytes, false)?;
                 self.rest.extend_from_slice(&bytes[read..]);
-                bytes = &[];
-            } else {
-                // As much again as there is, so that what is long is not read too often; up to the end of a line.
-                let wanted = match self.format {
-                    Some(Format::Jepsen | Format::PorcupineKv) => self.rest.len().min(bytes.len()),
-                    Some(Format::Native | Format::PorcupineEtcd) | None => 0,
-                };
-                let end = memchr(b'\n', &bytes[wanted..]).map_or(bytes.len(), |end| wanted + end + 1);
-                self.rest.extend_from_slice(&bytes[..end]);
-                bytes = &bytes[end..];
-                let mut rest = std::mem::take(&mut self.rest);
-                let read = self.read(&rest, false)?;
-                rest.drain(..read);
-                self.rest = rest;
+                self.retry_at = 0;
+                return Ok(());
             }
+            let wanted = self.retry_at.saturating_sub(self.rest.len()).min(bytes.len());
+            let end = memchr(b'\n', &bytes[wanted..]).map_or(bytes.len(), |end| wanted + end + 1);
+            self.rest.extend_from_slice(&bytes[..end]);
+            bytes = &bytes[end..];
+            if self.rest.len() < self.retry_at {
+                continue;
+            }
+            let mut rest = std::mem::take(&mut self.rest);
+            let read = self.read(&rest, false)?;
+            self.retry_at = if read == 0 { 2 * rest.len() } else { 0 };
+            rest.drain(..read);
+            self.rest = rest;
             if self.rest.len() > FORM_BYTES_MAX {
                 return Err(self.too_long());
             }

@@ -247,6 +247,14 @@ fn in_edn_the_order_of_the_lines_counts_and_disorder_in_time_is_told() {
     // Of two events at the same time the first one happened first.
     let log = read(&EDN.replace(":time 40", ":time 30"));
     assert_eq!((log.warnings.len(), log.calls[0].returned), (0, 31));
+    // The nemesis may come first, with a time or without.
+    for first in [
+        "{:type :info :f :start :process :nemesis :time 5}\n",
+        "{:type :info :f :start :process :nemesis}\n",
+    ] {
+        let log = read(&format!("{first}{EDN}"));
+        assert_eq!((log.timed, log.calls[0].invoked), (true, 10));
+    }
     let some = EDN.replacen(":time 30, ", "", 1);
     assert_refused(&some, 3, "no time");
     let some = EDN.replace(":time", ":at").replacen(":at 40", ":time 40", 1);

@@ -2,7 +2,7 @@
 
 use super::tuples::{Tuples, join_event};
 use crate::history::{Call, End, Kind, Log, Process, ReadError, Remark, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(crate) enum Order {
     Times,
     /// The order of the lines, as in knossos: times were taken before lines were appended, by many threads at once.
     Lines {
-        /// Whether events have times; the first of a client decides.
+        /// Whether events have times; the first of a client decides, or of the nemesis if it has one.
         timed: Option<bool>,
     },
 }
@@ -64,8 +64,8 @@ pub(crate) struct Assembler {
     order: Order,
     /// The open call of each process, or `None` once it ended with `info`.
     processes: FxHashMap<u64, Option<usize>>,
-    /// Names that were met; a history has few.
-    names: Vec<Arc<str>>,
+    /// Names that were met.
+    names: FxHashSet<Arc<str>>,
     tuples: Tuples,
     time: u64,
     warned_of_time: bool,
@@ -78,7 +78,7 @@ impl Assembler {
             lines: 0,
             order,
             processes: FxHashMap::default(),
-            names: Vec::new(),
+            names: FxHashSet::default(),
             tuples: Tuples::new(),
             time: 0,
             warned_of_time: false,
@@ -142,7 +142,8 @@ impl Assembler {
             }
             return Ok(time);
         };
-        if matches!(event.process, Process::Nemesis) && *timed != Some(true) {
+        let is_nemesis = matches!(event.process, Process::Nemesis);
+        if is_nemesis && (event.time.is_none() || *timed == Some(false)) {
             return Ok(before);
         }
         let timed = *timed.get_or_insert(event.time.is_some());
@@ -159,7 +160,6 @@ impl Assembler {
                 Ok(time.max(after))
             }
             None if !timed => Ok(after.max(line as u64)),
-            None if matches!(event.process, Process::Nemesis) => Ok(before),
             None => Err(String::from("this has no time, though what came before has")),
             Some(_) => Err(String::from("this has a time, though what came before has none")),
         }
@@ -222,11 +222,11 @@ impl Assembler {
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.iter().find(|known| ***known == *name) {
+        if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
         }
         let name: Arc<str> = Arc::from(name);
-        self.names.push(Arc::clone(&name));
+        self.names.insert(Arc::clone(&name));
         name
     }
 }

@@ -74,7 +74,7 @@ fn check_file(file: &Path, options: &CheckOptions) -> Exit {
             if options.json {
                 print_line(&Line {
                     file,
-                    format: Some("native"),
+                    format: Some(judged.format.name()),
                     model: Some(judged.report.model).filter(|_| judged.report.operations > 0),
                     valid,
                     reason,
@@ -209,6 +209,26 @@ mod tests {
             json: true,
         };
         assert_eq!(check(&missing), Exit::Usage);
+    }
+
+    #[test]
+    fn histories_of_others_are_read_too() {
+        let line = |kind: &str, f: &str, value: &str| {
+            format!("{{:process 0, :type :{kind}, :f :{f}, :value {value}}}\n")
+        };
+        let edn = |read: &str| {
+            line("invoke", "write", "1")
+                + &line("ok", "write", "1")
+                + &line("invoke", "read", "nil")
+                + &line("ok", "read", read)
+        };
+        assert_eq!(checked(&[&edn("1")]), Exit::Valid);
+        assert_eq!(checked(&[&edn("2")]), Exit::Violation);
+        let etcd = |read: &str| {
+            format!("INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t{read}\n")
+        };
+        assert_eq!(checked(&[&etcd("nil")]), Exit::Valid);
+        assert_eq!(checked(&[&etcd("2")]), Exit::Violation);
     }
 
     #[test]

@@ -54,7 +54,7 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
 `harness check` prints a line for each file:
 
   file           as given
-  format         \"native\"; null if the file can't be read
+  format         \"native\", \"jepsen\", \"porcupine-etcd\" or \"porcupine-kv\"; null if the file can't be read
   model          the model that judged; null if there was nothing to judge
   valid          true, false or \"unknown\"
   reason         why it is not true; null if it is

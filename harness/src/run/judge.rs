@@ -1,6 +1,6 @@
 //! From a file to a verdict, within limits.
 
-use checker::formats::LogReader;
+use checker::formats::{Format, LogReader};
 use checker::{CheckError, CheckOptions, Limits, Log, ReadError, Report};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -20,6 +20,8 @@ const BLOCK_BYTES: usize = 16 << 20;
 pub struct Judged {
     /// The verdict.
     pub report: Report,
+    /// The format of the history.
+    pub format: Format,
     /// What is odd about the history.
     pub warnings: Vec<String>,
     /// How long reading took.
@@ -67,6 +69,7 @@ pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judg
     })?;
     Ok(Judged {
         report,
+        format: log.format,
         warnings: log.warnings,
         parse,
         check: begun.elapsed(),

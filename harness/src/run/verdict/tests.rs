@@ -34,6 +34,7 @@ fn judged(history: &str) -> Judged {
     let report = workloads::judge(&log, &CheckOptions::default()).unwrap();
     Judged {
         report,
+        format: log.format,
         warnings: Vec::new(),
         parse: Duration::ZERO,
         check: Duration::ZERO,

@@ -307,6 +307,7 @@ fn a_truncated_history_is_told_by_the_line_where_its_end_begins() {
     assert_refused(&ETCD[..ETCD.len() - 12], 7, "expected a line");
     assert_refused("{:type :ok :f :read :value :ab", 1, "the file ends inside");
     assert_refused("{:type :ok :f :read}", 1, "no :process");
+    assert_refused("\n{:type :ok\n :f :read\n}", 2, "no :process");
     assert_refused(
         "{:type :invoke\n :f :read\n :value \"an open string",
         1,

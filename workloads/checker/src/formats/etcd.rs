@@ -64,7 +64,7 @@ fn event(text: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
         .map(Some)
         .map_err(|trouble| match trouble {
             Trouble::Ends => expected(),
-            Trouble::Wrong(reason) => format!("{reason}; {}", expected()),
+            Trouble::Wrong(reason) | Trouble::Lacks(reason) => format!("{reason}; {}", expected()),
         })
 }
 

@@ -58,9 +58,10 @@ pub(crate) fn parse(bytes: &[u8], around: Around, last: bool) -> Piece<'_> {
             Err(Trouble::Ends) if !last => return piece,
             Err(trouble) => trouble,
         };
-        // A form that does not end is told by where it begins.
+        // What a form lacks, its end too, is told by where it begins.
         let (line, reason) = match trouble {
             Trouble::Ends => (piece.batch.lines, String::from(ENDS_INSIDE)),
+            Trouble::Lacks(reason) => (piece.batch.lines, reason),
             Trouble::Wrong(reason) => (cursor.line(), reason),
         };
         piece.batch.problem = Some(Problem { line, reason });
@@ -158,7 +159,7 @@ fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
             }
         }
     }
-    let missing = |what: &str| Trouble::Wrong(format!("this operation has no {what}"));
+    let missing = |what: &str| Trouble::Lacks(format!("this operation has no {what}"));
     let process = process.ok_or_else(|| missing(":process"))?;
     let f = match (f, process) {
         (Some(f), _) => f,

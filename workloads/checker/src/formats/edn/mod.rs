@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     Ends,
     /// It can't be what it seems to be; what was expected.
     Wrong(String),
+    /// It lacks something; what.
+    Lacks(String),
 }
 
 /// What reading something comes to.

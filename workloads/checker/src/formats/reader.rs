@@ -6,6 +6,8 @@ use super::{Format, detect, etcd, native, pieces};
 use crate::history::{Log, ReadError};
 use memchr::{memchr, memrchr};
 
+/// How much is read at once, so that what it holds does not take more memory than the history.
+const BLOCK_BYTES: usize = 16 << 20;
 /// How long a line, or an operation that goes over several, may be.
 const FORM_BYTES_MAX: usize = 64 << 20;
 /// How much may come before anything by which a format is told.
@@ -58,13 +60,19 @@ impl LogReader {
     ///
     /// # Errors
     /// Something can't stand where it stands; see [`Log::read`].
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ReadError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        bytes
+            .chunks(BLOCK_BYTES)
+            .try_for_each(|block| self.push_block(block))
+    }
+
+    fn push_block(&mut self, mut bytes: &[u8]) -> Result<(), ReadError> {
         if self.format.is_none() {
             if self.rest.is_empty()
                 && let Some(format) = detect(bytes, false)
             {
                 self.set_format(format);
-                return self.push(bytes);
+                return self.push_block(bytes);
             }
             self.rest.extend_from_slice(bytes);
             let Some(format) = detect(&self.rest, false) else {
@@ -75,7 +83,7 @@ impl LogReader {
             };
             self.set_format(format);
             let whole = std::mem::take(&mut self.rest);
-            return self.push(&whole);
+            return self.push_block(&whole);
         }
         while !bytes.is_empty() {
             if self.rest.is_empty() {

@@ -3,13 +3,34 @@
 use crate::bits::Bits;
 
 /// A configuration: a state that the object may be in, and which of the open operations have taken effect on the way there.
+///
+/// It stands for several: those in `maybe` have taken effect or not, in any combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Config<const W: usize> {
     pub(crate) state: u32,
-    /// Of the operations that will return.
-    pub(crate) live: Bits<W>,
-    /// Of the operations whose outcome nobody learned.
-    pub(crate) crashed: Bits<W>,
+    /// Those that have.
+    pub(crate) done: Bits<W>,
+    /// Those that have or have not, as one likes. Only operations that return are here, none that is in `done`.
+    pub(crate) maybe: Bits<W>,
+}
+
+impl<const W: usize> Config<W> {
+    /// In the first state, with nothing open.
+    pub(crate) const INITIAL: Self = Config {
+        state: 0,
+        done: Bits::EMPTY,
+        maybe: Bits::EMPTY,
+    };
+
+    /// Whether this one can do all that `other` can, where `crashed` are the operations that need not be done at all: the same state;
+    /// what this one has done that one has done too; and what that one may have done, and has to, this one may have done.
+    #[inline]
+    pub(crate) fn dominates(&self, other: &Self, crashed: &Bits<W>) -> bool {
+        let had = self.done.or(&self.maybe).or(crashed);
+        self.state == other.state
+            && self.done.is_subset(&other.done)
+            && other.done.or(&other.maybe).is_subset(&had)
+    }
 }
 
 /// Configurations by state and live operations; open addressing, cleared by advancing an epoch.
@@ -20,6 +41,8 @@ pub(crate) struct Antichain<const W: usize> {
     heads: Vec<(u32, u32)>,
     entries: Vec<Entry<W>>,
     chains: usize,
+    /// For a few states, by their last digits, the entries that came last: whoever is dominated is mostly by one of these.
+    recent: [[u32; RECENT]; RECENT_STATES],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +53,8 @@ struct Entry<const W: usize> {
 
 const END: u32 = u32::MAX;
 const HEADS_MIN: usize = 64;
+const RECENT: usize = 8;
+const RECENT_STATES: usize = 16;
 
 impl<const W: usize> Antichain<W> {
     pub(crate) fn new() -> Self {
@@ -38,12 +63,14 @@ impl<const W: usize> Antichain<W> {
             heads: vec![(0, END); HEADS_MIN],
             entries: Vec::new(),
             chains: 0,
+            recent: [[END; RECENT]; RECENT_STATES],
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.chains = 0;
+        self.recent = [[END; RECENT]; RECENT_STATES];
         if self.epoch == u32::MAX {
             self.heads.fill((0, END));
             self.epoch = 0;
@@ -51,45 +78,54 @@ impl<const W: usize> Antichain<W> {
         self.epoch += 1;
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    pub(crate) fn bytes(&self) -> usize {
+        self.heads.capacity() * size_of::<(u32, u32)>() + self.entries.capacity() * size_of::<Entry<W>>()
     }
 
-    /// Takes `config` in, unless one that is at least as good is there: the same state and live operations, and no crashed operation
-    /// used that `config` spares. With `exactly`, unless the very same one is there.
-    pub(crate) fn insert(&mut self, config: Config<W>, exactly: bool) -> bool {
-        if self.chains * 2 >= self.heads.len() {
-            self.grow();
+    /// Takes `config` in, unless one that dominates it is known to be there. With `exactly`, unless the very same one is there.
+    pub(crate) fn insert(&mut self, config: Config<W>, crashed: &Bits<W>, exactly: bool) -> bool {
+        let at = u32::try_from(self.entries.len()).expect("the limit on memory comes first");
+        if !exactly {
+            let recent = &self.recent[config.state as usize % RECENT_STATES];
+            for entry in recent.iter().take_while(|entry| **entry != END) {
+                if self.entries[*entry as usize].config.dominates(&config, crashed) {
+                    return false;
+                }
+            }
         }
-        let place = self.place(&config);
+        if self.chains * 2 >= self.heads.len() {
+            self.grow(crashed);
+        }
+        let place = self.place(&config, crashed);
         let (epoch, head) = self.heads[place];
         let head = if epoch == self.epoch { head } else { END };
-        let mut at = head;
-        while at != END {
-            let entry = &self.entries[at as usize];
+        let mut next = head;
+        while next != END {
+            let entry = &self.entries[next as usize];
             let needless = if exactly {
-                entry.config.crashed == config.crashed
+                entry.config == config
             } else {
-                entry.config.crashed.is_subset(&config.crashed)
+                entry.config.dominates(&config, crashed)
             };
             if needless {
                 return false;
             }
-            at = entry.next;
+            next = entry.next;
         }
         self.chains += usize::from(head == END);
-        self.heads[place] = (
-            self.epoch,
-            u32::try_from(self.entries.len()).expect("the limit on memory comes first"),
-        );
+        self.heads[place] = (self.epoch, at);
         self.entries.push(Entry { config, next: head });
+        let recent = &mut self.recent[config.state as usize % RECENT_STATES];
+        recent.rotate_right(1);
+        recent[0] = at;
         true
     }
 
-    /// Where the chain of `config` is, or would be.
-    fn place(&self, config: &Config<W>) -> usize {
+    /// Where the chain of `config` is, or would be: of the same state, with the same live operations done.
+    fn place(&self, config: &Config<W>, crashed: &Bits<W>) -> usize {
         let mask = self.heads.len() - 1;
-        let hash = (config.live.mix() ^ u64::from(config.state)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let live = config.done.without(crashed);
+        let hash = (live.mix() ^ u64::from(config.state)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         let mut place = (hash >> 32) as usize & mask;
         loop {
             let (epoch, head) = self.heads[place];
@@ -97,14 +133,14 @@ impl<const W: usize> Antichain<W> {
                 return place;
             }
             let there = &self.entries[head as usize].config;
-            if (there.state, there.live) == (config.state, config.live) {
+            if there.state == config.state && there.done.without(crashed) == live {
                 return place;
             }
             place = (place + 1) & mask;
         }
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, crashed: &Bits<W>) {
         let chains: Vec<u32> = self
             .heads
             .iter()
@@ -114,7 +150,7 @@ impl<const W: usize> Antichain<W> {
         self.heads = vec![(0, END); self.heads.len() * 2];
         self.epoch = 1;
         for head in chains {
-            let place = self.place(&self.entries[head as usize].config);
+            let place = self.place(&self.entries[head as usize].config, crashed);
             self.heads[place] = (self.epoch, head);
         }
     }

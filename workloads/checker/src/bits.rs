@@ -4,6 +4,12 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Bits<const W: usize>([u64; W]);
 
+impl<const W: usize> Default for Bits<W> {
+    fn default() -> Self {
+        Bits::EMPTY
+    }
+}
+
 impl<const W: usize> Bits<W> {
     pub(crate) const EMPTY: Self = Bits([0; W]);
     pub(crate) const CAPACITY: usize = 64 * W;
@@ -29,6 +35,11 @@ impl<const W: usize> Bits<W> {
     }
 
     #[inline]
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Bits(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
+    #[inline]
     pub(crate) fn without(&self, other: &Self) -> Self {
         Bits(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
@@ -50,15 +61,11 @@ impl<const W: usize> Bits<W> {
 
     /// The slots, ascending.
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + use<W> {
-        let words = self.0;
-        (0..W).flat_map(move |word| {
-            std::iter::successors((words[word] != 0).then_some(words[word]), |rest| {
-                let rest = rest & (rest - 1);
-                (rest != 0).then_some(rest)
-            })
-            .map(move |rest| word * 64 + rest.trailing_zeros() as usize)
-        })
+    pub(crate) fn iter(&self) -> Iter<W> {
+        Iter {
+            words: self.0,
+            word: 0,
+        }
     }
 
     /// A value to hash by.
@@ -72,5 +79,28 @@ impl<const W: usize> Bits<W> {
     /// The same set with room for more.
     pub(crate) fn widened<const V: usize>(&self) -> Bits<V> {
         Bits(std::array::from_fn(|word| self.0.get(word).copied().unwrap_or(0)))
+    }
+}
+
+/// The slots of a set.
+pub(crate) struct Iter<const W: usize> {
+    words: [u64; W],
+    word: usize,
+}
+
+impl<const W: usize> Iterator for Iter<W> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.word < W {
+            let rest = self.words[self.word];
+            if rest != 0 {
+                self.words[self.word] = rest & (rest - 1);
+                return Some(self.word * 64 + rest.trailing_zeros() as usize);
+            }
+            self.word += 1;
+        }
+        None
     }
 }

@@ -1,7 +1,9 @@
 //! The general engine, for every model: a [`Search`] that grows wider as more operations are open at once.
 
+use crate::foresight::Foresight;
 use crate::model::Model;
-use crate::search::{Budget, NEVER_RETURNS, Reductions, Search, Stop};
+use crate::search::{Budget, Reductions, Search, Stop};
+use crate::slots::NEVER_RETURNS;
 
 /// The most operations that may be open at once, those included whose outcome nobody learned.
 pub const OPEN_OPERATIONS_MAX: usize = 1024;
@@ -28,7 +30,7 @@ impl Default for Limits<'_> {
 }
 
 /// Names an operation that was pushed and has not returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenOperation(usize);
 
 /// Why an engine takes no more.
@@ -138,6 +140,37 @@ impl<'a, M: Model> Engine<'a, M> {
     /// The states that the object may be in; after a violation, those before it.
     pub fn states(&mut self) -> Vec<M> {
         each_width!(self.width(), search => search.states())
+    }
+
+    /// As new for an object that begins as `init`, with the memory that it has.
+    pub(crate) fn reset(&mut self, init: M) {
+        self.refused = None;
+        match &mut self.width {
+            Some(Width::One(search)) => search.reset(init),
+            // Most histories need no more.
+            Some(Width::Two(_) | Width::Four(_) | Width::Sixteen(_)) | None => {
+                self.width = Some(Width::One(Search::new(init, self.limits.reductions)));
+            }
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits<'a> {
+        self.limits
+    }
+
+    /// Tells what is known of the operations to come.
+    pub(crate) fn foresee(&mut self, foresight: Foresight<M>) {
+        each_width!(self.width(), search => search.foresee(foresight));
+    }
+
+    /// Tells that whatever is invoked from here on is legal in every state, or returns after `end` and is not asked about.
+    pub(crate) fn seal(&mut self, end: u64) {
+        each_width!(self.width(), search => search.seal(end));
+    }
+
+    /// Whether some order is known to explain all that will return.
+    pub(crate) fn is_settled(&self) -> bool {
+        each_width!(self.width.as_ref().expect("it is put back at once"), search => search.is_settled())
     }
 
     fn width(&mut self) -> &mut Width<M> {

@@ -11,19 +11,53 @@ pub(crate) type Call<M> = (
 
 /// How many of a kind are interned before those that are no longer in use are dropped.
 const INTERNED_MAX: usize = 1 << 15;
-/// Transitions that are remembered: a direct-mapped cache of this many.
-const MEMO_SLOTS: usize = 1 << 12;
+/// Transitions that are remembered at first, and at most: a direct-mapped cache, whose size is a power of two.
+const MEMO_MIN: usize = 1 << 8;
+const MEMO_MAX: usize = 1 << 16;
+
+/// In the memo: no transition.
 const ILLEGAL: u32 = u32::MAX;
+/// In the memo: the rest is a place in `several`.
+const SEVERAL: u32 = 1 << 31;
 const NEVER: u64 = u64::MAX;
+
+/// What a model says of a call once and for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nature {
+    /// It changes nothing, whatever the state.
+    pub(crate) read_only: bool,
+    /// It returns, and may do so in every state.
+    pub(crate) always_legal: bool,
+    /// It leads from every state to the same.
+    pub(crate) overwrites: bool,
+}
+
+/// Where a call leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It can't take effect.
+    Nowhere,
+    /// To one state.
+    To(u32),
+    /// To any of several, see [`Interner::several`].
+    ToAny(u32),
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Interner<M: Model> {
-    calls: Vec<Call<M>>,
+    calls: Vec<(Call<M>, Nature)>,
     call_ids: FxHashMap<Call<M>, u32>,
     states: Vec<M>,
     state_ids: FxHashMap<M, u32>,
+    /// Bytes of the states beyond their own size.
+    heap_bytes: usize,
     /// `(call, state)` and the state that follows.
     memo: Vec<(u64, u32)>,
+    /// How often the memo did not know, since it last grew.
+    misses: usize,
+    several: Vec<Vec<u32>>,
+    /// Where a step's results are put.
+    stepped: Vec<M>,
 }
 
 impl<M: Model> Interner<M> {
@@ -34,10 +68,31 @@ impl<M: Model> Interner<M> {
             call_ids: FxHashMap::default(),
             states: Vec::new(),
             state_ids: FxHashMap::default(),
-            memo: Vec::new(),
+            heap_bytes: 0,
+            memo: vec![(NEVER, ILLEGAL); MEMO_MIN],
+            misses: 0,
+            several: Vec::new(),
+            stepped: Vec::new(),
         };
         interner.state(init);
         interner
+    }
+
+    /// As new, with the memory that it has.
+    pub(crate) fn reset(&mut self, init: M) {
+        self.calls.clear();
+        self.call_ids.clear();
+        self.forget_states();
+        self.state(init);
+    }
+
+    fn forget_states(&mut self) {
+        self.states.clear();
+        self.state_ids.clear();
+        self.heap_bytes = 0;
+        self.memo.fill((NEVER, ILLEGAL));
+        self.misses = 0;
+        self.several.clear();
     }
 
     pub(crate) fn call(&mut self, call: Call<M>) -> u32 {
@@ -45,9 +100,19 @@ impl<M: Model> Interner<M> {
             return *id;
         }
         let id = u32::try_from(self.calls.len()).expect("calls are dropped long before");
-        self.calls.push(call.clone());
+        let (op, ret) = (&call.0, call.1.as_ref());
+        let nature = Nature {
+            read_only: ret.is_some_and(|ret| M::is_read_only(op, ret)),
+            always_legal: ret.is_some_and(|ret| M::is_always_legal(op, ret)),
+            overwrites: M::overwrites(op, ret),
+        };
+        self.calls.push((call.clone(), nature));
         self.call_ids.insert(call, id);
         id
+    }
+
+    pub(crate) fn nature(&self, call: u32) -> Nature {
+        self.calls[call as usize].1
     }
 
     fn state(&mut self, state: M) -> u32 {
@@ -55,6 +120,8 @@ impl<M: Model> Interner<M> {
             return *id;
         }
         let id = u32::try_from(self.states.len()).expect("the limit on memory comes first");
+        assert!(id < SEVERAL, "the limit on memory comes long before {id} states");
+        self.heap_bytes += state.heap_bytes();
         self.states.push(state.clone());
         self.state_ids.insert(state, id);
         id
@@ -64,31 +131,67 @@ impl<M: Model> Interner<M> {
         &self.states[id as usize]
     }
 
-    /// The state that follows `state` when `call` takes effect; `None` where it can't.
+    /// What follows `state` when `call` takes effect.
     #[inline]
-    pub(crate) fn next(&mut self, call: u32, state: u32) -> Option<u32> {
-        if self.memo.is_empty() {
-            self.memo = vec![(NEVER, ILLEGAL); MEMO_SLOTS];
-        }
+    pub(crate) fn next(&mut self, call: u32, state: u32) -> Next {
         let key = u64::from(call) << 32 | u64::from(state);
-        let place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % MEMO_SLOTS;
-        let (known, next) = self.memo[place];
+        let (known, next) = self.memo[self.place(key)];
         if known == key {
-            return (next != ILLEGAL).then_some(next);
+            return decode(next);
         }
+        self.learn(key, call, state)
+    }
+
+    #[inline]
+    fn place(&self, key: u64) -> usize {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & (self.memo.len() - 1)
+    }
+
+    #[cold]
+    fn learn(&mut self, key: u64, call: u32, state: u32) -> Next {
         let next = self.step(call, state);
-        self.memo[place] = (key, next.unwrap_or(ILLEGAL));
+        self.misses += 1;
+        if self.misses > self.memo.len() && self.memo.len() < MEMO_MAX {
+            self.misses = 0;
+            let len = self.memo.len() * 4;
+            let known = std::mem::replace(&mut self.memo, vec![(NEVER, ILLEGAL); len]);
+            for (key, next) in known.into_iter().filter(|(key, _)| *key != NEVER) {
+                let place = self.place(key);
+                self.memo[place] = (key, next);
+            }
+        }
+        let place = self.place(key);
+        self.memo[place] = (key, next);
+        decode(next)
+    }
+
+    fn step(&mut self, call: u32, state: u32) -> u32 {
+        let mut stepped = std::mem::take(&mut self.stepped);
+        let ((op, ret), _) = &self.calls[call as usize];
+        self.states[state as usize].steps(op, ret.as_ref(), &mut stepped);
+        let next = match stepped.len() {
+            0 => ILLEGAL,
+            1 => self.state(stepped.pop().expect("there is one")),
+            _ => {
+                let mut ids: Vec<u32> = stepped.drain(..).map(|next| self.state(next)).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                if ids.len() == 1 {
+                    ids[0]
+                } else {
+                    self.several.push(ids);
+                    let place = u32::try_from(self.several.len() - 1).ok();
+                    SEVERAL | place.expect("the limit on memory comes first")
+                }
+            }
+        };
+        self.stepped = stepped;
         next
     }
 
-    fn step(&mut self, call: u32, state: u32) -> Option<u32> {
-        let (op, ret) = &self.calls[call as usize];
-        let from = &self.states[state as usize];
-        let next = match ret {
-            Some(ret) => from.step(op, ret)?,
-            None => from.step_unobserved(op),
-        };
-        Some(self.state(next))
+    /// The states that [`Next::ToAny`] means.
+    pub(crate) fn several(&self, place: u32) -> &[u32] {
+        &self.several[place as usize]
     }
 
     /// Whether so much is interned that what is no longer in use should be dropped.
@@ -104,10 +207,9 @@ impl<M: Model> Interner<M> {
     ) {
         let (old_calls, old_states) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.states));
         self.call_ids.clear();
-        self.state_ids.clear();
-        self.memo.fill((NEVER, ILLEGAL));
+        self.forget_states();
         for id in calls {
-            *id = self.call(old_calls[*id as usize].clone());
+            *id = self.call(old_calls[*id as usize].0.clone());
         }
         for id in states {
             *id = self.state(old_states[*id as usize].clone());
@@ -116,6 +218,22 @@ impl<M: Model> Interner<M> {
 
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        2 * self.calls.capacity() * size_of::<Call<M>>() + 2 * self.states.capacity() * size_of::<M>()
+        // Each call and state is held twice, as itself and as the key of a map.
+        2 * self.calls.capacity() * size_of::<Call<M>>()
+            + 2 * self.states.capacity() * size_of::<M>()
+            + 2 * self.heap_bytes
+            + self.memo.len() * size_of::<(u64, u32)>()
+            + self.several.len() * size_of::<Vec<u32>>()
+    }
+}
+
+#[inline]
+fn decode(next: u32) -> Next {
+    if next == ILLEGAL {
+        Next::Nowhere
+    } else if next & SEVERAL == 0 {
+        Next::To(next)
+    } else {
+        Next::ToAny(next & !SEVERAL)
     }
 }

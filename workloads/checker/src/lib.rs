@@ -63,6 +63,7 @@ mod bits;
 mod check;
 mod engine;
 mod explain;
+mod foresight;
 pub mod formats;
 pub mod history;
 mod intern;
@@ -71,6 +72,7 @@ pub mod models;
 mod object;
 mod registry;
 mod search;
+mod slots;
 mod verdict;
 mod vocabulary;
 

@@ -12,6 +12,9 @@ use std::hash::Hash;
 pub trait Model:
     SequentialSpec<Op: Clone + Eq + Hash + Debug, Ret: Clone + Eq + Hash + Debug> + Clone + Eq + Hash + Debug
 {
+    /// Whether [`is_dead`](Model::is_dead) says anything, so that it is worth looking ahead.
+    const LOOKS_AHEAD: bool = false;
+
     /// Whether `op`, when it returned `ret`, leaves *every* state in which that is legal as it is: a read, a compare-and-set that
     /// failed or that replaces a value by itself. Not a write that happens to find its own value.
     ///
@@ -19,6 +22,48 @@ pub trait Model:
     fn is_read_only(op: &Self::Op, ret: &Self::Ret) -> bool {
         let (_, _) = (op, ret);
         false
+    }
+
+    /// Whether `op` may return `ret` in *every* state: a write, an append, an enqueue to a queue without bounds.
+    ///
+    /// Such an operation can't be what no order explains, and it may hide before one that [overwrites](Model::overwrites).
+    fn is_always_legal(op: &Self::Op, ret: &Self::Ret) -> bool {
+        let (_, _) = (op, ret);
+        false
+    }
+
+    /// Whether `op` leads from *every* state to the same one, and may return `ret` in every state, or whatever it is that nobody
+    /// learned (`None`): a write, a put. Not a compare-and-set.
+    fn overwrites(op: &Self::Op, ret: Option<&Self::Ret>) -> bool {
+        let (_, _) = (op, ret);
+        false
+    }
+
+    /// Whether operations that don't [overwrite](Model::overwrites), whichever they are, lead from this state to none in which the
+    /// read-only `op` returns `ret`. Asked of the present state, and of those that overwriting operations lead to, if
+    /// [`LOOKS_AHEAD`](Model::LOOKS_AHEAD).
+    fn is_dead(&self, op: &Self::Op, ret: &Self::Ret) -> bool {
+        let (_, _) = (op, ret);
+        false
+    }
+
+    /// The part of the object that `op` is about, where the object consists of parts that don't depend on each other, each of which
+    /// begins as the whole does and may be looked at as a whole of its own: the element of a set. `None`: it is about all of them.
+    ///
+    /// Parts are checked apart if every operation of a history is about one. Different parts may share a number: they are then
+    /// checked together.
+    fn partition(op: &Self::Op) -> Option<u64> {
+        let _ = op;
+        None
+    }
+
+    /// Everything that may become of the object if `op` takes effect and returns `ret`, or if nobody learns what it returned
+    /// (`None`): pushed onto `next`, nothing where it can't take effect so.
+    fn steps(&self, op: &Self::Op, ret: Option<&Self::Ret>, next: &mut Vec<Self>) {
+        match ret {
+            Some(ret) => next.extend(self.step(op, ret)),
+            None => next.push(self.step_unobserved(op)),
+        }
     }
 
     /// What becomes of the object if `op` takes effect and nobody learns what it returned.
@@ -32,6 +77,11 @@ pub trait Model:
     fn step(&self, op: &Self::Op, ret: &Self::Ret) -> Option<Self> {
         let mut next = self.clone();
         next.is_valid_step(op, ret).then_some(next)
+    }
+
+    /// How many bytes the state takes beyond its own size, about: what the limit on memory has to know.
+    fn heap_bytes(&self) -> usize {
+        0
     }
 
     /// What `op` makes visible to others, if it does: the shrinking of a violation keeps an operation that observed something

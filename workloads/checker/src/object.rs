@@ -1,8 +1,12 @@
 //! Checking one object, and many of them apart (P-compositionality: a history is linearizable if and only if it is for each
 //! object; Herlihy and Wing, 1990, theorem 1).
 
-use crate::engine::{Engine, Limits, Refused};
+use crate::engine::{Engine, Limits, OpenOperation, Refused};
+use crate::foresight::Foresight;
 use crate::model::Model;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An operation on one object.
@@ -42,61 +46,234 @@ pub enum ObjectVerdict<M> {
 
 /// Checks one object's operations, in any order, from the state `init` on.
 pub fn check_object<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> ObjectVerdict<M> {
-    check_until(init, operations, limits, &AtomicU64::new(u64::MAX))
+    let mut engine = Engine::new(init.clone(), limits);
+    check_until(&mut engine, init, operations, &AtomicU64::new(u64::MAX))
 }
 
 /// As [`check_object`], until the time that `end` shows.
 fn check_until<M: Model>(
+    engine: &mut Engine<'_, M>,
     init: &M,
     operations: &[Operation<M>],
-    limits: Limits<'_>,
     end: &AtomicU64,
 ) -> ObjectVerdict<M> {
-    let mut engine = Engine::new(init.clone(), limits);
-    let mut open = vec![None; operations.len()];
-    for (time, is_return, place) in events(operations) {
-        if time > end.load(Ordering::Relaxed) {
-            return ObjectVerdict::Superseded;
-        }
-        let operation = &operations[place];
-        let result = if is_return {
-            let slot = open[place]
-                .take()
-                .expect("an operation returns once, after its invocation");
-            engine.complete(slot)
-        } else {
-            let ret = operation.ret.as_ref().map(|ret| (ret, operation.returned));
-            engine
-                .invoke(&operation.op, ret)
-                .map(|slot| open[place] = Some(slot))
-        };
-        match result {
-            Ok(()) => {}
-            Err(Refused::Violation) => {
-                return ObjectVerdict::Violation {
-                    operation: place,
-                    states: engine.states(),
-                };
+    let parts = parts(operations);
+    if let [part] = &parts[..] {
+        return Part::new(init, operations, part).check(engine, end);
+    }
+    // Their least violation counts, so each is walked no further than to the least that is known.
+    let end = AtomicU64::new(end.load(Ordering::Relaxed));
+    let mut worst = ObjectVerdict::Valid;
+    for part in &parts {
+        let verdict = Part::new(init, operations, part).check(engine, &end);
+        match (&verdict, &worst) {
+            (
+                ObjectVerdict::Violation { operation, .. },
+                ObjectVerdict::Violation { operation: other, .. },
+            ) if return_of(operations, *operation) >= return_of(operations, *other) => {}
+            (ObjectVerdict::Violation { operation, .. }, _) => {
+                end.fetch_min(operations[*operation].returned, Ordering::Relaxed);
+                worst = verdict;
             }
-            Err(refused @ (Refused::Stopped | Refused::Memory { .. } | Refused::Width)) => {
-                return ObjectVerdict::Unknown(refused);
-            }
+            (ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded, ObjectVerdict::Valid) => worst = verdict,
+            (ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded, _) => {}
         }
     }
-    ObjectVerdict::Valid
+    worst
 }
 
-/// Invocations and returns in time order, invocations first where times are equal: intervals are closed.
-fn events<M: Model>(operations: &[Operation<M>]) -> Vec<(u64, bool, usize)> {
-    let mut events = Vec::with_capacity(2 * operations.len());
-    for (place, operation) in operations.iter().enumerate() {
-        events.push((operation.invoked, false, place));
-        if operation.ret.is_some() {
-            events.push((operation.returned.max(operation.invoked), true, place));
+/// The places of operations, those of each part of the object together, each in the order of their invocations.
+fn parts<M: Model>(operations: &[Operation<M>]) -> Vec<Vec<u32>> {
+    let place = |place: usize| u32::try_from(place).expect("fewer operations are in memory at once");
+    let mut order: Vec<u32> = (0..place(operations.len())).collect();
+    if !operations.is_sorted_by_key(|operation| operation.invoked) {
+        order.sort_by_key(|place| operations[*place as usize].invoked);
+    }
+    let Some(part) = operations.first().and_then(|first| M::partition(&first.op)) else {
+        return vec![order];
+    };
+    let mut known: FxHashMap<u64, usize> = FxHashMap::default();
+    known.insert(part, 0);
+    let mut parts = vec![Vec::new()];
+    for place in &order {
+        let Some(part) = M::partition(&operations[*place as usize].op) else {
+            return vec![order];
+        };
+        let part = *known.entry(part).or_insert(parts.len());
+        if part == parts.len() {
+            parts.push(Vec::new());
+        }
+        parts[part].push(*place);
+    }
+    parts
+}
+
+/// When an operation returns, and its place: returns are in this order.
+fn return_of<M: Model>(operations: &[Operation<M>], place: usize) -> (u64, usize) {
+    let operation = &operations[place];
+    (operation.returned.max(operation.invoked), place)
+}
+
+/// A part of an object that is checked on its own.
+struct Part<'a, M: Model> {
+    init: &'a M,
+    operations: &'a [Operation<M>],
+    /// The places of its operations, in the order of their invocations.
+    places: &'a [u32],
+}
+
+/// So often a walk that looks for the first violation looks at its limits before it is given up.
+const TRIAL_LOOKS_MAX: u64 = 2;
+
+/// A return that is the last one to be looked at.
+type Cut = (u64, usize);
+const NO_CUT: Cut = (u64::MAX, usize::MAX);
+
+impl<'a, M: Model> Part<'a, M> {
+    fn new(init: &'a M, operations: &'a [Operation<M>], places: &'a [u32]) -> Self {
+        Part {
+            init,
+            operations,
+            places,
         }
     }
-    events.sort_unstable();
-    events
+
+    fn check(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
+        match self.walk(engine, NO_CUT, end) {
+            Ok(verdict) => verdict,
+            Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found),
+            Err((_, operation)) => ObjectVerdict::Violation {
+                operation,
+                states: engine.states(),
+            },
+        }
+    }
+
+    /// A walk that looks ahead meets a violation at `found`, maybe before the return that makes it one. That return is looked for:
+    /// by doubling, since it is mostly near and short histories are easy, then by halving. Each trial takes a bounded number of
+    /// steps; where that is not enough it counts as if there were an order, so that what is told is a violation for certain.
+    fn first_violation(&self, engine: &mut Engine<'_, M>, found: Cut) -> ObjectVerdict<M> {
+        let mut returns: Vec<Cut> = Vec::new();
+        for place in self.places.iter().map(|place| *place as usize) {
+            if self.operations[place].ret.is_some() {
+                returns.push(return_of(self.operations, place));
+            }
+        }
+        returns.sort_unstable();
+        let limits = engine.limits();
+        let is_violation = |count: usize| self.try_walk(limits, returns[count - 1]).0.is_err();
+        // So many returns have an order.
+        let mut explained = returns.partition_point(|other| *other < found);
+        let mut violation = returns.len();
+        let mut step = 1;
+        while explained + step < violation {
+            if is_violation(explained + step) {
+                violation = explained + step;
+            } else {
+                explained += step;
+                step *= 2;
+            }
+        }
+        while violation - explained > 1 {
+            let middle = explained + (violation - explained) / 2;
+            if is_violation(middle) {
+                violation = middle;
+            } else {
+                explained = middle;
+            }
+        }
+        let states = match explained.checked_sub(1) {
+            Some(last) => self.try_walk(limits, returns[last]).1,
+            None => vec![self.init.clone()],
+        };
+        let operation = returns[violation - 1].1;
+        ObjectVerdict::Violation { operation, states }
+    }
+
+    /// As [`walk`](Part::walk), in a bounded number of steps; and the states at its end.
+    fn try_walk(&self, limits: Limits<'_>, cut: Cut) -> (Result<ObjectVerdict<M>, Cut>, Vec<M>) {
+        let looks = AtomicU64::new(0);
+        let should_stop =
+            || looks.fetch_add(1, Ordering::Relaxed) >= TRIAL_LOOKS_MAX || (limits.should_stop)();
+        let limits = Limits {
+            should_stop: &should_stop,
+            ..limits
+        };
+        let mut engine = Engine::new(self.init.clone(), limits);
+        let walked = self.walk(&mut engine, cut, &AtomicU64::new(u64::MAX));
+        (walked, engine.states())
+    }
+
+    /// Leads the engine through the events in time order, invocations first where times are equal (intervals are closed), up to and
+    /// with the return `cut`. An error is the return that no order explains.
+    fn walk(&self, engine: &mut Engine<'_, M>, cut: Cut, end: &AtomicU64) -> Result<ObjectVerdict<M>, Cut> {
+        engine.reset(self.init.clone());
+        if M::LOOKS_AHEAD {
+            engine.foresee(Foresight::new(self.init, self.operations, self.places, cut));
+        }
+        let sealed_at = self.sealed_at(cut);
+        let mut open: BinaryHeap<Reverse<(Cut, OpenOperation)>> = BinaryHeap::new();
+        let mut places = self
+            .places
+            .iter()
+            .map(|place| *place as usize)
+            .enumerate()
+            .peekable();
+        loop {
+            let is_before = |time: u64| {
+                open.peek()
+                    .is_none_or(|Reverse((returned, _))| time <= returned.0)
+            };
+            let next = places.next_if(|(_, place)| {
+                let invoked = self.operations[*place].invoked;
+                invoked <= cut.0 && is_before(invoked)
+            });
+            if let Some((nth, place)) = next {
+                let operation = &self.operations[place];
+                let returned = return_of(self.operations, place);
+                let ret = operation.ret.as_ref().map(|ret| (ret, returned.0));
+                match engine.invoke(&operation.op, ret) {
+                    Ok(slot) if ret.is_some() => open.push(Reverse((returned, slot))),
+                    Ok(_) => {}
+                    Err(refused) => return Ok(ObjectVerdict::Unknown(refused)),
+                }
+                if nth + 1 >= sealed_at {
+                    engine.seal(cut.0);
+                }
+                continue;
+            }
+            let Some(Reverse((returned, slot))) = open.pop() else {
+                return Ok(ObjectVerdict::Valid);
+            };
+            if returned > cut || engine.is_settled() {
+                return Ok(ObjectVerdict::Valid);
+            }
+            if returned.0 > end.load(Ordering::Relaxed) {
+                return Ok(ObjectVerdict::Superseded);
+            }
+            match engine.complete(slot) {
+                Ok(()) => {}
+                Err(Refused::Violation) => return Err(returned),
+                Err(refused @ (Refused::Stopped | Refused::Memory { .. } | Refused::Width)) => {
+                    return Ok(ObjectVerdict::Unknown(refused));
+                }
+            }
+        }
+    }
+
+    /// From which place in `places` on nothing that returns by `cut` could be illegal.
+    fn sealed_at(&self, cut: Cut) -> usize {
+        let is_at_risk = |place: &u32| {
+            let operation = &self.operations[*place as usize];
+            let ret = operation.ret.as_ref();
+            ret.is_some_and(|ret| !M::is_always_legal(&operation.op, ret))
+                && return_of(self.operations, *place as usize) <= cut
+        };
+        self.places
+            .iter()
+            .rposition(is_at_risk)
+            .map_or(0, |last| last + 1)
+    }
 }
 
 /// What came of checking many objects.
@@ -143,10 +320,10 @@ where
 {
     let earliest = AtomicU64::new(u64::MAX);
     // The verdict, and of a violation the time.
-    let check = |object: usize| {
+    let check = |engine: &mut Engine<'_, M>, object: usize| {
         let object = make(object);
         let operations = object.as_ref();
-        let verdict = check_until(init, operations, limits, &earliest);
+        let verdict = check_until(engine, init, operations, &earliest);
         let mut time = u64::MAX;
         if let ObjectVerdict::Violation { operation, .. } = &verdict {
             time = operations[*operation].returned;
@@ -157,10 +334,16 @@ where
     #[cfg(feature = "rayon")]
     let verdicts: Vec<(u64, ObjectVerdict<M>)> = {
         use rayon::prelude::*;
-        (0..count).into_par_iter().map(check).collect()
+        (0..count)
+            .into_par_iter()
+            .map_init(|| Engine::new(init.clone(), limits), check)
+            .collect()
     };
     #[cfg(not(feature = "rayon"))]
-    let verdicts: Vec<(u64, ObjectVerdict<M>)> = (0..count).map(check).collect();
+    let verdicts: Vec<(u64, ObjectVerdict<M>)> = {
+        let mut engine = Engine::new(init.clone(), limits);
+        (0..count).map(|object| check(&mut engine, object)).collect()
+    };
     least(verdicts)
 }
 

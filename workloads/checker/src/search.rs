@@ -14,17 +14,22 @@
 //! - *Dominance*: of two configurations with the same state and the same returning operations done, the one that has used a subset
 //!   of the other's crashed operations can do all that the other can. The closure goes by the number of crashed operations
 //!   used, so that the sparing ones are met first.
+//! - *Absorption*: when an operation overwrites the state, open ones that are legal in every state may have taken effect just before
+//!   it, unseen; so may one that leaves the present state as it is. Whether they did is left open: one configuration
+//!   stands for all combinations, where there were two to the power of the open writes.
+//! - *Looking ahead*, where a model says how: a state from which the reads to come can't return what they did is dropped.
 
 use crate::antichain::{Antichain, Config};
 use crate::bits::Bits;
-use crate::intern::{Call, Interner};
+use crate::foresight::Foresight;
+use crate::intern::{Call, Interner, Next};
 use crate::model::Model;
-
-/// An operation that never returns.
-pub(crate) const NEVER_RETURNS: u64 = u64::MAX;
+use crate::slots::{NEVER_RETURNS, Slot, Slots};
 
 /// How many steps a search takes between two looks at its limits.
 const STEPS_BETWEEN_CHECKS: u32 = 1024;
+/// Up to so many configurations, each is held against each other, to drop those that came before one that dominates them.
+const PRUNED_MAX: usize = 64;
 
 /// Which reductions are used; all of them, outside of tests that compare them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub struct Reductions {
     pub earliest_deadline_first: bool,
     /// Configurations that spare crashed operations displace those that don't.
     pub dominance: bool,
+    /// Whether operations took effect unseen is left open.
+    pub absorption: bool,
 }
 
 impl Default for Reductions {
@@ -43,6 +50,7 @@ impl Default for Reductions {
             greedy_reads: true,
             earliest_deadline_first: true,
             dominance: true,
+            absorption: true,
         }
     }
 }
@@ -64,30 +72,23 @@ pub(crate) struct Budget<'a> {
     pub(crate) should_stop: &'a dyn Fn() -> bool,
 }
 
-/// An open operation.
-#[derive(Clone, Copy, Debug)]
-struct Slot<const W: usize> {
-    call: u32,
-    read_only: bool,
-    /// When it must return.
-    deadline: u64,
-    /// Open operations with the same call and result that must return before it.
-    before: Bits<W>,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct Search<M: Model, const W: usize> {
     pub(crate) interner: Interner<M>,
     reductions: Reductions,
-    slots: Vec<Slot<W>>,
-    free: Vec<usize>,
-    open: Bits<W>,
-    crashed: Bits<W>,
-    read_only: Bits<W>,
+    slots: Slots<W>,
     configs: Vec<Config<W>>,
     met: Antichain<W>,
     /// Configurations to go on from, by the number of crashed operations used.
     levels: Vec<Vec<Config<W>>>,
+    /// Those that a closure has found.
+    reached: Vec<Config<W>>,
+    foresight: Option<Foresight<M>>,
+    /// The foreseen read that is in each slot.
+    read_in: Vec<Option<usize>>,
+    /// Nothing that could be illegal and returns by then is invoked from here on.
+    sealed: Option<u64>,
+    is_settled: bool,
     steps: u32,
 }
 
@@ -96,128 +97,111 @@ impl<M: Model, const W: usize> Search<M, W> {
         Search {
             interner: Interner::new(init),
             reductions,
-            slots: Vec::new(),
-            free: Vec::new(),
-            open: Bits::EMPTY,
-            crashed: Bits::EMPTY,
-            read_only: Bits::EMPTY,
-            configs: vec![Config {
-                state: 0,
-                live: Bits::EMPTY,
-                crashed: Bits::EMPTY,
-            }],
+            slots: Slots::default(),
+            configs: vec![Config::INITIAL],
             met: Antichain::new(),
             levels: Vec::new(),
+            reached: Vec::new(),
+            foresight: None,
+            read_in: Vec::new(),
+            sealed: None,
+            is_settled: false,
             steps: 0,
         }
     }
 
+    /// As new, with the memory that it has.
+    pub(crate) fn reset(&mut self, init: M) {
+        self.interner.reset(init);
+        self.slots.clear();
+        self.configs.clear();
+        self.configs.push(Config::INITIAL);
+        self.foresight = None;
+        (self.sealed, self.is_settled) = (None, false);
+    }
+
     pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.slots.len() < Bits::<W>::CAPACITY
+        self.slots.has_room()
     }
 
     /// The same search with room for more operations at once.
     pub(crate) fn widened<const V: usize>(self) -> Search<M, V> {
         let widen = |config: Config<W>| Config {
             state: config.state,
-            live: config.live.widened(),
-            crashed: config.crashed.widened(),
-        };
-        let widen_slot = |slot: Slot<W>| Slot {
-            call: slot.call,
-            read_only: slot.read_only,
-            deadline: slot.deadline,
-            before: slot.before.widened(),
+            done: config.done.widened(),
+            maybe: config.maybe.widened(),
         };
         Search {
             interner: self.interner,
             reductions: self.reductions,
-            slots: self.slots.into_iter().map(widen_slot).collect(),
-            free: self.free,
-            open: self.open.widened(),
-            crashed: self.crashed.widened(),
-            read_only: self.read_only.widened(),
+            slots: self.slots.widened(),
             configs: self.configs.into_iter().map(widen).collect(),
             met: Antichain::new(),
             levels: Vec::new(),
+            reached: Vec::new(),
+            foresight: self.foresight,
+            read_in: self.read_in,
+            sealed: self.sealed,
+            is_settled: self.is_settled,
             steps: self.steps,
         }
     }
 
+    /// What is known of the operations to come.
+    pub(crate) fn foresee(&mut self, foresight: Foresight<M>) {
+        self.foresight = Some(foresight);
+    }
+
+    /// Whatever is invoked from here on is legal in every state, or is not asked about since it returns after `end`.
+    pub(crate) fn seal(&mut self, end: u64) {
+        self.sealed = Some(end);
+    }
+
+    /// Whether some order is known to explain all that will return.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
     /// Opens an operation that must return at `deadline`, or never ([`NEVER_RETURNS`]). Its slot is given back.
     pub(crate) fn invoke(&mut self, call: Call<M>, deadline: u64) -> usize {
-        let read_only =
-            self.reductions.greedy_reads && call.1.as_ref().is_some_and(|ret| M::is_read_only(&call.0, ret));
         let call = self.interner.call(call);
-        let slot = self.free.pop().unwrap_or(self.slots.len());
-        let before = self.order_among_twins(call, deadline, slot);
-        let opened = Slot {
-            call,
-            read_only,
-            deadline,
-            before,
-        };
-        if slot == self.slots.len() {
-            self.slots.push(opened);
-        } else {
-            self.slots[slot] = opened;
+        let mut nature = self.interner.nature(call);
+        let is_read = nature.read_only;
+        nature.read_only &= self.reductions.greedy_reads;
+        let twins_in_order = self.reductions.earliest_deadline_first;
+        let slot = self.slots.open(call, nature, deadline, twins_in_order);
+        if M::LOOKS_AHEAD {
+            self.read_in.resize(self.read_in.len().max(slot + 1), None);
+            let foresight = self.foresight.as_mut().filter(|_| is_read);
+            self.read_in[slot] = foresight.map(Foresight::invoke);
         }
-        self.open.insert(slot);
-        if deadline == NEVER_RETURNS {
-            self.crashed.insert(slot);
-        }
-        if read_only {
-            self.read_only.insert(slot);
+        if nature.read_only || (self.reductions.absorption && deadline != NEVER_RETURNS) {
             for config in &mut self.configs {
-                if self.interner.next(call, config.state).is_some() {
-                    config.live.insert(slot);
+                match self.interner.next(call, config.state) {
+                    Next::To(_) | Next::ToAny(_) if nature.read_only => config.done.insert(slot),
+                    Next::To(state) if state == config.state => config.maybe.insert(slot),
+                    Next::To(_) | Next::ToAny(_) | Next::Nowhere => {}
                 }
             }
         }
         slot
     }
 
-    /// Among the open operations with the same call and result, those that must return before `slot`; the others learn that it
-    /// must return before them.
-    fn order_among_twins(&mut self, call: u32, deadline: u64, slot: usize) -> Bits<W> {
-        let mut before = Bits::EMPTY;
-        if !self.reductions.earliest_deadline_first {
-            return before;
-        }
-        for other in self.open.iter() {
-            let twin = &mut self.slots[other];
-            if twin.call != call {
-                continue;
-            }
-            if (twin.deadline, other) < (deadline, slot) {
-                before.insert(other);
-            } else {
-                twin.before.insert(slot);
-            }
-        }
-        before
-    }
-
     /// The operation in `slot` returns: every configuration must have it done.
     pub(crate) fn complete(&mut self, slot: usize, budget: &Budget<'_>) -> Result<(), Stop> {
-        if !self.configs.iter().all(|config| config.live.contains(slot)) {
-            let reached = self.closure(slot, budget)?;
-            if reached.is_empty() {
-                return Err(Stop::Rejected);
-            }
-            self.configs = reached;
+        self.look_at_limits(budget)?;
+        if !self.is_settled && !self.configs.iter().all(|config| config.done.contains(slot)) {
+            self.closure(slot, budget)?;
         }
         for config in &mut self.configs {
-            config.live.remove(slot);
+            config.done.remove(slot);
+            config.maybe.remove(slot);
         }
-        self.open.remove(slot);
-        self.read_only.remove(slot);
-        for other in self.open.iter() {
-            self.slots[other].before.remove(slot);
-        }
-        self.free.push(slot);
+        self.slots.close(slot);
         if self.interner.is_full() {
-            self.forget_unused();
+            let configs = self.configs.iter_mut();
+            self.interner
+                .retain(self.slots.calls_mut(), configs.map(|config| &mut config.state));
         }
         Ok(())
     }
@@ -232,81 +216,200 @@ impl<M: Model, const W: usize> Search<M, W> {
             .collect()
     }
 
-    /// Every configuration that can be reached from those there are and has `target` done, without going further than that.
-    fn closure(&mut self, target: usize, budget: &Budget<'_>) -> Result<Vec<Config<W>>, Stop> {
+    /// Puts every configuration that can be reached from those there are and has `target` done in their place, without going further
+    /// than that. Where there is none, they stay: what the object could have been in belongs to the explanation.
+    fn closure(&mut self, target: usize, budget: &Budget<'_>) -> Result<(), Stop> {
+        let now = self.slots.get(target).deadline;
+        let ahead = self.reads_ahead(now);
+        let crashed = self.slots.crashed;
+        let must = self.must_be_done();
         self.met.clear();
-        let mut reached = Vec::new();
-        for config in std::mem::take(&mut self.configs) {
-            push(&mut self.levels, config);
+        self.reached.clear();
+        for level in &mut self.levels {
+            level.clear();
         }
-        let starts: Vec<Config<W>> = self.levels.iter().flatten().copied().collect();
+        for place in 0..self.configs.len() {
+            self.push(self.configs[place], &ahead);
+        }
         let mut level = 0;
         while level < self.levels.len() {
-            let Some(config) = self.levels[level].pop() else {
+            let Some(mut config) = self.levels[level].pop() else {
                 level += 1;
                 continue;
             };
-            if !self.met.insert(config, !self.reductions.dominance) {
+            if !self.met.insert(config, &crashed, !self.reductions.dominance) {
                 continue;
             }
-            if config.live.contains(target) {
-                reached.push(config);
-            } else {
-                self.expand(&config);
+            if must.is_some_and(|must| must.is_subset(&config.done.or(&config.maybe))) {
+                self.is_settled = true;
+                return Ok(());
             }
-            if let Err(stop) = self.check(budget) {
-                self.levels.clear();
-                self.configs = starts;
-                return Err(stop);
+            if config.done.contains(target) {
+                self.reached.push(config);
+                continue;
+            }
+            if config.maybe.contains(target) {
+                // Where it has taken effect, nothing is left to do; where not, it still may, for others to see.
+                config.maybe.remove(target);
+                let mut done = config;
+                done.done.insert(target);
+                self.reached.push(done);
+            }
+            self.expand(&config, &ahead);
+            self.look_at_limits(budget)?;
+        }
+        if self.reached.is_empty() {
+            return Err(Stop::Rejected);
+        }
+        std::mem::swap(&mut self.configs, &mut self.reached);
+        if self.reductions.dominance && self.configs.len() <= PRUNED_MAX {
+            self.prune(&crashed);
+        }
+        Ok(())
+    }
+
+    /// In a search that is sealed: what a configuration must have done to explain all that will return.
+    fn must_be_done(&self) -> Option<Bits<W>> {
+        let end = self.sealed?;
+        let slots = &self.slots;
+        let mut must = slots.open.without(&slots.crashed).without(&slots.always_legal);
+        for slot in must.iter() {
+            if slots.get(slot).deadline > end {
+                must.remove(slot);
             }
         }
-        if reached.is_empty() {
-            // What the object could have been in belongs to the explanation.
-            self.configs = starts;
-        }
-        Ok(reached)
+        Some(must)
     }
 
     /// Goes on from `config` by each open operation that may take effect next.
-    fn expand(&mut self, config: &Config<W>) {
+    fn expand(&mut self, config: &Config<W>, ahead: &[usize]) {
         let pending = self
+            .slots
             .open
-            .without(&config.live)
-            .without(&config.crashed)
-            .without(&self.read_only);
+            .without(&config.done)
+            .without(&self.slots.read_only);
+        let firm = pending.without(&config.maybe);
         for slot in pending.iter() {
-            let Slot { call, before, .. } = self.slots[slot];
-            if !before.and(&pending).is_empty() {
+            let Slot { call, before, .. } = *self.slots.get(slot);
+            if !before.and(&firm).is_empty() {
                 continue;
             }
-            let Some(state) = self.interner.next(call, config.state) else {
-                continue;
-            };
-            let mut next = Config { state, ..*config };
-            if !self.crashed.contains(slot) {
-                next.live.insert(slot);
-            } else if state == config.state {
-                continue; // To use a crashed operation without effect spares nothing.
+            // Twins that must go first and may have gone, have.
+            let mut next = *config;
+            next.done = next.done.or(&before.and(&config.maybe));
+            next.done.insert(slot);
+            match self.interner.next(call, config.state) {
+                Next::Nowhere => {}
+                // That it may have taken effect here without a change is known already.
+                Next::To(state) if state == config.state && self.reductions.absorption => {}
+                Next::To(state) => self.follow(slot, next, state, ahead),
+                Next::ToAny(place) => {
+                    for choice in 0..self.interner.several(place).len() {
+                        let state = self.interner.several(place)[choice];
+                        self.follow(slot, next, state, ahead);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up `next`, where the operation in `slot` has led to `state`.
+    fn follow(&mut self, slot: usize, mut next: Config<W>, state: u32, ahead: &[usize]) {
+        if state == next.state && self.slots.crashed.contains(slot) {
+            return; // To use a crashed operation without effect spares nothing.
+        }
+        let changed = next.state != state;
+        next.state = state;
+        next.maybe = next.maybe.without(&next.done);
+        if self.reductions.absorption && self.slots.overwriting.contains(slot) {
+            next.maybe = next.maybe.or(&self.slots.always_legal.without(&next.done));
+        }
+        if changed {
+            self.settle(&mut next);
+        }
+        self.push(next, ahead);
+    }
+
+    /// In a state that was just reached, lets open reads that are legal take effect, and leaves it open whether others did that
+    /// change nothing.
+    fn settle(&mut self, config: &mut Config<W>) {
+        let pending = if self.reductions.absorption {
+            self.slots
+                .open
+                .without(&self.slots.crashed)
+                .without(&config.maybe)
+        } else {
+            self.slots.read_only
+        };
+        for slot in pending.without(&config.done).iter() {
+            let next = self.interner.next(self.slots.get(slot).call, config.state);
+            if self.slots.read_only.contains(slot) {
+                if next != Next::Nowhere {
+                    config.done.insert(slot);
+                }
+            } else if next == Next::To(config.state) {
+                config.maybe.insert(slot);
+            }
+        }
+    }
+
+    fn push(&mut self, config: Config<W>, ahead: &[usize]) {
+        if !ahead.is_empty() && self.is_dead(&config, ahead) {
+            return;
+        }
+        let level = config.done.and(&self.slots.crashed).len();
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Vec::new);
+        }
+        self.levels[level].push(config);
+    }
+
+    /// Whether some read that must still take effect never can.
+    fn is_dead(&mut self, config: &Config<W>, reads: &[usize]) -> bool {
+        let pending = self.slots.overwriting.without(&config.done);
+        reads.iter().any(|read| {
+            let has_it_done = |slot| self.read_in[slot] == Some(*read);
+            if config.done.and(&self.slots.read_only).iter().any(has_it_done) {
+                return false;
+            }
+            let foresight = self.foresight.as_ref().expect("reads are foreseen by it");
+            if foresight.may_lead(self.interner.state_of(config.state), *read) {
+                return false;
+            }
+            !pending.iter().any(
+                |slot| match self.interner.next(self.slots.get(slot).call, config.state) {
+                    Next::To(state) => foresight.may_lead(self.interner.state_of(state), *read),
+                    Next::ToAny(_) | Next::Nowhere => true,
+                },
+            )
+        })
+    }
+
+    /// The reads that must take effect after `now` and that nothing invoked later explains: open ones, and some that are ahead.
+    fn reads_ahead(&self, now: u64) -> Vec<usize> {
+        let Some(foresight) = &self.foresight else {
+            return Vec::new();
+        };
+        let open = self.slots.read_only.iter().filter_map(|slot| self.read_in[slot]);
+        let open = open.filter(|read| foresight.is_bound(*read, now));
+        open.chain(foresight.ahead(now).into_iter().flatten()).collect()
+    }
+
+    /// Drops configurations that another one dominates.
+    fn prune(&mut self, crashed: &Bits<W>) {
+        let mut place = 0;
+        while place < self.configs.len() {
+            let config = self.configs[place];
+            let mut others = self.configs.iter().enumerate();
+            if others.any(|(other, by)| other != place && by.dominates(&config, crashed)) {
+                self.configs.swap_remove(place);
             } else {
-                next.crashed.insert(slot);
-            }
-            if state != config.state {
-                self.do_reads(&mut next);
-            }
-            push(&mut self.levels, next);
-        }
-    }
-
-    /// Lets the open reads that have become legal take effect.
-    fn do_reads(&mut self, config: &mut Config<W>) {
-        for slot in self.read_only.without(&config.live).iter() {
-            if self.interner.next(self.slots[slot].call, config.state).is_some() {
-                config.live.insert(slot);
+                place += 1;
             }
         }
     }
 
-    fn check(&mut self, budget: &Budget<'_>) -> Result<(), Stop> {
+    fn look_at_limits(&mut self, budget: &Budget<'_>) -> Result<(), Stop> {
         self.steps = self.steps.wrapping_add(1);
         if !self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS) {
             return Ok(());
@@ -314,34 +417,17 @@ impl<M: Model, const W: usize> Search<M, W> {
         if (budget.should_stop)() {
             return Err(Stop::Interrupted);
         }
-        // Each configuration that was met is held once here and at most a few times on its way; the hash table comes on top.
-        let waiting: usize = self.levels.iter().map(Vec::capacity).sum();
-        let bytes = (3 * self.met.len() + waiting) * size_of::<Config<W>>() + self.interner.bytes();
-        if bytes > budget.bytes_max {
+        if self.bytes() > budget.bytes_max {
             Err(Stop::Memory)
         } else {
             Ok(())
         }
     }
 
-    /// Drops interned calls and states that no open operation and no configuration uses.
-    fn forget_unused(&mut self) {
-        let open = self.open;
-        let slots = self
-            .slots
-            .iter_mut()
-            .enumerate()
-            .filter(|(slot, _)| open.contains(*slot));
-        let calls = slots.map(|(_, slot)| &mut slot.call);
-        self.interner
-            .retain(calls, self.configs.iter_mut().map(|config| &mut config.state));
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let waiting: usize = self.levels.iter().map(Vec::capacity).sum();
+        let configs = waiting + self.configs.capacity() + self.reached.capacity();
+        configs * size_of::<Config<W>>() + self.met.bytes() + self.interner.bytes()
     }
-}
-
-fn push<const W: usize>(levels: &mut Vec<Vec<Config<W>>>, config: Config<W>) {
-    let level = config.crashed.len();
-    if levels.len() <= level {
-        levels.resize_with(level + 1, Vec::new);
-    }
-    levels[level].push(config);
 }

@@ -16,8 +16,6 @@ use checker::{
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// This one takes minutes where nothing is optimized; `.ci/run` runs these tests optimized.
-const SLOW: &str = "kv/c50-bad.txt";
 /// Violations in longer histories are not explained here: it takes too long where nothing is optimized.
 const CALLS_EXPLAINED_MAX: usize = 1000;
 
@@ -80,10 +78,6 @@ fn every_recorded_verdict_is_found() {
             }
             (Format::PorcupineKv, "kv-append") => {
                 stores += 1;
-                if cfg!(debug_assertions) && file.ends_with(SLOW) {
-                    eprintln!("SKIPPED, as this build is not optimized: {SLOW}");
-                    continue;
-                }
                 is_valid(&KvAppend::default(), &log)
             }
             (format, model) => panic!("{} is {format:?}, for {model}", file.display()),

@@ -168,9 +168,9 @@ proptest! {
         assert_agrees(&KvAppend::default(), &history, |state, op, ret| {
             let digits = |text: &str| text.bytes().map(i64::from).collect::<State>();
             match (op, ret) {
-                (KvOp::Put(value), _) => vec![digits(value)],
-                (KvOp::Append(value), _) => vec![[state.clone(), digits(value)].concat()],
-                (KvOp::Get, Some(KvRet::Value(value))) if digits(value) != *state => Vec::new(),
+                (KvOp::Put(value), _) => vec![digits(value.as_str())],
+                (KvOp::Append(value), _) => vec![[state.clone(), digits(value.as_str())].concat()],
+                (KvOp::Get, Some(KvRet::Value(value))) if digits(value.as_str()) != *state => Vec::new(),
                 (KvOp::Get, _) => vec![state.clone()],
             }
         });
@@ -268,8 +268,8 @@ fn lock_next(state: &State, op: &LockOp, ret: Option<&LockRet>) -> Vec<State> {
 
 fn kv_call() -> impl Strategy<Value = (KvOp, KvRet)> {
     prop_oneof![
-        "[ab]{0,1}".prop_map(|value| (KvOp::Put(value), KvRet::Done)),
-        "[ab]{0,2}".prop_map(|value| (KvOp::Append(value), KvRet::Done)),
-        "[ab]{0,3}".prop_map(|value| (KvOp::Get, KvRet::Value(value))),
+        "[ab]{0,1}".prop_map(|value| (KvOp::put(&value), KvRet::Done)),
+        "[ab]{0,2}".prop_map(|value| (KvOp::append(&value), KvRet::Done)),
+        "[ab]{0,3}".prop_map(|value| (KvOp::Get, KvRet::value(&value))),
     ]
 }

@@ -177,6 +177,14 @@ impl<D: Discipline, V: Datum> SequentialSpec for Container<D, V> {
 /// take can be put off until just before the next take that found nothing, since until then an item more forbids nothing; and
 /// there all that is left has to go, whichever take takes what.
 impl<D: Discipline, V: Datum> Model for Container<D, V> {
+    fn is_always_legal(op: &ContainerOp<V>, _: &ContainerRet<V>) -> bool {
+        matches!(op, ContainerOp::Put(_))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.items.capacity() * size_of::<V>()
+    }
+
     fn is_read_only(_: &ContainerOp<V>, ret: &ContainerRet<V>) -> bool {
         *ret == ContainerRet::Taken(None)
     }

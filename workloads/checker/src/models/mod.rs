@@ -9,6 +9,8 @@ mod kv;
 mod lock;
 mod register;
 mod set;
+pub mod stateright;
+mod text;
 
 pub use container::{
     Container, ContainerOp, ContainerRet, Discipline, Fifo, FifoQueue, LeastFirst, Lifo, PriorityQueue,
@@ -19,3 +21,4 @@ pub use kv::{KvAppend, KvOp, KvRet};
 pub use lock::{FencedLock, LockOp, LockRet, Mutex, MutexOp};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
 pub use set::{Set, SetOp, SetRet};
+pub use text::{Piece, Text, Whole};

@@ -68,6 +68,14 @@ impl<V: Datum> Model for CasRegister<V> {
         }
     }
 
+    fn is_always_legal(op: &RegisterOp<V>, _: &RegisterRet<V>) -> bool {
+        matches!(op, RegisterOp::Write(_))
+    }
+
+    fn overwrites(op: &RegisterOp<V>, _: Option<&RegisterRet<V>>) -> bool {
+        matches!(op, RegisterOp::Write(_))
+    }
+
     fn produces(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {
         match (op, ret) {
             (RegisterOp::Write(value), _) => Some(value.fingerprint()),

@@ -68,6 +68,20 @@ impl<V: Datum> SequentialSpec for Set<V> {
 }
 
 impl<V: Datum> Model for Set<V> {
+    /// Elements don't depend on each other.
+    fn partition(op: &SetOp<V>) -> Option<u64> {
+        match op {
+            SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element) => {
+                Some(element.fingerprint())
+            }
+            SetOp::Read => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.len() * 2 * size_of::<V>()
+    }
+
     fn is_read_only(op: &SetOp<V>, ret: &SetRet<V>) -> bool {
         match op {
             SetOp::Add(_) => *ret == SetRet::Was(true),

@@ -1,0 +1,139 @@
+//! The operations that are open, in slots that are used again.
+
+use crate::bits::Bits;
+use crate::intern::Nature;
+
+/// The deadline of an operation that never returns.
+pub(crate) const NEVER_RETURNS: u64 = u64::MAX;
+
+/// An open operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<const W: usize> {
+    pub(crate) call: u32,
+    /// When it must return.
+    pub(crate) deadline: u64,
+    /// Open operations with the same call and result that must return before it.
+    pub(crate) before: Bits<W>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots<const W: usize> {
+    slots: Vec<Slot<W>>,
+    free: Vec<usize>,
+    pub(crate) open: Bits<W>,
+    /// Those that never return.
+    pub(crate) crashed: Bits<W>,
+    /// Those that take effect as soon as they are legal.
+    pub(crate) read_only: Bits<W>,
+    /// Those that return, and are legal in every state.
+    pub(crate) always_legal: Bits<W>,
+    /// Those that lead from every state to the same.
+    pub(crate) overwriting: Bits<W>,
+}
+
+impl<const W: usize> Slots<W> {
+    pub(crate) fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.slots.len() < Bits::<W>::CAPACITY
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let Slots {
+            mut slots, mut free, ..
+        } = std::mem::take(self);
+        slots.clear();
+        free.clear();
+        (self.slots, self.free) = (slots, free);
+    }
+
+    /// With room for more.
+    pub(crate) fn widened<const V: usize>(self) -> Slots<V> {
+        let widen = |slot: Slot<W>| Slot {
+            call: slot.call,
+            deadline: slot.deadline,
+            before: slot.before.widened(),
+        };
+        Slots {
+            slots: self.slots.into_iter().map(widen).collect(),
+            free: self.free,
+            open: self.open.widened(),
+            crashed: self.crashed.widened(),
+            read_only: self.read_only.widened(),
+            always_legal: self.always_legal.widened(),
+            overwriting: self.overwriting.widened(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: usize) -> &Slot<W> {
+        &self.slots[slot]
+    }
+
+    /// The calls of the operations that are open.
+    pub(crate) fn calls_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        let open = self.open;
+        let slots = self.slots.iter_mut().enumerate();
+        slots
+            .filter(move |(slot, _)| open.contains(*slot))
+            .map(|(_, slot)| &mut slot.call)
+    }
+
+    /// Opens an operation. With `twins_in_order`, it learns which of those with the same call and result must return before it, and
+    /// the others that it must return before them.
+    pub(crate) fn open(&mut self, call: u32, nature: Nature, deadline: u64, twins_in_order: bool) -> usize {
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        let mut before = Bits::EMPTY;
+        if twins_in_order {
+            for other in self.open.iter() {
+                let twin = &mut self.slots[other];
+                if twin.call != call {
+                    continue;
+                }
+                if (twin.deadline, other) < (deadline, slot) {
+                    before.insert(other);
+                } else {
+                    twin.before.insert(slot);
+                }
+            }
+        }
+        let opened = Slot {
+            call,
+            deadline,
+            before,
+        };
+        if slot == self.slots.len() {
+            self.slots.push(opened);
+        } else {
+            self.slots[slot] = opened;
+        }
+        self.open.insert(slot);
+        if deadline == NEVER_RETURNS {
+            self.crashed.insert(slot);
+        } else if nature.always_legal {
+            self.always_legal.insert(slot);
+        }
+        if nature.read_only {
+            self.read_only.insert(slot);
+        }
+        if nature.overwrites {
+            self.overwriting.insert(slot);
+        }
+        slot
+    }
+
+    /// The operation in `slot` has returned.
+    pub(crate) fn close(&mut self, slot: usize) {
+        for set in [
+            &mut self.open,
+            &mut self.crashed,
+            &mut self.read_only,
+            &mut self.always_legal,
+            &mut self.overwriting,
+        ] {
+            set.remove(slot);
+        }
+        for other in self.open.iter() {
+            self.slots[other].before.remove(slot);
+        }
+        self.free.push(slot);
+    }
+}

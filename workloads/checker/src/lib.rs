@@ -6,7 +6,8 @@
 //!
 //! - [`Log::read`] reads a history, in whatever format of [`formats`] it is; [`LogReader`](formats::LogReader) does so block by block;
 //! - [`check_log`] holds it against one of the models of the [`registry`], which a [`Vocabulary`] tells what its calls mean;
-//! - [`check_objects`] checks the objects of a history apart, [`check_object`] one of them, [`Engine`] one of them event by event;
+//! - [`check_objects`] checks the objects of a history apart, [`check_object`] one of them, [`Engine`] one of them event by event,
+//!   and [`Online`] beside a live test;
 //! - [`explain`] says in words what is wrong, and shrinks it to the smallest core.
 //!
 //! The verdict has three values: a check that reached a limit is *unknown*, and so is one of nothing. The engine and its
@@ -70,6 +71,7 @@ mod intern;
 mod model;
 pub mod models;
 mod object;
+mod online;
 mod registry;
 mod search;
 mod slots;
@@ -82,6 +84,7 @@ pub use explain::{Explanation, explain, shrink};
 pub use history::{Log, ReadError};
 pub use model::Model;
 pub use object::{ObjectVerdict, ObjectsVerdict, Operation, check_object, check_objects};
+pub use online::{Event, Online, OnlineVerdict, OnlineViolation, WAITING_EVENTS_MAX};
 pub use registry::{ModelEntry, check_log, registry};
 pub use search::Reductions;
 pub use stateright::semantics::SequentialSpec;

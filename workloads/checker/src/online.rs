@@ -1,0 +1,181 @@
+//! The engine beside a live test: events are pushed as they happen.
+//!
+//! The engine must know what an operation returned when it takes in the invocation. So events wait until every operation that
+//! was invoked before them is over: returned, failed, or given up. The lag is at most the time-out of the test's clients.
+
+use crate::engine::{Engine, Limits, OpenOperation, Refused};
+use crate::model::Model;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+/// The most events that may wait for operations that are not over.
+pub const WAITING_EVENTS_MAX: usize = 1 << 20;
+
+/// What happened to an operation. Events that happened at the same time are concurrent: invocations are to be pushed first then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<M: Model> {
+    /// It was invoked, and goes by this number until it is over.
+    Invoke(u64, M::Op),
+    /// It returned this.
+    Return(u64, M::Ret),
+    /// It did not happen; or it changes nothing, and nobody saw what it returned.
+    Fail(u64),
+    /// Nobody will learn what became of it.
+    GiveUp(u64),
+}
+
+/// An operation that no order explains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnlineViolation<M> {
+    /// Its number.
+    pub operation: u64,
+    /// The states that the object could have been in when it was still open.
+    pub states: Vec<M>,
+}
+
+/// What came of it in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnlineVerdict<M> {
+    /// Some order explains everything.
+    Valid,
+    /// No order explains an operation.
+    Violation(OnlineViolation<M>),
+    /// A limit was reached first.
+    Unknown(Refused),
+    /// An operation was open for so long that more than [`WAITING_EVENTS_MAX`] events waited for it.
+    Behind,
+}
+
+enum Outcome<M: Model> {
+    Open,
+    /// With the place of the return among all events.
+    Returns(M::Ret, u64),
+    Fails,
+    GivenUp,
+}
+
+enum Waiting<M: Model> {
+    Invocation(M::Op, Outcome<M>),
+    /// Of the invocation at this place among all events, and its number.
+    Return(u64, u64),
+}
+
+/// Holds one object against its model while it is used.
+pub struct Online<'a, M: Model> {
+    engine: Engine<'a, M>,
+    waiting: VecDeque<Waiting<M>>,
+    /// How many events are no longer waiting.
+    taken: u64,
+    /// The places of the invocations of operations that are not over, by their numbers.
+    invocations: FxHashMap<u64, u64>,
+    /// What the engine calls operations that will return, by the places of their invocations.
+    open: FxHashMap<u64, OpenOperation>,
+    verdict: OnlineVerdict<M>,
+}
+
+impl<'a, M: Model> Online<'a, M> {
+    /// For an object that begins as `init`.
+    pub fn new(init: M, limits: Limits<'a>) -> Self {
+        Online {
+            engine: Engine::new(init, limits),
+            waiting: VecDeque::new(),
+            taken: 0,
+            invocations: FxHashMap::default(),
+            open: FxHashMap::default(),
+            verdict: OnlineVerdict::Valid,
+        }
+    }
+
+    /// Takes an event in, and says so when a violation is found; that need not be by the event pushed. After a violation, or when a
+    /// limit was reached, nothing more is looked at.
+    ///
+    /// # Panics
+    /// An operation is invoked by a number that another one still goes by, or is over without having been invoked.
+    pub fn push(&mut self, event: Event<M>) -> Option<OnlineViolation<M>> {
+        if self.verdict != OnlineVerdict::Valid {
+            return None;
+        }
+        let now = self.taken + self.waiting.len() as u64;
+        let (number, outcome) = match event {
+            Event::Invoke(number, op) => {
+                let other = self.invocations.insert(number, now);
+                assert!(other.is_none(), "operation {number} is invoked while it is open");
+                self.waiting.push_back(Waiting::Invocation(op, Outcome::Open));
+                if self.waiting.len() > WAITING_EVENTS_MAX {
+                    self.verdict = OnlineVerdict::Behind;
+                }
+                return None;
+            }
+            Event::Return(number, ret) => (number, Outcome::Returns(ret, now)),
+            Event::Fail(number) => (number, Outcome::Fails),
+            Event::GiveUp(number) => (number, Outcome::GivenUp),
+        };
+        let Some(place) = self.invocations.remove(&number) else {
+            panic!("operation {number} is over without having been invoked");
+        };
+        if let Outcome::Returns(..) = outcome {
+            self.waiting.push_back(Waiting::Return(place, number));
+        }
+        self.decide(place, outcome);
+        self.take_in()
+    }
+
+    /// No more events come: what is open is given up.
+    pub fn finish(mut self) -> OnlineVerdict<M> {
+        let mut open: Vec<u64> = self.invocations.drain().map(|(_, place)| place).collect();
+        open.sort_unstable();
+        for place in open {
+            self.decide(place, Outcome::GivenUp);
+        }
+        if self.verdict == OnlineVerdict::Valid {
+            self.take_in();
+        }
+        self.verdict
+    }
+
+    fn decide(&mut self, place: u64, decided: Outcome<M>) {
+        let waiting = usize::try_from(place - self.taken).ok();
+        let waiting = waiting.and_then(|waiting| self.waiting.get_mut(waiting));
+        if let Some(Waiting::Invocation(_, outcome)) = waiting {
+            *outcome = decided;
+        }
+    }
+
+    /// Leads the engine through what no longer has to wait.
+    fn take_in(&mut self) -> Option<OnlineViolation<M>> {
+        loop {
+            if let None | Some(Waiting::Invocation(_, Outcome::Open)) = self.waiting.front() {
+                return None;
+            }
+            let place = self.taken;
+            self.taken += 1;
+            let refused = match self.waiting.pop_front()? {
+                Waiting::Invocation(_, Outcome::Open | Outcome::Fails) => None,
+                Waiting::Invocation(op, Outcome::GivenUp) => self.engine.invoke(&op, None).err(),
+                Waiting::Invocation(op, Outcome::Returns(ret, deadline)) => {
+                    let invoked = self.engine.invoke(&op, Some((&ret, deadline)));
+                    invoked.map(|open| self.open.insert(place, open)).err()
+                }
+                Waiting::Return(invocation, number) => {
+                    let open = self.open.remove(&invocation);
+                    let open = open.expect("an invocation is taken in before its return");
+                    match self.engine.complete(open) {
+                        Err(Refused::Violation) => {
+                            let violation = OnlineViolation {
+                                operation: number,
+                                states: self.engine.states(),
+                            };
+                            self.verdict = OnlineVerdict::Violation(violation.clone());
+                            return Some(violation);
+                        }
+                        result => result.err(),
+                    }
+                }
+            };
+            if let Some(refused) = refused {
+                self.verdict = OnlineVerdict::Unknown(refused);
+                return None;
+            }
+        }
+    }
+}

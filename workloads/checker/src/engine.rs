@@ -2,7 +2,7 @@
 
 use crate::foresight::Foresight;
 use crate::model::Model;
-use crate::search::{Budget, Reductions, Search, Stop};
+use crate::search::{Budget, Effort, Reductions, Search, Stop};
 use crate::slots::NEVER_RETURNS;
 
 /// The most operations that may be open at once, those included whose outcome nobody learned.
@@ -81,6 +81,8 @@ pub struct Engine<'a, M: Model> {
     width: Option<Width<M>>,
     limits: Limits<'a>,
     refused: Option<Refused>,
+    /// Whether it was not the caller who stopped it, but its effort that was used up.
+    lost_patience: bool,
 }
 
 impl<'a, M: Model> Engine<'a, M> {
@@ -90,6 +92,7 @@ impl<'a, M: Model> Engine<'a, M> {
             width: Some(Width::One(Search::new(init, limits.reductions))),
             limits,
             refused: None,
+            lost_patience: false,
         }
     }
 
@@ -131,6 +134,10 @@ impl<'a, M: Model> Engine<'a, M> {
             Ok(()) => return Ok(()),
             Err(Stop::Rejected) => Refused::Violation,
             Err(Stop::Interrupted) => Refused::Stopped,
+            Err(Stop::Effort) => {
+                self.lost_patience = true;
+                Refused::Stopped
+            }
             Err(Stop::Memory) => Refused::Memory { bytes_max },
         };
         self.refused = Some(refused);
@@ -143,15 +150,18 @@ impl<'a, M: Model> Engine<'a, M> {
     }
 
     /// As new for an object that begins as `init`, with the memory that it has.
-    pub(crate) fn reset(&mut self, init: M) {
-        self.refused = None;
-        match &mut self.width {
-            Some(Width::One(search)) => search.reset(init),
+    pub(crate) fn reset(&mut self, init: M, effort: Effort) {
+        (self.refused, self.lost_patience) = (None, false);
+        if !matches!(self.width, Some(Width::One(_))) {
             // Most histories need no more.
-            Some(Width::Two(_) | Width::Four(_) | Width::Sixteen(_)) | None => {
-                self.width = Some(Width::One(Search::new(init, self.limits.reductions)));
-            }
+            self.width = Some(Width::One(Search::new(init.clone(), self.limits.reductions)));
         }
+        each_width!(self.width(), search => search.reset(init, effort));
+    }
+
+    /// Whether it stopped because its effort was used up.
+    pub(crate) fn lost_patience(&self) -> bool {
+        self.lost_patience
     }
 
     pub(crate) fn limits(&self) -> Limits<'a> {

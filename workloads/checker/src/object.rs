@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Limits, OpenOperation, Refused};
 use crate::foresight::Foresight;
 use crate::model::Model;
+use crate::search::Effort;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -122,6 +123,9 @@ struct Part<'a, M: Model> {
     places: &'a [u32],
 }
 
+/// How many configurations a walk keeps that looks for any order, at first and then.
+const BEAMS: [usize; 2] = [32, 512];
+
 /// So often a walk that looks for the first violation looks at its limits before it is given up.
 const TRIAL_LOOKS_MAX: u64 = 2;
 
@@ -138,8 +142,20 @@ impl<'a, M: Model> Part<'a, M> {
         }
     }
 
+    /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
+    /// if they don't, all of them after all.
     fn check(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
-        match self.walk(engine, NO_CUT, end) {
+        let mut walked = self.walk(engine, Effort::Patient, NO_CUT, end);
+        if engine.lost_patience() {
+            let efforts = BEAMS.map(Effort::Beam).into_iter().chain([Effort::Full]);
+            for effort in efforts {
+                walked = self.walk(engine, effort, NO_CUT, end);
+                if walked.is_ok() {
+                    break;
+                }
+            }
+        }
+        match walked {
             Ok(verdict) => verdict,
             Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found),
             Err((_, operation)) => ObjectVerdict::Violation {
@@ -200,14 +216,20 @@ impl<'a, M: Model> Part<'a, M> {
             ..limits
         };
         let mut engine = Engine::new(self.init.clone(), limits);
-        let walked = self.walk(&mut engine, cut, &AtomicU64::new(u64::MAX));
+        let walked = self.walk(&mut engine, Effort::Full, cut, &AtomicU64::new(u64::MAX));
         (walked, engine.states())
     }
 
     /// Leads the engine through the events in time order, invocations first where times are equal (intervals are closed), up to and
     /// with the return `cut`. An error is the return that no order explains.
-    fn walk(&self, engine: &mut Engine<'_, M>, cut: Cut, end: &AtomicU64) -> Result<ObjectVerdict<M>, Cut> {
-        engine.reset(self.init.clone());
+    fn walk(
+        &self,
+        engine: &mut Engine<'_, M>,
+        effort: Effort,
+        cut: Cut,
+        end: &AtomicU64,
+    ) -> Result<ObjectVerdict<M>, Cut> {
+        engine.reset(self.init.clone(), effort);
         if M::LOOKS_AHEAD {
             engine.foresee(Foresight::new(self.init, self.operations, self.places, cut));
         }
@@ -369,5 +391,62 @@ fn least<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> ObjectsVerdict<M> 
         },
         (None, Some((object, refused))) => ObjectsVerdict::Unknown { object, refused },
         (None, None) => ObjectsVerdict::Valid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{CasRegister, RegisterOp, RegisterRet};
+    use proptest::prelude::*;
+
+    type Op = Operation<CasRegister>;
+
+    fn call() -> impl Strategy<Value = (RegisterOp, Option<RegisterRet>)> {
+        let value = || prop::option::weighted(0.9, 0..3_u64);
+        prop_oneof![
+            value().prop_map(|value| (RegisterOp::Read, Some(RegisterRet::Value(value)))),
+            (0..3_u64, any::<bool>())
+                .prop_map(|(value, known)| (RegisterOp::Write(value), known.then_some(RegisterRet::Written))),
+            (value(), 0..3_u64, prop::option::weighted(0.7, any::<bool>()))
+                .prop_map(|(old, new, ret)| (RegisterOp::Cas(old, new), ret.map(RegisterRet::Swapped))),
+        ]
+    }
+
+    fn operations() -> impl Strategy<Value = Vec<Op>> {
+        prop::collection::vec((call(), 0..20_u64, 0..20_u64), 1..10).prop_map(|calls| {
+            let operation = |((op, ret), one, other): ((RegisterOp, _), u64, u64)| Operation {
+                process: 0,
+                node: None,
+                op,
+                ret,
+                invoked: one.min(other),
+                returned: one.max(other),
+            };
+            calls.into_iter().map(operation).collect()
+        })
+    }
+
+    fn walk(operations: &[Op], effort: Effort) -> bool {
+        let init = CasRegister::default();
+        let parts = parts(operations);
+        let part = Part::new(&init, operations, &parts[0]);
+        let mut engine = Engine::new(init, Limits::default());
+        let walked = part.walk(&mut engine, effort, NO_CUT, &AtomicU64::new(u64::MAX));
+        assert!(!engine.lost_patience() && !matches!(walked, Ok(ObjectVerdict::Unknown(_))));
+        walked.is_ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_narrow_walk_finds_in_order_is_in_order(operations in operations()) {
+            let full = walk(&operations, Effort::Full);
+            prop_assert_eq!(walk(&operations, Effort::Patient), full);
+            for width in 1..4 {
+                prop_assert!(full || !walk(&operations, Effort::Beam(width)), "{}", width);
+            }
+        }
     }
 }

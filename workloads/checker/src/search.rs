@@ -17,6 +17,7 @@
 //! - *Absorption*: when an operation overwrites the state, open ones that are legal in every state may have taken effect just before
 //!   it, unseen; so may one that leaves the present state as it is. Whether they did is left open: one configuration
 //!   stands for all combinations, where there were two to the power of the open writes.
+//! - *A narrow search first*, where configurations are many: a few of them mostly find an order where there is one ([`Effort`]).
 //! - *Looking ahead*, where a model says how: a state from which the reads to come can't return what they did is dropped.
 
 use crate::antichain::{Antichain, Config};
@@ -27,7 +28,7 @@ use crate::model::Model;
 use crate::slots::{NEVER_RETURNS, Slot, Slots};
 
 /// How many steps a search takes between two looks at its limits.
-const STEPS_BETWEEN_CHECKS: u32 = 1024;
+const STEPS_BETWEEN_CHECKS: u64 = 1024;
 /// Up to so many configurations, each is held against each other, to drop those that came before one that dominates them.
 const PRUNED_MAX: usize = 64;
 
@@ -55,6 +56,24 @@ impl Default for Reductions {
     }
 }
 
+/// How much a search takes upon itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// All configurations, whatever that takes: what is rejected has no order.
+    Full,
+    /// All configurations, as long as they are few.
+    Patient,
+    /// So many configurations at each return, the most sparing ones, and crashed operations only where nothing goes on without: what
+    /// is not rejected has an order, and what is rejected may have one too.
+    Beam(usize),
+}
+
+/// After so many steps towards a return, a search with [`Effort::Beam`] goes no further if it has reached any configuration.
+const BEAM_STEPS_MAX: u32 = 1 << 12;
+/// A search with [`Effort::Patient`] takes so many steps, and so many more for each return.
+const PATIENT_STEPS: u64 = 1 << 14;
+const PATIENT_STEPS_PER_RETURN: u64 = 24;
+
 /// Why a search went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -64,6 +83,8 @@ pub(crate) enum Stop {
     Interrupted,
     /// It would take more memory than allowed.
     Memory,
+    /// It would take more steps than its effort allows.
+    Effort,
 }
 
 /// What a search may use.
@@ -89,7 +110,9 @@ pub(crate) struct Search<M: Model, const W: usize> {
     /// Nothing that could be illegal and returns by then is invoked from here on.
     sealed: Option<u64>,
     is_settled: bool,
-    steps: u32,
+    effort: Effort,
+    steps: u64,
+    returns: u64,
 }
 
 impl<M: Model, const W: usize> Search<M, W> {
@@ -106,12 +129,16 @@ impl<M: Model, const W: usize> Search<M, W> {
             read_in: Vec::new(),
             sealed: None,
             is_settled: false,
+            effort: Effort::Full,
             steps: 0,
+            returns: 0,
         }
     }
 
     /// As new, with the memory that it has.
-    pub(crate) fn reset(&mut self, init: M) {
+    pub(crate) fn reset(&mut self, init: M, effort: Effort) {
+        self.effort = effort;
+        (self.steps, self.returns) = (0, 0);
         self.interner.reset(init);
         self.slots.clear();
         self.configs.clear();
@@ -143,7 +170,9 @@ impl<M: Model, const W: usize> Search<M, W> {
             read_in: self.read_in,
             sealed: self.sealed,
             is_settled: self.is_settled,
+            effort: self.effort,
             steps: self.steps,
+            returns: self.returns,
         }
     }
 
@@ -189,9 +218,16 @@ impl<M: Model, const W: usize> Search<M, W> {
 
     /// The operation in `slot` returns: every configuration must have it done.
     pub(crate) fn complete(&mut self, slot: usize, budget: &Budget<'_>) -> Result<(), Stop> {
+        self.returns += 1;
         self.look_at_limits(budget)?;
         if !self.is_settled && !self.configs.iter().all(|config| config.done.contains(slot)) {
-            self.closure(slot, budget)?;
+            match (self.effort, self.slots.crashed.is_empty()) {
+                (Effort::Beam(_), false) => match self.closure(slot, false, budget) {
+                    Err(Stop::Rejected) => self.closure(slot, true, budget)?,
+                    other => other?,
+                },
+                (Effort::Full | Effort::Patient | Effort::Beam(_), _) => self.closure(slot, true, budget)?,
+            }
         }
         for config in &mut self.configs {
             config.done.remove(slot);
@@ -218,7 +254,7 @@ impl<M: Model, const W: usize> Search<M, W> {
 
     /// Puts every configuration that can be reached from those there are and has `target` done in their place, without going further
     /// than that. Where there is none, they stay: what the object could have been in belongs to the explanation.
-    fn closure(&mut self, target: usize, budget: &Budget<'_>) -> Result<(), Stop> {
+    fn closure(&mut self, target: usize, uses_crashed: bool, budget: &Budget<'_>) -> Result<(), Stop> {
         let now = self.slots.get(target).deadline;
         let ahead = self.reads_ahead(now);
         let crashed = self.slots.crashed;
@@ -231,6 +267,12 @@ impl<M: Model, const W: usize> Search<M, W> {
         for place in 0..self.configs.len() {
             self.push(self.configs[place], &ahead);
         }
+        let mut candidates = self.slots.open.without(&self.slots.read_only);
+        if !uses_crashed {
+            candidates = candidates.without(&crashed);
+        }
+        let is_beam = matches!(self.effort, Effort::Beam(_));
+        let mut steps = 0;
         let mut level = 0;
         while level < self.levels.len() {
             let Some(mut config) = self.levels[level].pop() else {
@@ -255,8 +297,12 @@ impl<M: Model, const W: usize> Search<M, W> {
                 done.done.insert(target);
                 self.reached.push(done);
             }
-            self.expand(&config, &ahead);
+            self.expand(&config, &candidates, &ahead);
             self.look_at_limits(budget)?;
+            steps += 1;
+            if is_beam && steps >= BEAM_STEPS_MAX && !self.reached.is_empty() {
+                break;
+            }
         }
         if self.reached.is_empty() {
             return Err(Stop::Rejected);
@@ -264,6 +310,11 @@ impl<M: Model, const W: usize> Search<M, W> {
         std::mem::swap(&mut self.configs, &mut self.reached);
         if self.reductions.dominance && self.configs.len() <= PRUNED_MAX {
             self.prune(&crashed);
+        }
+        if let Effort::Beam(width) = self.effort {
+            self.configs
+                .sort_by_key(|config| (config.done.and(&crashed).len(), config.done.len()));
+            self.configs.truncate(width);
         }
         Ok(())
     }
@@ -281,13 +332,9 @@ impl<M: Model, const W: usize> Search<M, W> {
         Some(must)
     }
 
-    /// Goes on from `config` by each open operation that may take effect next.
-    fn expand(&mut self, config: &Config<W>, ahead: &[usize]) {
-        let pending = self
-            .slots
-            .open
-            .without(&config.done)
-            .without(&self.slots.read_only);
+    /// Goes on from `config` by each of `candidates` that may take effect next.
+    fn expand(&mut self, config: &Config<W>, candidates: &Bits<W>, ahead: &[usize]) {
+        let pending = candidates.without(&config.done);
         let firm = pending.without(&config.maybe);
         for slot in pending.iter() {
             let Slot { call, before, .. } = *self.slots.get(slot);
@@ -410,9 +457,13 @@ impl<M: Model, const W: usize> Search<M, W> {
     }
 
     fn look_at_limits(&mut self, budget: &Budget<'_>) -> Result<(), Stop> {
-        self.steps = self.steps.wrapping_add(1);
+        self.steps += 1;
         if !self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS) {
             return Ok(());
+        }
+        let patience = PATIENT_STEPS + self.returns * PATIENT_STEPS_PER_RETURN;
+        if self.effort == Effort::Patient && self.steps > patience {
+            return Err(Stop::Effort);
         }
         if (budget.should_stop)() {
             return Err(Stop::Interrupted);

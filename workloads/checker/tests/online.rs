@@ -231,3 +231,41 @@ fn a_time_limit_is_kept_while_nothing_but_easy_returns_come() {
     let verdict = check_object(&CasRegister::default(), &history, limits);
     assert_eq!(verdict, ObjectVerdict::Unknown(Refused::Stopped));
 }
+
+/// Clients that are all at an operation nearly always, and of which some never learn what became of theirs.
+#[test]
+fn many_crashed_operations_don_t_hide_that_there_is_an_order() {
+    let mut random = 7_u64;
+    let mut below = |bound: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    let mut steps = Vec::new();
+    for _ in 0..30_000 {
+        let op = match below(4) {
+            0 | 1 => RegisterOp::Read,
+            2 => RegisterOp::Write(below(5)),
+            _ => RegisterOp::Cas(Some(below(5)), below(5)),
+        };
+        let client = usize::try_from(below(5)).expect("it is small");
+        // One in a few hundred is given up.
+        let chance = if below(300) == 0 { 1 } else { 7 };
+        steps.push((client, op, chance));
+    }
+    let mut operations = operations(&events(&steps, false));
+    operations.retain(|operation| operation.ret.is_some() || operation.op != RegisterOp::Read);
+    let crashed = operations
+        .iter()
+        .filter(|operation| operation.ret.is_none())
+        .count();
+    assert!(crashed > 20, "{crashed}");
+    let looks = AtomicU64::new(0);
+    let limits = Limits {
+        should_stop: &|| looks.fetch_add(1, Ordering::Relaxed) > 5000,
+        ..Limits::default()
+    };
+    let verdict = check_object(&CasRegister::default(), &operations, limits);
+    assert_eq!(verdict, ObjectVerdict::Valid);
+}

@@ -24,6 +24,9 @@ pub enum Conditions {
     Swarm,
     /// No faults; the settings of a server, and five clients that issue ten operations a second each.
     Calm,
+    /// As calm, but on a quarter of the way the link between the leader and one of its followers is cut for good. The others hear both:
+    /// nobody else has to lead, so nobody may come to.
+    CutLink,
 }
 
 /// What happened in a run, counted.

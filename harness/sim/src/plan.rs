@@ -102,6 +102,7 @@ impl Plan {
         match options.conditions {
             Conditions::Swarm => Plan::swarm(random, options),
             Conditions::Calm => Plan::calm(options),
+            Conditions::CutLink => Plan::quiet(options),
         }
     }
 
@@ -139,6 +140,19 @@ impl Plan {
             fault_interval_max: 0,
             fault_lasts_max: 0,
             duration: options.duration_us.unwrap_or(60_000_000),
+        }
+    }
+
+    /// As calm, and clients only read: no log falls behind another, so that it is stickiness alone that keeps a leader.
+    fn quiet(options: &Options) -> Plan {
+        let calm = Plan::calm(options);
+        Plan {
+            load: Load {
+                reads: ODDS,
+                cas: 0,
+                ..calm.load
+            },
+            ..calm
         }
     }
 

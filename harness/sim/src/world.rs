@@ -75,6 +75,8 @@ pub(crate) enum Event {
         client: usize,
         operation: u64,
     },
+    /// A link of the leader's is cut for good.
+    CutLink,
     Heal,
     Look,
 }
@@ -123,6 +125,8 @@ pub(crate) struct World {
     pub(crate) counts: Counts,
     /// Faults are over.
     pub(crate) healed: bool,
+    /// How many leaders there had been when a link of the leader's was cut for good.
+    leaders_before_cut: Option<u64>,
     /// Everything that there was to do is done.
     done: bool,
     /// Numbers attempts, operations and values.
@@ -161,6 +165,7 @@ impl World {
             story: Story::new(told),
             counts: Counts::default(),
             healed: false,
+            leaders_before_cut: None,
             done: false,
             last_number: 0,
             out: Outbox::default(),
@@ -181,6 +186,7 @@ impl World {
         self.schedule(self.plan.duration, Event::Heal);
         match conditions {
             Conditions::Swarm => self.schedule_within(self.plan.fault_interval_max, Event::Nemesis),
+            Conditions::CutLink => self.schedule(self.plan.duration / 4, Event::CutLink),
             Conditions::Calm => {}
         }
     }
@@ -265,6 +271,10 @@ impl World {
             }
             Event::Timeout { client, operation } => {
                 self.timeout(client, operation);
+                Ok(())
+            }
+            Event::CutLink => {
+                self.cut_link();
                 Ok(())
             }
             Event::Heal => self.heal(),
@@ -607,8 +617,28 @@ impl World {
         }
     }
 
+    fn cut_link(&mut self) {
+        let leads = |server: &Server| {
+            let running = server.running();
+            running.is_some_and(|running| running.seen.role == RoleKind::Leader)
+        };
+        if let Some(leader) = self.servers.iter().position(leads) {
+            let follower = (leader + 1) % self.servers.len();
+            self.cuts[leader][follower] += 1;
+            self.cuts[follower][leader] += 1;
+            self.counts.cuts += 2;
+            self.leaders_before_cut = Some(self.ghost.elections());
+        }
+    }
+
     /// Faults are over: from here on everything must come right.
     fn heal(&mut self) -> Result<(), Broken> {
+        if let Some(before) = self.leaders_before_cut {
+            let since = self.ghost.elections() - before;
+            Broken::unless(since == 0, Invariant::Liveness, || {
+                format!("one cut link made {since} new leaders, and the old one was heard by a majority")
+            })?;
+        }
         self.story
             .note(self.now, &[8], || String::from("the faults are over"));
         self.healed = true;

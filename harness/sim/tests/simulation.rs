@@ -75,3 +75,19 @@ fn a_world_has_the_nodes_that_are_asked_for() {
         assert_eq!((outcome.nodes, outcome.failure), (nodes, None));
     }
 }
+
+#[test]
+fn one_cut_link_deposes_nobody() {
+    for (seed, nodes) in [(1, 3), (2, 4), (3, 5)] {
+        let options = Options {
+            conditions: Conditions::CutLink,
+            nodes: Some(nodes),
+            duration_us: Some(40_000_000),
+            ..Options::default()
+        };
+        let outcome = run(seed, &options);
+        assert_eq!(outcome.failure, None);
+        assert_eq!((outcome.counts.cuts, outcome.counts.elections), (2, 1));
+        assert!(outcome.counts.ops_ok > 500, "{:?}", outcome.counts);
+    }
+}

@@ -78,9 +78,11 @@ impl<S: Storage> Raft<S> {
     /// Whether candidates are refused unheard: a leader leads, or was heard from within the least election time-out.
     pub(crate) fn sticks_to_leader(&self) -> bool {
         self.config.check_quorum
+            && !mutated!(self.config, NoStickiness)
             && match &self.role {
                 Role::Follower(follower) => follower.leader_recent,
-                Role::PreCandidate(_) | Role::Candidate(_) => false,
+                Role::PreCandidate(_) => mutated!(self.config, PreVoteKeepsLeader),
+                Role::Candidate(_) => false,
                 // It steps down by itself when a majority falls silent.
                 Role::Leader(_) => true,
             }
@@ -113,6 +115,9 @@ impl<S: Storage> Raft<S> {
     }
 
     fn may_stand(&self) -> bool {
+        if mutated!(self.config, JointUnelectable) {
+            return self.configuration().is_voter(self.id());
+        }
         self.membership.may_stand(self.id(), self.log.committed())
     }
 
@@ -153,12 +158,19 @@ impl<S: Storage> Raft<S> {
 
     /// Whether a log that ends at `last` has everything that may be committed in ours (Raft §5.4.1).
     fn is_up_to_date(&self, last: LogPosition) -> bool {
-        last >= self.log.last()
+        let own = self.log.last();
+        if mutated!(self.config, IndexBeforeTerm) {
+            return (last.index, last.term) >= (own.index, own.term);
+        }
+        last >= own
     }
 
     pub(crate) fn on_pre_vote(&mut self, from: NodeId, next_term: Term, last: LogPosition) {
         // A refusal carries this server's term, so that one that fell behind, but has the longer log, catches up with the terms
         // and can be elected (bug zoo, *prevote-mixed*).
+        if mutated!(self.config, PreVoteMixed) && next_term <= self.term {
+            return;
+        }
         let granted = next_term > self.term && !self.sticks_to_leader() && self.is_up_to_date(last);
         self.send(from, Message::PreVoteResponse { next_term, granted });
     }
@@ -201,7 +213,8 @@ impl<S: Storage> Raft<S> {
                 )
             }
         };
-        if !(free && self.is_up_to_date(last)) {
+        let refuses = mutated!(self.config, LearnerRefusesVote) && !self.configuration().is_voter(self.id());
+        if !(free && self.is_up_to_date(last)) || refuses {
             return self.send(from, Message::VoteResponse { granted: false });
         }
         if let Role::PreCandidate(_) = &self.role {

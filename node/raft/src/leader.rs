@@ -3,12 +3,12 @@
 use crate::membership::Configuration;
 use crate::message::Message;
 use crate::mutant::mutated;
-use crate::protocol::{ProposeError, Raft, ReadIndexError, Role};
+use crate::protocol::{ProposeError, Raft, ReadIndexError, Role, RoleKind};
 use crate::read::{ReadOutcome, ReadQueue, ReadToken};
 use crate::storage::Storage;
 use crate::tracker::ProgressTracker;
 use crate::transfer::Transfer;
-use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
+use crate::types::{Entry, EntryData, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
 
 /// What a leader has beside its log; it dies with its leadership.
@@ -92,6 +92,12 @@ impl<S: Storage> Raft<S> {
             index,
             data: EntryData::Command(command),
         };
+        let bumped = self.role() == RoleKind::Follower && known_leader.is_none() && self.term > Term(0);
+        if mutated!(self.config, StampAfterStepDown) && bumped {
+            let position = entry.position();
+            self.log.push(entry);
+            return Ok(position);
+        }
         let Role::Leader(leader) = &mut self.role else {
             return Err(ProposeError::NotLeader { leader: known_leader });
         };
@@ -114,7 +120,8 @@ impl<S: Storage> Raft<S> {
     /// # Errors
     /// This server does not lead.
     pub fn read_index(&mut self, token: ReadToken) -> Result<(), ReadIndexError> {
-        if mutated!(self.config, StaleLocalRead) {
+        let leads = self.role() == RoleKind::Leader;
+        if mutated!(self.config, StaleLocalRead) || (leads && mutated!(self.config, LeaseIsRole)) {
             let index = self.log.committed();
             self.read_outcomes.push(ReadOutcome::Confirmed { token, index });
             return Ok(());
@@ -123,6 +130,9 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return Err(ReadIndexError::NotLeader { leader: known_leader });
         };
+        if mutated!(self.config, ReadBatchFirstIndex) && leader.reads.join(token) {
+            return Ok(());
+        }
         leader.reads.push(token);
         Ok(())
     }
@@ -186,7 +196,11 @@ impl<S: Storage> Raft<S> {
             self.send(
                 to,
                 Message::Heartbeat {
-                    commit: self.log.committed().min(matched),
+                    commit: if mutated!(self.config, CommitUnverified) {
+                        self.log.committed()
+                    } else {
+                        self.log.committed().min(matched)
+                    },
                     round,
                 },
             );
@@ -203,6 +217,11 @@ impl<S: Storage> Raft<S> {
         };
         progress.heartbeat_answered();
         let may_lack_entries = progress.matched() < last;
+        let round = if mutated!(self.config, ReadContextReused) {
+            leader.reads.round()
+        } else {
+            round
+        };
         if leader.reads.confirm(from, round, self.membership.latest()) {
             self.read_outcomes.extend(leader.reads.finish());
         }
@@ -218,7 +237,9 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        leader.transfer = leader.transfer.take().and_then(Transfer::aged);
+        if !mutated!(self.config, TransferNeverAborts) {
+            leader.transfer = leader.transfer.take().and_then(Transfer::aged);
+        }
         let holds = leader.tracker.check_quorum(id, self.membership.latest(), last);
         if self.config.check_quorum && !holds {
             self.become_follower(self.term, None);
@@ -245,7 +266,16 @@ impl<S: Storage> Raft<S> {
             return;
         };
         let configuration = self.membership.latest();
-        let index = configuration.quorum_index(|voter| leader.tracker.matched(voter));
+        let matched = |voter| leader.tracker.matched(voter);
+        let index = if mutated!(self.config, QuorumArithmetic) {
+            matched(configuration.voters()[configuration.voters().len() / 2])
+        } else if mutated!(self.config, LearnerCounted) {
+            Configuration::of_voters(configuration.members().iter().copied()).quorum_index(matched)
+        } else if mutated!(self.config, RemovedLeaderQuorum) && !configuration.is_voter(self.config.id) {
+            self.log.stable()
+        } else {
+            configuration.quorum_index(matched)
+        };
         let before = self.log.committed();
         let of_this_term = index >= leader.term_start || mutated!(self.config, CommitOldTerm);
         if index > before && of_this_term {

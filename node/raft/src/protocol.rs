@@ -144,9 +144,15 @@ impl<S: Storage> Raft<S> {
             "the log ends at {}, beyond its server's term {term}",
             log.last()
         );
+        let mut configurations = initial.configurations;
+        if mutated!(config, JointIgnoredAtStart) {
+            for (_, configuration) in &mut configurations {
+                *configuration = Arc::new(configuration.left());
+            }
+        }
         Ok(Raft {
             config: Constant(Arc::new(config)),
-            membership: Membership::new(initial.configurations),
+            membership: Membership::new(configurations),
             term,
             vote,
             log,
@@ -243,7 +249,9 @@ impl<S: Storage> Raft<S> {
     /// Whether a snapshot that a leader of `term` offers would be taken in: the log is not known to have what it covers.
     pub fn lacks(&self, term: Term, snapshot: &SnapshotMeta) -> bool {
         let last = snapshot.last;
-        term >= self.term && last.index > self.log.committed() && !self.log.matches(last)
+        let is_late = last.index <= self.log.committed() && !mutated!(self.config, SnapshotBehindApplied);
+        let has_all = self.log.matches(last) && !mutated!(self.config, SnapshotTruncatesNewer);
+        term >= self.term && !is_late && !has_all
     }
 
     /// What a snapshot of everything that was applied stands for; `None` before anything was.
@@ -379,6 +387,12 @@ impl<S: Storage> Raft<S> {
 
     /// Tells a sender of requests that its term is over (Raft §5.1). Answers of an older term are dropped.
     fn answer_stale(&mut self, to: NodeId, message: &Message<S::Command>) {
+        if mutated!(self.config, StaleProgress)
+            && let Message::AppendAccepted { matched } = message
+            && *matched <= self.log.last_index()
+        {
+            return self.on_append_accepted(to, *matched);
+        }
         let answer = match message {
             Message::Vote { .. } => Message::VoteResponse { granted: false },
             Message::Append { prev, .. } => Message::AppendRejected {
@@ -454,7 +468,9 @@ impl<S: Storage> Raft<S> {
     /// The entries from `from` on leave the log.
     pub(crate) fn truncate_log(&mut self, from: Index) {
         self.log.truncate(from);
-        self.membership.truncate(from);
+        if !mutated!(self.config, ConfigNotRolledBack) {
+            self.membership.truncate(from);
+        }
         for write in &mut self.pending_writes {
             write.stable = write.stable.min(from.previous());
         }
@@ -529,7 +545,11 @@ impl<S: Storage> Raft<S> {
             hard_state: HardState {
                 term: self.term,
                 vote,
-                commit: self.log.committed(),
+                commit: if mutated!(self.config, CommitRegresses) && entries.is_empty() {
+                    Index(0)
+                } else {
+                    self.log.committed()
+                },
             },
             snapshot,
             entries,
@@ -584,7 +604,10 @@ impl<S: Storage> Raft<S> {
             write.stable = write.stable.min(snapshot.last.index);
         }
         // Not what the replaced log says of members (bug zoo, *config-from-replaced-log*).
-        self.membership = Membership::new(alloc::vec![(snapshot.last.index, snapshot.configuration.clone())]);
+        if !mutated!(self.config, ConfigFromReplacedLog) {
+            let begins_with = (snapshot.last.index, snapshot.configuration.clone());
+            self.membership = Membership::new(alloc::vec![begins_with]);
+        }
         self.unwritten_snapshot = Some(snapshot);
     }
 }

@@ -1,6 +1,7 @@
 //! How a leader changes who takes part (Raft §6; dissertation §4).
 
 use crate::membership::{Change, Configuration, InvalidChange};
+use crate::mutant::mutated;
 use crate::protocol::{Raft, Role};
 use crate::storage::Storage;
 use crate::types::{Entry, EntryData, LogPosition, NodeId};
@@ -46,7 +47,7 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &self.role else {
             return Err(ChangeError::NotLeader { leader: known_leader });
         };
-        if self.log.committed() < leader.term_start {
+        if self.log.committed() < leader.term_start && !mutated!(self.config, ChangeBeforeNoop) {
             return Err(ChangeError::TermNotCommitted);
         }
         let configuration = self.membership.latest();

@@ -97,12 +97,13 @@ impl<S: Storage> Raft<S> {
 
     pub(crate) fn on_snapshot(&mut self, from: NodeId, snapshot: Arc<SnapshotMeta>) {
         let last = snapshot.last;
-        if last.index <= self.log.committed() {
+        let late = last.index <= self.log.committed() && !mutated!(self.config, SnapshotBehindApplied);
+        if late {
             // It is late. What was committed since stays.
             let matched = self.log.committed();
             return self.send_when_durable(from, Message::AppendAccepted { matched });
         }
-        if self.log.matches(last) {
+        if self.log.matches(last) && !mutated!(self.config, SnapshotTruncatesNewer) {
             // The log has all of it, and may have more that is acknowledged (bug zoo, *snapshot-truncates-newer*).
             self.log.commit_to(last.index);
         } else {
@@ -207,10 +208,10 @@ impl<S: Storage> Raft<S> {
     /// Appends those of the leader's entries that the log lacks. Only a *conflicting* entry cuts it: a late append that carries
     /// less than the log has must not shorten it (Raft figure 2, receiver rule 3; bug zoo, *truncate-on-stale-append*).
     fn append_missing(&mut self, entries: Vec<Entry<S::Command>>) {
-        let Some(missing) = entries
-            .iter()
-            .position(|entry| !self.log.matches(entry.position()))
-        else {
+        let lacks = |entry: &Entry<S::Command>| {
+            !self.log.matches(entry.position()) || mutated!(self.config, TruncateOnStaleAppend)
+        };
+        let Some(missing) = entries.iter().position(lacks) else {
             return;
         };
         let first = entries[missing].index;
@@ -248,12 +249,25 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        if let Some(progress) = leader.tracker.get_mut(from) {
-            progress.rejected(probed, candidate);
+        let Some(progress) = leader.tracker.get_mut(from) else {
+            return;
+        };
+        if mutated!(self.config, NackHintAsMatch) {
+            progress.accepted(candidate);
+            return self.advance_commit();
         }
+        if mutated!(self.config, InflightLeak) && !progress.may_send(&self.config) {
+            return;
+        }
+        progress.rejected(probed, candidate);
     }
 
     pub(crate) fn on_heartbeat(&mut self, from: NodeId, commit: Index, round: u64) {
+        let commit = if mutated!(self.config, CommitUnverified) {
+            commit.min(self.log.last_index())
+        } else {
+            commit
+        };
         self.log.commit_to(commit.max(self.log.committed()));
         self.send(from, Message::HeartbeatResponse { round });
     }

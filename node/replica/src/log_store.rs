@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
-use crate::recover::{self, OpenError};
+use crate::recover::{self, OpenError, Tear};
 use crate::snapshot::Stored;
 use crate::wal::{Location, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
@@ -53,6 +53,7 @@ impl<D: Disk> LogStore<D> {
         tail_bytes_max: usize,
         secret: Option<u64>,
         snapshot: Option<Stored>,
+        tear: Tear,
     ) -> Result<Result<Self, D>, OpenError> {
         let mut directory: Option<Directory> = None;
         let covered = snapshot
@@ -93,7 +94,7 @@ impl<D: Disk> LogStore<D> {
             }
             (Record::Write { .. }, None) => Err(String::from("a segment opens without its state")),
         };
-        let (disk, wal) = recover::open(disk, segment_bytes, secret, visit)?;
+        let (disk, wal) = recover::open(disk, segment_bytes, secret, tear, visit)?;
         let (Some(wal), Some(directory)) = (wal, directory) else {
             return Ok(Err(disk));
         };
@@ -205,6 +206,25 @@ impl<D: Disk> LogStore<D> {
     /// Whether nothing was ever written but the beginning.
     pub(crate) fn is_blank(&self) -> bool {
         self.directory.last_index == Index(0) && self.directory.hard_state == HardState::default()
+    }
+
+    /// Writes the vote that the core asked for with the term that was written before, durably: only a seeded bug does that.
+    pub(crate) fn write_vote_alone(&mut self, write: &raft::Write<Bytes>) -> Result<(), DiskError> {
+        let before = self.directory.hard_state;
+        if write.hard_state.vote == before.vote {
+            return Ok(());
+        }
+        let torn = raft::Write {
+            hard_state: HardState {
+                vote: write.hard_state.vote,
+                ..before
+            },
+            snapshot: None,
+            entries: Vec::new(),
+            ..*write
+        };
+        self.write(&torn, None)?;
+        self.sync()
     }
 
     /// Writes what the core asked for; `arrived` is the snapshot in it, whole. It is durable after [`LogStore::sync`].

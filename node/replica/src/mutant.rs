@@ -21,8 +21,16 @@ pub(crate) use mutated;
 pub enum Mutant {
     /// One of the core's.
     Core(raft::Mutant),
+    /// A vote is written before the term in which it is given, each by itself.
+    TornHardState,
+    /// A node that is its own majority does not wait for its disk.
+    SoleVoterUnsynced,
+    /// A read is answered before what it must see was applied.
+    ReadBeforeApplied,
     /// A node that begins to lead forgets its state.
     FailoverEmpties,
+    /// What an interrupted write left is not cut off; the log goes on behind it.
+    AppendAfterTornTail,
 }
 
 #[cfg(feature = "mutants")]
@@ -32,7 +40,13 @@ impl Mutant {
         let core = raft::Mutant::ALL
             .into_iter()
             .map(|(name, mutant)| (name, Mutant::Core(mutant)));
-        core.chain([("failover-empties", Mutant::FailoverEmpties)])
+        core.chain([
+            ("torn-hard-state", Mutant::TornHardState),
+            ("sole-voter-unsynced", Mutant::SoleVoterUnsynced),
+            ("read-before-applied", Mutant::ReadBeforeApplied),
+            ("failover-empties", Mutant::FailoverEmpties),
+            ("append-after-torn-tail", Mutant::AppendAfterTornTail),
+        ])
     }
 
     /// The one that is called `name`.

@@ -61,6 +61,15 @@ pub enum OpenError {
     Config(#[from] ConfigError),
 }
 
+/// What becomes of what an interrupted write has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tear {
+    /// It is overwritten with zeros, and the log goes on in its place.
+    Cut,
+    /// The log goes on behind it: only a seeded bug has that.
+    Leave,
+}
+
 /// What a segment holds.
 struct Scan {
     /// Where its last intact batch begins.
@@ -78,6 +87,7 @@ pub(crate) fn open<D: Disk>(
     mut disk: D,
     segment_bytes: u64,
     mut secret: Option<u64>,
+    tear: Tear,
     mut visit: impl FnMut(Record, Location) -> Result<(), String>,
 ) -> Result<(D, Option<Wal<()>>), OpenError> {
     let may_be_blank = secret.is_none();
@@ -164,8 +174,11 @@ pub(crate) fn open<D: Disk>(
             "the log is missing or has lost its beginning",
         ));
     }
-    if let Some(last) = wal.segments.last() {
-        settle_end(&mut disk, last, &last_contents, last_batch)?;
+    if let Some(last) = wal.segments.last_mut() {
+        match tear {
+            Tear::Cut => settle_end(&mut disk, last, &last_contents, last_batch)?,
+            Tear::Leave => last.end += remnant_bytes(last, &last_contents),
+        }
     }
     if let Some(number) = never_begun {
         disk.remove(&file_name(number))?;
@@ -231,6 +244,13 @@ fn later_batch(contents: &[u8], of_segment: Option<u64>, scan: &Scan) -> Option<
     })
 }
 
+/// How many bytes, in whole blocks, an interrupted write has left behind the last batch.
+fn remnant_bytes(segment: &Segment, contents: &[u8]) -> u64 {
+    let end = usize::try_from(segment.end).expect("the segment was read into memory");
+    let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
+    remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES)) as u64
+}
+
 /// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over what an interrupted write left behind it, and
 /// makes that durable.
 ///
@@ -244,8 +264,7 @@ fn settle_end(
     last_batch: usize,
 ) -> Result<(), DiskError> {
     let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
-    let zeros = remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES));
+    let zeros = usize::try_from(remnant_bytes(segment, contents)).expect("it was read into memory");
     let mut bytes = contents[last_batch..end].to_vec();
     bytes.resize(bytes.len() + zeros, 0);
     disk.write(segment.file, last_batch as u64, &bytes)?;

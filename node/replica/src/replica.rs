@@ -6,7 +6,7 @@ use crate::log_store::LogStore;
 use crate::machine::{Answer, StateMachine};
 use crate::mutant::mutated;
 use crate::options::Options;
-use crate::recover::OpenError;
+use crate::recover::{OpenError, Tear};
 use crate::snapshot::{self, Stored, Taking};
 use crate::transfer::{Arrived, Carrier, CheckError, Incoming};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -462,10 +462,16 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         if let Some(write) = write {
             let arrived = self.take_arrived(write.snapshot.as_deref());
             let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
+            let sole_voter = self.node.raft().configuration().voters().len() == 1;
             let store = self.node.storage_mut();
             let before = store.stored_snapshot().cloned();
+            if mutated!(self.mutant, TornHardState) {
+                store.write_vote_alone(&write)?;
+            }
             store.write(&write, stored)?;
-            store.sync()?;
+            if !(sole_voter && mutated!(self.mutant, SoleVoterUnsynced)) {
+                store.sync()?;
+            }
             self.node.persisted(write.id);
             if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
                 self.machine = machine;
@@ -606,7 +612,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// Answers the confirmed reads whose index was applied.
     fn answer_reads(&mut self, out: &mut Outbox) {
         let applied = self.node.raft().applied_index();
-        while let Some((_, reads)) = self.confirmed.pop_front_if(|(index, _)| *index <= applied) {
+        let may_see = |index: Index| index <= applied || mutated!(self.mutant, ReadBeforeApplied);
+        while let Some((_, reads)) = self.confirmed.pop_front_if(|(index, _)| may_see(*index)) {
             let answer = |read: Read| (read.ticket, Ok(Answer::Value(self.machine.get(&read.key))));
             out.replies.extend(reads.into_iter().map(answer));
         }
@@ -675,13 +682,13 @@ fn open_store<D: Disk>(
         None => None,
     };
     let (stored, machine) = found.unzip();
-    let opened = LogStore::open(
-        disk,
-        options.segment_bytes,
-        options.tail_bytes_max,
-        secret,
-        stored,
-    )?;
+    let tear = if mutated!(options.mutant, AppendAfterTornTail) {
+        Tear::Leave
+    } else {
+        Tear::Cut
+    };
+    let (segment_bytes, tail_bytes_max) = (options.segment_bytes, options.tail_bytes_max);
+    let opened = LogStore::open(disk, segment_bytes, tail_bytes_max, secret, stored, tear)?;
     let mut disk = match opened {
         Ok(mut store) if let Some(known) = known => {
             // Who takes part may have changed since the beginning; the log knows, if only its beginning is still there.

@@ -165,6 +165,17 @@ pub fn worlds() -> Vec<World> {
         },
         World {
             candidates: 2,
+            proposals: 0,
+            reads: 2,
+            log_max: 2,
+            reaches: &[Reach::Leader, Reach::Read, Reach::LastTerm],
+            ..World::new(
+                "read-rounds",
+                "two reads of which neither may be confirmed by an answer to the other, nor by an older leader's",
+            )
+        },
+        World {
+            candidates: 2,
             term_max: 1,
             pre_vote: true,
             check_quorum: true,

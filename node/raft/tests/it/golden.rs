@@ -37,6 +37,7 @@ scripts! {
     election_in_one_round
     election_restriction
     follower_is_sent_a_snapshot
+    joint_configuration_is_in_force_after_a_restart
     joint_configuration_survives_its_leader
     late_snapshot_changes_nothing
     leader_commits_without_its_own_disk
@@ -65,9 +66,11 @@ scripts! {
     returning_server_disturbs_nobody
     several_change_at_once
     single_server
+    snapshot_of_less_than_the_log_has_changes_nothing
     snapshot_replaces_a_conflicting_log
     snapshot_that_is_lost_is_sent_again
     split_vote
+    stale_acknowledgement_counts_for_nothing
     stale_append_does_not_truncate
     stickiness_holds_without_pre_vote
     transfer_is_given_up

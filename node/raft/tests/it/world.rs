@@ -163,7 +163,8 @@ impl World {
             .collect();
         let moving = !(kind / 2048).is_multiple_of(2);
         // Where members come, some servers are none at first.
-        let voters = if moving { size.div_ceil(2) } else { size };
+        let few = moving && (kind / 16384).is_multiple_of(2);
+        let voters = if few { size.div_ceil(2) } else { size };
         let start = |config: &Config| {
             let configuration = if config.id.0 <= voters {
                 Configuration::of_voters((1..=voters).map(NodeId))

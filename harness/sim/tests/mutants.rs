@@ -65,6 +65,7 @@ const NOT_FOUND: [&str; 16] = [
     "ack-last-index",
     "learner-counted",
     "stale-progress",
+    // These two the model finds.
     "read-context-reused",
     "read-batch-first-index",
     "change-before-noop",

@@ -72,6 +72,27 @@ mod mutants {
     }
 
     #[test]
+    fn an_answer_that_confirms_another_round_is_found() {
+        assert_found(Mutant::ReadContextReused, "read-rounds", "linearizable reads");
+        assert_found(Mutant::ReadBatchFirstIndex, "read-rounds", "linearizable reads");
+    }
+
+    #[test]
+    fn a_majority_that_is_none_is_found() {
+        assert_found(Mutant::QuorumArithmetic, "elections", "leader completeness");
+    }
+
+    #[test]
+    fn a_commit_of_what_was_not_compared_is_found() {
+        assert_found(Mutant::CommitUnverified, "reads", "state machine safety");
+    }
+
+    #[test]
+    fn an_append_that_cuts_off_what_matches_is_found() {
+        assert_found(Mutant::TruncateOnStaleAppend, "reads", "panic");
+    }
+
+    #[test]
     fn reads_before_the_terms_first_commit_are_found() {
         assert_found(Mutant::ReadBeforeNoop, "reads", "linearizable reads");
     }

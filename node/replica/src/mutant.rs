@@ -9,11 +9,18 @@ macro_rules! mutated {
         }
         #[cfg(not(feature = "mutants"))]
         {
-            false
+            crate::mutant::never()
         }
     }};
 }
 pub(crate) use mutated;
+
+/// What every switch says in a build without seeded bugs. (A function, since literals would make lints see conditions that cannot be.)
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub(crate) const fn never() -> bool {
+    false
+}
 
 /// A seeded bug of the node.
 #[cfg(feature = "mutants")]

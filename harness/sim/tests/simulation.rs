@@ -82,7 +82,6 @@ fn one_cut_link_deposes_nobody() {
         let options = Options {
             conditions: Conditions::CutLink,
             nodes: Some(nodes),
-            duration_us: Some(40_000_000),
             ..Options::default()
         };
         let outcome = run(seed, &options);

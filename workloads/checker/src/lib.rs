@@ -59,6 +59,7 @@
 //! assert_eq!(verdict, ObjectVerdict::Violation { operation: 1, states: vec![Counter(2)] });
 //! ```
 
+pub mod adya;
 mod antichain;
 mod bits;
 mod check;

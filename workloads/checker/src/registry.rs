@@ -1,9 +1,11 @@
 //! The models by their names, and which of them a history is about.
 
+use crate::adya::check_lists;
 use crate::check::{CheckError, CheckOptions, check_with};
 use crate::history::{Call, End, Log, Value};
 use crate::models::{
-    CasRegister, Counter, FencedLock, FifoQueue, KvAppend, Mutex, PriorityQueue, Set, Stack, UnorderedQueue,
+    Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
+    PriorityQueue, Set, Stack, UnorderedQueue,
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
@@ -82,6 +84,19 @@ const REGISTRY: &[ModelEntry] = &[
         KvAppend,
         "keys of a store, each a string: get → s, put s, append s; empty at the beginning"
     ),
+    plain!(
+        MultiRegister,
+        "transactions over registers: txn [[r k nil] [w k v] …] → the steps with what was read"
+    ),
+    plain!(
+        Bank,
+        "accounts: transfer {from a, to b, amount n}, read → {a balance, …}; the total never changes"
+    ),
+    ModelEntry {
+        name: <ListAppend as Vocabulary>::NAME,
+        about: "transactions over lists: txn [[append k v] [r k nil] …] → the steps with the lists read; strict serializability",
+        check: check_lists,
+    },
 ];
 
 /// All models, by name.
@@ -151,6 +166,9 @@ fn guess(log: &Log) -> Result<&'static str, CheckError> {
     }
     if only(&["txn"]) && log.calls.iter().any(appends) {
         return Ok("list-append");
+    }
+    if only(&["txn"]) {
+        return Ok("multi-register");
     }
     if only(&["add", "remove", "contains", "read"]) {
         let read = log.calls.iter().find_map(result_of_read);

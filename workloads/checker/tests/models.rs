@@ -398,3 +398,72 @@ fn values_of_a_word_and_of_a_string_are_different() {
         "0 invoke write \"x\"\n0 ok write \"x\"\n0 invoke read nil\n0 ok read :x"
     ));
 }
+
+#[test]
+fn a_transaction_over_registers_takes_effect_as_one() {
+    let store = "
+        0 invoke txn [[:w x 1] [:w y 1]]
+        0 ok txn [[:w x 1] [:w y 1]]
+        0 invoke txn [[:w x 2] [:r y nil]]
+        1 invoke txn [[:r x nil] [:r y nil]]
+        0 ok txn [[:w x 2] [:r y 1]]
+        1 ok txn [[:r x 1] [:r y 1]]
+        2 invoke txn [[:w x 3] [:w y 3]]
+        2 info txn nil
+        1 invoke txn [[:r x nil] [:r y nil] [:w x 4] [:r x nil]]
+        1 ok txn [[:r x 3] [:r y 3] [:w x 4] [:r x 4]]
+        1 invoke txn [[:r x nil]]
+        1 ok txn [[:r x nil]]";
+    assert!(is_valid(
+        "multi-register",
+        &store.replace("[:r x 1] [:r y 1]", "[:r x 2] [:r y 1]")
+    ));
+    differs("multi-register", store, "[:r x 3] [:r y 3]", "[:r x 3] [:r y 1]");
+    differs("multi-register", store, "[:r x 3] [:r y 3]", "[:r x 1] [:r y 1]");
+    differs("multi-register", store, "[:w x 4] [:r x 4]", "[:w x 4] [:r x 3]");
+    differs("multi-register", store, "2 info", "2 fail");
+    // One of nil says nothing in Jepsen's histories.
+    differs(
+        "multi-register",
+        store,
+        "ok txn [[:r x nil]]",
+        "ok txn [[:r x 3]]",
+    );
+}
+
+#[test]
+fn what_is_transferred_in_a_bank_neither_comes_nor_goes() {
+    let bank = "
+        0 invoke transfer {:from a, :to b, :amount 5}
+        1 invoke read nil
+        0 ok transfer {:from a, :to b, :amount 5}
+        1 ok read {a 5, b 15}
+        2 invoke transfer {:from b, :to a, :amount 3}
+        2 info transfer nil
+        1 invoke read nil
+        1 ok read {a 5, b 15}
+        1 invoke read nil
+        1 ok read {b 12, a 8, c 0}
+        0 invoke transfer {:from b, :to c, :amount 1}
+        0 ok transfer nil
+        1 invoke read nil
+        1 ok read {a 8, b 11, c 1}";
+    assert!(is_valid("bank", &bank.replacen("{a 5, b 15}", "{a 10, b 10}", 1)));
+    // The first read tells what the accounts hold, but not that one began in debt.
+    differs(
+        "bank",
+        bank,
+        "1 ok read {a 5, b 15}\n        2",
+        "1 ok read {a 15, b 15}\n        2",
+    );
+    differs("bank", bank, "{b 12, a 8, c 0}", "{b 12, a 5, c 0}");
+    differs("bank", bank, "{a 8, b 11, c 1}", "{a 8, b 12}");
+    differs("bank", bank, "0 ok transfer nil", "0 ok transfer false");
+    let debt = "
+        0 invoke transfer {:from a, :to b, :amount 5}
+        0 ok transfer nil
+        0 invoke read nil
+        0 ok read {b 5}";
+    differs("bank", debt, "{b 5}", "{b 4}");
+    differs("bank", debt, "{b 5}", "{b 5, a -1}");
+}

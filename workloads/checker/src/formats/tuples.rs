@@ -116,7 +116,10 @@ fn looks(f: &str, value: &Value) -> Looks {
     let fits = match f {
         "read" | "get" | "dequeue" | "pop" | "acquire" | "release" => value.is_null(),
         "cas" => value.as_list().is_some_and(|pair| pair.len() == 2),
-        "txn" => value.as_list().is_some(),
+        // Its steps are lists, and a transaction of two steps is no tuple: the second one begins with a name.
+        "txn" => value
+            .as_list()
+            .is_some_and(|steps| steps.iter().all(|step| step.as_list().is_some())),
         _ => return Looks::Alike,
     };
     if fits { Looks::Certain } else { Looks::Different }

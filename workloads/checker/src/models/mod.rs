@@ -3,6 +3,7 @@
 //! Those that hold values are generic over them: numbers (`CasRegister`, which is `CasRegister<u64>`) are fast, any
 //! [`Value`](crate::history::Value) is possible.
 
+mod bank;
 mod container;
 mod counter;
 mod kv;
@@ -10,8 +11,10 @@ mod lock;
 mod register;
 mod set;
 pub mod stateright;
+mod store;
 mod text;
 
+pub use bank::{Bank, BankOp, BankRet};
 pub use container::{
     Container, ContainerOp, ContainerRet, Discipline, Fifo, FifoQueue, LeastFirst, Lifo, PriorityQueue,
     Stack, Unordered, UnorderedQueue,
@@ -21,4 +24,5 @@ pub use kv::{KvAppend, KvOp, KvRet};
 pub use lock::{FencedLock, LockOp, LockRet, Mutex, MutexOp};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
 pub use set::{Set, SetOp, SetRet};
+pub use store::{Cells, ListAppend, Lists, MultiRegister, Registers, Store, StoreStep};
 pub use text::{Piece, Text, Whole};

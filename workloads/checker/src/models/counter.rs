@@ -43,6 +43,10 @@ impl SequentialSpec for Counter {
 }
 
 impl Model for Counter {
+    fn is_always_legal(op: &CounterOp, _: &CounterRet) -> bool {
+        matches!(op, CounterOp::Add(_))
+    }
+
     fn is_read_only(op: &CounterOp, _: &CounterRet) -> bool {
         matches!(op, CounterOp::Read | CounterOp::Add(0))
     }

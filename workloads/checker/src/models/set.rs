@@ -90,6 +90,10 @@ impl<V: Datum> Model for Set<V> {
         }
     }
 
+    fn is_always_legal(_: &SetOp<V>, ret: &SetRet<V>) -> bool {
+        *ret == SetRet::Done
+    }
+
     fn produces(op: &SetOp<V>, _: Option<&SetRet<V>>) -> Option<u64> {
         match op {
             SetOp::Add(element) => Some(element.fingerprint()),

@@ -17,6 +17,7 @@
 //! - [`report`]: the verdict in words, in `results.json` and on the terminal;
 //! - [`check`]: verdicts on histories that were recorded earlier;
 //! - [`model`]: the production core under a model checker;
+//! - [`simulate`]: the production node in simulated worlds, by seed;
 //! - [`up`]: a cluster to play with;
 //! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
 //!
@@ -35,4 +36,5 @@ pub mod nemesis;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod up;

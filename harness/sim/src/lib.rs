@@ -39,4 +39,4 @@ mod world;
 
 pub use disk::{DiskFault, Done, Remainder, SECTOR_BYTES, SimDisk};
 pub use options::{Conditions, Counts, Failure, Invariant, Options, Outcome};
-pub use run::run;
+pub use run::{run, trace};

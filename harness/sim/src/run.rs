@@ -1,17 +1,18 @@
 //! One run, from a seed to an outcome.
 
 use crate::options::{Broken, Failure, Invariant, Options, Outcome};
+use crate::story::Telling;
 use crate::world::World;
 
 /// Runs the world of `seed`.
 ///
 /// A run that fails is run once more, to tell its story: telling costs far more than running.
 pub fn run(seed: u64, options: &Options) -> Outcome {
-    let (outcome, broken) = run_once(seed, options, false);
+    let (outcome, broken, _) = run_once(seed, options, Telling::Nothing);
     let Some(broken) = broken else {
         return outcome;
     };
-    let (again, broken_again) = run_once(seed, options, true);
+    let (again, broken_again, _) = run_once(seed, options, Telling::Last);
     if broken_again.as_ref() == Some(&broken) && again.trace_hash == outcome.trace_hash {
         return again;
     }
@@ -26,8 +27,14 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     }
 }
 
-fn run_once(seed: u64, options: &Options, told: bool) -> (Outcome, Option<Broken>) {
-    let mut world = World::new(seed, options, told);
+/// Runs the world of `seed`, and tells everything that happened in it, a line each.
+pub fn trace(seed: u64, options: &Options) -> (Outcome, Vec<String>) {
+    let (outcome, _, story) = run_once(seed, options, Telling::Everything);
+    (outcome, story)
+}
+
+fn run_once(seed: u64, options: &Options, telling: Telling) -> (Outcome, Option<Broken>, Vec<String>) {
+    let mut world = World::new(seed, options, telling);
     let result = world.run().and_then(|()| world.history.check());
     let (history_judged, broken) = match result {
         Ok(judged) => (judged, None),
@@ -52,5 +59,6 @@ fn run_once(seed: u64, options: &Options, told: bool) -> (Outcome, Option<Broken
             .as_ref()
             .map(|broken| failure(broken, world.story.clone().into_lines())),
     };
-    (outcome, broken)
+    let story = world.story.clone().into_lines();
+    (outcome, broken, story)
 }

@@ -2,22 +2,32 @@
 
 use std::collections::VecDeque;
 
-/// How many events a story goes back.
+/// How many events the story of a failure goes back.
 const LINES_MAX: usize = 80;
+
+/// What of a run is told in words; that costs far more than the run itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    Nothing,
+    /// The last events.
+    Last,
+    Everything,
+}
 
 /// Follows a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
     hash: u64,
-    lines: Option<VecDeque<String>>,
+    telling: Telling,
+    lines: VecDeque<String>,
 }
 
 impl Story {
-    /// A story that is told in words only if it is to be `told`: that costs far more than the run itself.
-    pub(crate) fn new(told: bool) -> Story {
+    pub(crate) fn new(telling: Telling) -> Story {
         Story {
             hash: 0xcbf2_9ce4_8422_2325,
-            lines: told.then(VecDeque::new),
+            telling,
+            lines: VecDeque::new(),
         }
     }
 
@@ -32,12 +42,15 @@ impl Story {
 
     /// Words only, for what follows from what was noted.
     pub(crate) fn tell(&mut self, now: u64, words: impl FnOnce() -> String) {
-        if let Some(lines) = &mut self.lines {
-            if lines.len() == LINES_MAX {
-                lines.pop_front();
+        match self.telling {
+            Telling::Nothing => return,
+            Telling::Last if self.lines.len() == LINES_MAX => {
+                self.lines.pop_front();
             }
-            lines.push_back(format!("{}.{:06}  {}", now / 1_000_000, now % 1_000_000, words()));
+            Telling::Last | Telling::Everything => {}
         }
+        let line = format!("{}.{:06}  {}", now / 1_000_000, now % 1_000_000, words());
+        self.lines.push_back(line);
     }
 
     fn mix(&mut self, number: u64) {
@@ -52,6 +65,6 @@ impl Story {
     }
 
     pub(crate) fn into_lines(self) -> Vec<String> {
-        self.lines.map(Vec::from).unwrap_or_default()
+        Vec::from(self.lines)
     }
 }

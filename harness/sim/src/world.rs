@@ -8,7 +8,7 @@ use crate::options::{Broken, Conditions, Counts, Invariant, Options};
 use crate::plan::{ODDS, Plan};
 use crate::promise;
 use crate::server::{AskedKind, Input, Process, Seen, Server};
-use crate::story::Story;
+use crate::story::{Story, Telling};
 use bytes::Bytes;
 use raft::{Index, LogPosition, NodeId, RoleKind};
 use rand::{RngExt, SeedableRng};
@@ -135,7 +135,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, options: &Options, told: bool) -> World {
+    pub(crate) fn new(seed: u64, options: &Options, telling: Telling) -> World {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let plan = Plan::draw(&mut random, options);
         let mut servers = Vec::new();
@@ -162,7 +162,7 @@ impl World {
             plan,
             servers,
             ghost: Ghost::new(),
-            story: Story::new(told),
+            story: Story::new(telling),
             counts: Counts::default(),
             healed: false,
             leaders_before_cut: None,

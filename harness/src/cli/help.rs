@@ -51,6 +51,15 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   violations        broken promises: {\"what\":…,\"steps\":[…]}
   unmet             what should be reachable and was not
 
+`harness simulate` prints one line at the end:
+
+  seeds              how many were run
+  violations         those that failed: {\"seed\":n,\"invariant\":…,\"what\":…,\"replay\":…}; replay is the command that repeats it
+  unjudged           how many histories were too much for the checker's memory; all other invariants were held there, too
+  simulated_seconds  how much time passed in all worlds together
+  seconds            how long it took
+  steps              how many events there were
+
 `harness check` prints a line for each file:
 
   file           as given

@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::values::Rate;
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
-use crate::{check, model, run, up};
+use crate::{check, model, run, simulate, up};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -47,6 +47,11 @@ enum Command {
     /// The servers are the node's own Raft core; time-outs, losses, doublings, crashes and slow writes come at every point where they
     /// can. A broken promise is told as the shortest story that leads to it.
     Model(ModelArgs),
+    /// Runs the production node in thousands of simulated worlds: network, disks, clocks and faults, all from one seed.
+    ///
+    /// Every step is held against the invariants of Raft, every history goes to the checker, and at the end, without faults, all
+    /// nodes must be equal and every client served. The same seed gives the same run, on every machine.
+    Simulate(SimulateArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),
     /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`.
@@ -169,6 +174,40 @@ struct ModelArgs {
 }
 
 #[derive(Debug, Args)]
+struct SimulateArgs {
+    /// How many seeds.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = values::seeds)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
+    first_seed: u64,
+    /// Runs this one seed, and tells everything that happens in it.
+    #[arg(long, value_name = "N", value_parser = values::seed, conflicts_with_all = ["seeds", "first_seed", "shard", "until_failure", "threads"])]
+    seed: Option<u64>,
+    /// Runs the K-th of N equal parts of the seeds, so that several machines share them.
+    #[arg(long, value_name = "K/N", default_value = "1/1", value_parser = values::shard)]
+    shard: (u64, u64),
+    /// Goes on until a seed fails, however many it takes.
+    #[arg(long, conflicts_with = "seeds")]
+    until_failure: bool,
+    /// How many threads; by default as many as there are cores.
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    threads: Option<usize>,
+    /// How many nodes, from 1 to 9; by default each seed decides.
+    #[arg(long, value_name = "N", value_parser = values::simulated_nodes)]
+    nodes: Option<u64>,
+    /// Under which conditions the nodes run: `swarm`, `calm` or `cut-link`.
+    ///
+    /// swarm: each seed draws the settings of the nodes, which faults there are, and how strongly. calm: no faults. cut-link: one link of
+    /// the leader's is cut for good, and nobody may be deposed by that.
+    #[arg(long, value_name = "NAME", default_value = "swarm", value_parser = values::conditions)]
+    conditions: sim::Conditions,
+    /// Prints one JSON line to stdout; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct UpArgs {
     /// How many nodes, from 1 to 99.
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::nodes)]
@@ -223,7 +262,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> 
 }
 
 /// What is said to whoever names no command, or another one.
-const COMMANDS: &str = "there are run, check, up and help";
+const COMMANDS: &str = "there are run, check, model, simulate, up and help";
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
 fn one_line(rendered: &str) -> String {
@@ -247,6 +286,7 @@ fn execute(command: Command) -> Exit {
             json: arguments.json,
         }),
         Command::Model(arguments) => execute_model(arguments),
+        Command::Simulate(arguments) => execute_simulate(&arguments),
         Command::Up(arguments) => execute_up(arguments),
         Command::Help { topic } => explain(topic.as_deref()),
     }
@@ -266,6 +306,23 @@ fn execute_model(arguments: ModelArgs) -> Exit {
         steps_max: arguments.limit.saturating_mul(1_000_000),
         json: arguments.json,
     })
+}
+
+fn execute_simulate(arguments: &SimulateArgs) -> Exit {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = simulate::SimulateOptions {
+        first_seed: arguments.first_seed,
+        seeds: (!arguments.until_failure).then_some(arguments.seeds),
+        shard: arguments.shard,
+        threads: arguments.threads.unwrap_or(cores),
+        nodes: arguments.nodes,
+        conditions: arguments.conditions,
+        json: arguments.json,
+    };
+    match arguments.seed {
+        Some(seed) => simulate::replay(seed, &options),
+        None => simulate::simulate(&options),
+    }
 }
 
 fn execute_run(arguments: RunArgs) -> Exit {
@@ -356,7 +413,7 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, model, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, model, simulate, up, {topics}"
     ))
 }
 

@@ -24,6 +24,10 @@ pub(super) const LIST: &str = "list";
 pub(super) const ALL: &str = "all";
 /// The most threads of a model check.
 const THREADS_MAX: usize = 1024;
+/// The most nodes of a simulated cluster.
+const SIMULATED_NODES_MAX: u64 = 9;
+/// The most machines that share the seeds of a simulation.
+const SHARDS_MAX: u64 = 1_000_000;
 /// The most millions of steps of a model check.
 const MILLIONS_MAX: usize = 1_000_000;
 
@@ -72,6 +76,31 @@ pub(super) fn test_count(text: &str) -> Result<u32, String> {
 
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     within(text, 0, u64::MAX)
+}
+
+pub(super) fn seeds(text: &str) -> Result<u64, String> {
+    within(text, 1, u64::MAX)
+}
+
+pub(super) fn simulated_nodes(text: &str) -> Result<u64, String> {
+    within(text, 1, SIMULATED_NODES_MAX)
+}
+
+pub(super) fn shard(text: &str) -> Result<(u64, u64), String> {
+    let allowed = || String::from("allowed are parts such as 2/8: the second of eight");
+    let (part, parts) = text.split_once('/').ok_or_else(allowed)?;
+    let parts = within(parts, 1, SHARDS_MAX).map_err(|_| allowed())?;
+    let part = within(part, 1, parts).map_err(|_| allowed())?;
+    Ok((part, parts))
+}
+
+pub(super) fn conditions(text: &str) -> Result<sim::Conditions, String> {
+    match text {
+        "swarm" => Ok(sim::Conditions::Swarm),
+        "calm" => Ok(sim::Conditions::Calm),
+        "cut-link" => Ok(sim::Conditions::CutLink),
+        _ => Err(String::from("allowed are swarm, calm, cut-link")),
+    }
 }
 
 pub(super) fn mebibytes(text: &str) -> Result<usize, String> {

@@ -3,7 +3,7 @@
 use sim::{Conditions, Options, run};
 use std::collections::BTreeMap;
 
-/// More of them, in a release build: `cargo run --release -p rustyraft-sim --example soak -- SEEDS`.
+/// More of them: `cargo harness simulate --seeds SEEDS`.
 const SEEDS: u64 = 300;
 
 #[test]

@@ -145,6 +145,10 @@ impl<'a, M: Model> Part<'a, M> {
     /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
     /// if they don't, all of them after all.
     fn check(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
+        // A walk looks at its limits now and then; a short one might never.
+        if (engine.limits().should_stop)() {
+            return ObjectVerdict::Unknown(Refused::Stopped);
+        }
         let mut walked = self.walk(engine, Effort::Patient, NO_CUT, end);
         if engine.lost_patience() {
             let efforts = BEAMS.map(Effort::Beam).into_iter().chain([Effort::Full]);

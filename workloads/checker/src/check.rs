@@ -147,6 +147,15 @@ impl<'a> Groups<'a> {
         Ok(operations)
     }
 
+    /// The places among the calls of the history of what [`Groups::operations`] makes, in its order.
+    fn judged<M: Vocabulary>(&self, log: &Log, object: usize, dialect: Dialect) -> Vec<usize> {
+        self.calls[self.ranges[object].clone()]
+            .iter()
+            .map(|call| *call as usize)
+            .filter(|call| matches!(M::call(&log.calls[*call], dialect), Ok(Some(_))))
+            .collect()
+    }
+
     fn name(&self, object: usize, model: &str) -> String {
         match self.keys[object] {
             Some(key) => format!("{model} {key}"),
@@ -198,7 +207,8 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
             let history = groups.operations::<M>(log, object, dialect)?;
             let limits = options.limits;
             let explanation = explain(&init, &name, &history, operation, &states, &log.remarks, limits);
-            Verdict::Violation(Box::new(explanation))
+            let places = groups.judged::<M>(log, object, dialect);
+            Verdict::Violation(Box::new(explanation.renamed(|place| places[place])))
         }
         ObjectsVerdict::Unknown { object, refused } => {
             Verdict::Unknown(format!("{}: {refused}", groups.name(object, M::NAME)))

@@ -1,0 +1,143 @@
+//! A violation in words and pictures, and the smallest history that still shows it.
+
+mod picture;
+mod prefix;
+mod shrink;
+mod words;
+
+pub use shrink::shrink;
+
+use crate::engine::Limits;
+use crate::history::Remark;
+use crate::model::Model;
+use crate::object::{ObjectVerdict, Operation, check_object};
+use std::fmt::Write as _;
+
+/// How many states are named in a report.
+const STATES_SHOWN_MAX: usize = 8;
+/// How many operations before the violation are shown around it.
+const AROUND_MAX: usize = 12;
+/// How wide the picture in a text is, in characters.
+const PICTURE_WIDTH: usize = 80;
+
+/// A violation, explained. Operations are named by their places: among those handed to [`explain`], or, in what
+/// [`check_log`](crate::check_log) reports, among the calls of the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// The object, by name.
+    pub object: String,
+    /// The operation that no order explains, in words.
+    pub operation: String,
+    /// The states that the object could have been in instead, in words.
+    pub states: Vec<String>,
+    /// When that operation returned, in nanoseconds since the run began.
+    pub time: u64,
+    /// How many operations the smallest core has.
+    pub core_operations: usize,
+    /// The operation that no order explains; `None` where the violation is not of one operation.
+    pub culprit: Option<usize>,
+    /// The operations of the smallest core, in the order of their invocations.
+    pub core: Vec<usize>,
+    /// Orders that explain as many operations as any that were found, the longest first.
+    pub prefixes: Vec<Vec<usize>>,
+    /// The core drawn as text: a lane for each process. Empty where it would be too wide.
+    pub picture: String,
+    /// All of it as a text of several lines.
+    pub text: String,
+}
+
+impl Explanation {
+    /// The same with operations named by what `name` makes of their places.
+    pub(crate) fn renamed(mut self, name: impl Fn(usize) -> usize) -> Explanation {
+        let places = self.culprit.iter_mut().chain(&mut self.core);
+        for place in places.chain(self.prefixes.iter_mut().flatten()) {
+            *place = name(*place);
+        }
+        self
+    }
+}
+
+/// Explains why no order explains `operations[rejected]` on the object called `object`.
+pub fn explain<M: Model>(
+    init: &M,
+    object: &str,
+    operations: &[Operation<M>],
+    rejected: usize,
+    states: &[M],
+    remarks: &[Remark],
+    limits: Limits<'_>,
+) -> Explanation {
+    let culprit = &operations[rejected];
+    let operation = words::sentence(culprit);
+    let states: Vec<String> = states.iter().map(Model::describe_state).collect();
+    let before: Vec<usize> = (0..operations.len())
+        .filter(|place| operations[*place].invoked <= culprit.returned)
+        .collect();
+    let (mut core, smallest) = shrink::within(init, operations, &before, limits);
+    core.sort_by_key(|place| (operations[*place].invoked, operations[*place].process));
+    let prefixes = prefix::longest(init, operations, &before, limits);
+
+    let mut text = format!("{object} is not linearizable.\n\n");
+    let _ = writeln!(text, "  {operation}");
+    let _ = writeln!(
+        text,
+        "  No order of the operations explains that: the value could only have been {}.",
+        alternatives(&states)
+    );
+    let (these, of) = (core.len(), before.len());
+    let _ = if smallest {
+        writeln!(
+            text,
+            "\nThe smallest core, {these} of the {of} operations there: without any one of them the rest has an order.\n"
+        )
+    } else {
+        writeln!(
+            text,
+            "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
+        )
+    };
+    let kept: Vec<Operation<M>> = core.iter().map(|place| operations[*place].clone()).collect();
+    words::table(&mut text, &kept);
+    let marked = match check_object(init, &kept, limits) {
+        ObjectVerdict::Violation { operation, .. } => Some(operation),
+        ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded => None,
+    };
+    let picture = picture::draw(&kept, marked, PICTURE_WIDTH).unwrap_or_default();
+    if !picture.is_empty() {
+        let _ = write!(text, "\n{picture}");
+    }
+
+    let mut around: Vec<&Operation<M>> = before
+        .iter()
+        .map(|place| &operations[*place])
+        .filter(|other| words::overlaps(other, culprit))
+        .collect();
+    around.sort_by_key(|operation| (operation.invoked, operation.process));
+    around.drain(..around.len().saturating_sub(AROUND_MAX));
+    let around: Vec<Operation<M>> = around.into_iter().cloned().collect();
+    let _ = writeln!(text, "\nThat operation and those open at the same time:\n");
+    words::table(&mut text, &around);
+    words::faults(&mut text, &kept, remarks);
+    Explanation {
+        object: object.to_owned(),
+        operation,
+        states,
+        time: culprit.returned,
+        core_operations: core.len(),
+        culprit: Some(rejected),
+        core,
+        prefixes,
+        picture,
+        text,
+    }
+}
+
+/// `0 or 4 or 7`; not all of them where they are many.
+fn alternatives(states: &[String]) -> String {
+    let shown = states.len().min(STATES_SHOWN_MAX);
+    let named = states[..shown].join(" or ");
+    match states.len() - shown {
+        0 => named,
+        more => format!("{named} or {more} others"),
+    }
+}

@@ -1,0 +1,187 @@
+//! What is shown of a violation: the picture, and the longest prefixes that have an order.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+use checker::models::{CasRegister, RegisterOp, RegisterRet};
+use checker::{Explanation, Limits, Model as _, ObjectVerdict, Operation, check_object, explain};
+
+type Op = Operation<CasRegister>;
+
+fn operation(
+    process: u64,
+    op: RegisterOp<u64>,
+    ret: Option<RegisterRet<u64>>,
+    invoked: u64,
+    returned: u64,
+) -> Op {
+    Operation {
+        process,
+        node: None,
+        op,
+        ret,
+        invoked,
+        returned,
+    }
+}
+
+fn write(process: u64, value: u64, invoked: u64, returned: u64) -> Op {
+    operation(
+        process,
+        RegisterOp::Write(value),
+        Some(RegisterRet::Written),
+        invoked,
+        returned,
+    )
+}
+
+fn read(process: u64, value: u64, invoked: u64, returned: u64) -> Op {
+    operation(
+        process,
+        RegisterOp::Read,
+        Some(RegisterRet::Value(Some(value))),
+        invoked,
+        returned,
+    )
+}
+
+fn explained(operations: &[Op]) -> Option<Explanation> {
+    let init = CasRegister::default();
+    match check_object(&init, operations, Limits::default()) {
+        ObjectVerdict::Violation { operation, states } => Some(explain(
+            &init,
+            "register x",
+            operations,
+            operation,
+            &states,
+            &[],
+            Limits::default(),
+        )),
+        ObjectVerdict::Valid => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A write that was overwritten is read, beside a write whose outcome nobody learned.
+fn stale() -> Vec<Op> {
+    vec![
+        write(0, 1, 0, 10),
+        write(1, 2, 20, 40),
+        operation(3, RegisterOp::Write(7), None, 25, u64::MAX),
+        read(2, 1, 30, 50),
+        read(0, 2, 60, 70),
+        read(2, 1, 80, 90),
+    ]
+}
+
+#[test]
+fn a_picture_has_a_lane_for_each_process_and_marks_the_culprit() {
+    let explanation = explained(&stale()).unwrap();
+    let expected = concat!(
+        "    0 ├ write 1: ok ┤\n",
+        "    1                 ├ write 2: ok ┤\n",
+        "    2                                 ├ ✗ read: 1 ┤\n",
+        "    ✗ no order explains it\n",
+    );
+    assert_eq!(explanation.picture, expected, "{}", explanation.picture);
+    assert!(explanation.text.contains(expected));
+    assert_eq!(
+        (explanation.culprit, &explanation.core[..]),
+        (Some(5), &[0, 1, 5][..])
+    );
+}
+
+/// The longest sequence of operations that some order explains up to the first return that it lacks.
+fn longest(operations: &[Op], until: u64) -> usize {
+    fn go(operations: &[Op], taken: &mut Vec<usize>, state: &CasRegister, until: u64) -> usize {
+        let mut best = taken.len();
+        for place in 0..operations.len() {
+            let candidate = &operations[place];
+            let is_blocked = operations.iter().enumerate().any(|(other, operation)| {
+                !taken.contains(&other) && operation.ret.is_some() && operation.returned < candidate.invoked
+            });
+            if taken.contains(&place) || is_blocked || candidate.invoked > until {
+                continue;
+            }
+            let mut next = Vec::new();
+            state.steps(&candidate.op, candidate.ret.as_ref(), &mut next);
+            for state in next {
+                taken.push(place);
+                best = best.max(go(operations, taken, &state, until));
+                taken.pop();
+            }
+        }
+        best
+    }
+    go(operations, &mut Vec::new(), &CasRegister::default(), until)
+}
+
+fn is_an_order(operations: &[Op], order: &[usize]) -> bool {
+    let mut state = CasRegister::default();
+    order.iter().enumerate().all(|(rank, place)| {
+        let operation = &operations[*place];
+        let is_in_time = (0..operations.len())
+            .filter(|other| !order[..rank].contains(other))
+            .all(|other| operations[other].ret.is_none() || operations[other].returned >= operation.invoked);
+        let mut next = Vec::new();
+        state.steps(&operation.op, operation.ret.as_ref(), &mut next);
+        let Some(after) = next.into_iter().next() else {
+            return false;
+        };
+        state = after;
+        is_in_time
+    })
+}
+
+#[test]
+fn prefixes_are_orders_and_none_is_longer() {
+    // Knuth's MMIX generator: what matters is that it is always the same.
+    let mut state = 11_u64;
+    let mut below = |bound: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let mut violations = 0;
+    for _ in 0..3000 {
+        let operations: Vec<Op> = (0..6)
+            .map(|process| {
+                let (invoked, value) = (below(12), below(3));
+                let returned = invoked + below(6);
+                match below(5) {
+                    0 => operation(process, RegisterOp::Write(value), None, invoked, u64::MAX),
+                    1 | 2 => write(process, value, invoked, returned),
+                    _ => read(process, value, invoked, returned),
+                }
+            })
+            .collect();
+        let Some(explanation) = explained(&operations) else {
+            continue;
+        };
+        violations += 1;
+        let until = explanation.time;
+        let best = longest(&operations, until);
+        assert_eq!(
+            explanation.prefixes.first().map_or(0, Vec::len),
+            best,
+            "{operations:#?}"
+        );
+        for order in &explanation.prefixes {
+            assert_eq!(order.len(), best);
+            assert!(is_an_order(&operations, order), "{order:?} {operations:#?}");
+        }
+    }
+    assert!(violations > 1000, "{violations}");
+}
+
+#[test]
+fn a_violation_late_in_a_long_history_is_shrunk_and_ordered() {
+    let mut operations = Vec::new();
+    for number in 0..20_000_u64 {
+        let time = number * 10;
+        operations.push(write(number % 5, number, time, time + 12));
+    }
+    operations.push(read(7, 19_000, 300_000, 300_010));
+    let explanation = explained(&operations).unwrap();
+    assert_eq!(explanation.core_operations, 3, "{}", explanation.text);
+    assert_eq!(explanation.prefixes[0].len(), 20_000);
+}

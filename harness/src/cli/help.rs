@@ -82,6 +82,7 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
                  even if the harness was killed
   results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked
   report.txt     what was printed at the end
+  report.html    the same, with a timeline of what clients did; opens in a browser, without network
   nodes/N/       each node's data and log
 ";
 

@@ -144,8 +144,23 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct CheckArgs {
     /// Histories, or folders of runs, interrupted ones too.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "model", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// What the histories were recorded in: `native`, `jepsen`, `porcupine-etcd` or `porcupine-kv`; by default they tell themselves.
+    #[arg(long, value_name = "FORMAT", value_parser = values::format)]
+    format: Option<checker::formats::Format>,
+    /// The model that judges, by name; `list` prints what there is. By default the operations' names tell.
+    #[arg(long, value_name = "NAME", value_parser = values::model)]
+    model: Option<String>,
+    /// What each object is at the beginning, as JSON; what is no JSON is a text.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    init: Option<String>,
+    /// Which engine judges: `auto`, `general` or `linear`.
+    #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = values::engine)]
+    engine: checker::EngineChoice,
+    /// Writes a page about the history: the first one that is a violation, or else the first. It opens in a browser, without network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How long the check of one history may take; then its verdict is unknown.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
     time_limit: Duration,
@@ -279,10 +294,26 @@ fn one_line(rendered: &str) -> String {
 fn execute(command: Command) -> Exit {
     match command {
         Command::Run(arguments) => execute_run(*arguments),
+        Command::Check(arguments) if arguments.model.as_deref() == Some(values::LIST) => {
+            for model in checker::registry() {
+                print(&format!("{:<16} {}\n", model.name, model.about));
+            }
+            Exit::Valid
+        }
+        Command::Check(arguments) if arguments.files.is_empty() => {
+            usage("a history, or a folder of them, is needed")
+        }
         Command::Check(arguments) => check::check(&check::CheckOptions {
             files: arguments.files,
-            time_limit: arguments.time_limit,
-            bytes_max: arguments.memory_limit << 20,
+            request: run::Request {
+                format: arguments.format,
+                model: arguments.model,
+                init: arguments.init.as_deref().map(values::init),
+                engine: arguments.engine,
+                time_limit: arguments.time_limit,
+                bytes_max: arguments.memory_limit << 20,
+            },
+            html: arguments.html,
             json: arguments.json,
         }),
         Command::Model(arguments) => execute_model(arguments),

@@ -2,6 +2,9 @@
 
 use crate::nemesis::Kind;
 use crate::run::Concurrency;
+use checker::EngineChoice;
+use checker::formats::Format;
+use checker::history::Value;
 use std::time::Duration;
 
 /// The most nodes of a cluster; each pair of them takes two listeners.
@@ -116,6 +119,34 @@ fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
         Ok(number) if least <= number && number <= most => Ok(number),
         Ok(_) | Err(_) => Err(format!("allowed are whole numbers from {least} to {most}")),
     }
+}
+
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    let known = Format::ALL.into_iter().find(|format| format.name() == text);
+    known.ok_or_else(|| format!("allowed are {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+pub(super) fn model(text: &str) -> Result<String, String> {
+    let mut names: Vec<&str> = checker::registry().iter().map(|model| model.name).collect();
+    names.push(LIST);
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("allowed are {}", names.join(", ")))
+}
+
+pub(super) fn engine(text: &str) -> Result<EngineChoice, String> {
+    match text {
+        "auto" => Ok(EngineChoice::Auto),
+        "general" => Ok(EngineChoice::General),
+        "linear" => Ok(EngineChoice::Linear),
+        _ => Err(String::from("allowed are auto, general, linear")),
+    }
+}
+
+/// What an object is at the beginning.
+pub(super) fn init(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::text(text))
 }
 
 pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {

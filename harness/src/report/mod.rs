@@ -1,5 +1,6 @@
 //! What is said of a run: in `results.json`, as one JSON line, in words, and while it goes on.
 
+pub mod html;
 mod junit;
 mod live;
 mod paint;

@@ -19,6 +19,7 @@ pub const HISTORY: &str = "history.jsonl";
 const TEST: &str = "test.json";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.txt";
+const PAGE: &str = "report.html";
 const LATEST: &str = "latest";
 
 /// The folder of one run.
@@ -213,6 +214,14 @@ impl RunDirectory {
     /// It can't be written.
     pub fn write_report(&self, text: &str) -> Result<(), DirectoryError> {
         self.write(REPORT, text.as_bytes())
+    }
+
+    /// Writes `report.html`.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write_page(&self, html: &str) -> Result<(), DirectoryError> {
+        self.write(PAGE, html.as_bytes())
     }
 
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), DirectoryError> {

@@ -1,7 +1,8 @@
 //! From a file to a verdict, within limits.
 
 use checker::formats::{Format, LogReader};
-use checker::{CheckError, CheckOptions, Limits, Log, ReadError, Report};
+use checker::history::Value;
+use checker::{CheckError, CheckOptions, EngineChoice, Limits, Log, ReadError, Report};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -15,15 +16,43 @@ pub const CHECK_BYTES_MAX: usize = 1 << 30;
 /// How much of a history is read at once.
 const BLOCK_BYTES: usize = 16 << 20;
 
+/// How a history is to be judged.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What it was recorded in; `None`: it tells itself.
+    pub format: Option<Format>,
+    /// The model that judges, by name; `None`: the history tells.
+    pub model: Option<String>,
+    /// What each object is at the beginning, where that is not what the model says.
+    pub init: Option<Value>,
+    /// Which engine judges.
+    pub engine: EngineChoice,
+    /// How long the check may take.
+    pub time_limit: Duration,
+    /// How much memory the check of one object may take, in bytes.
+    pub bytes_max: usize,
+}
+
+impl Default for Request {
+    fn default() -> Request {
+        Request {
+            format: None,
+            model: None,
+            init: None,
+            engine: EngineChoice::Auto,
+            time_limit: CHECK_TIME_MAX,
+            bytes_max: CHECK_BYTES_MAX,
+        }
+    }
+}
+
 /// A verdict, and how long it took.
 #[derive(Debug)]
 pub struct Judged {
     /// The verdict.
     pub report: Report,
-    /// The format of the history.
-    pub format: Format,
-    /// What is odd about the history.
-    pub warnings: Vec<String>,
+    /// The history.
+    pub log: Log,
     /// How long reading took.
     pub parse: Duration,
     /// How long judging took.
@@ -48,19 +77,22 @@ pub enum JudgeError {
 ///
 /// # Errors
 /// The file can't be read, or is no history.
-pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judged, JudgeError> {
+pub fn judge(path: &Path, request: &Request) -> Result<Judged, JudgeError> {
     let begun = Instant::now();
-    let log = read(path)?;
+    let log = read(path, request.format)?;
     let parse = begun.elapsed();
     let begun = Instant::now();
-    let should_stop = || begun.elapsed() > time_limit;
+    let should_stop = || begun.elapsed() > request.time_limit;
     let limits = Limits {
-        bytes_max,
+        bytes_max: request.bytes_max,
         should_stop: &should_stop,
         ..Limits::default()
     };
     let options = CheckOptions {
         limits,
+        model: request.model.as_deref(),
+        init: request.init.clone(),
+        engine: request.engine,
         ..CheckOptions::default()
     };
     let report = workloads::judge(&log, &options).map_err(|error| match error {
@@ -69,17 +101,16 @@ pub fn judge(path: &Path, time_limit: Duration, bytes_max: usize) -> Result<Judg
     })?;
     Ok(Judged {
         report,
-        format: log.format,
-        warnings: log.warnings,
+        log,
         parse,
         check: begun.elapsed(),
     })
 }
 
 /// Reads the history at `path` block by block, so that it takes no more memory than its calls.
-fn read(path: &Path) -> Result<Log, JudgeError> {
+fn read(path: &Path, format: Option<Format>) -> Result<Log, JudgeError> {
     let mut file = File::open(path)?;
-    let mut reader = LogReader::new(None);
+    let mut reader = LogReader::new(format);
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     while file.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block)? > 0 {
         reader.push(&block)?;

@@ -23,7 +23,7 @@ mod verdict;
 
 pub use directory::{DirectoryError, HISTORY, RunDirectory, Test, recorded};
 pub use finish::{FINAL_READS_MAX, RECOVERY_MAX};
-pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, judge};
+pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
 pub use options::{Concurrency, Options};
 pub use seed::draw_seed;
 pub use series::{Series, run};

@@ -6,10 +6,11 @@ use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
-use crate::run::judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, judge};
+use crate::run::judge::{JudgeError, Request, judge};
 use crate::run::load::{self, Load, MakeClient};
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{finish, narrate};
+use crate::{check, report};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -136,10 +137,28 @@ pub(super) async fn run(
     if findings.loaded.is_some() {
         live.doing("checking");
         let path = surroundings.directory.history();
-        let judged = tokio::task::spawn_blocking(move || judge(&path, CHECK_TIME_MAX, CHECK_BYTES_MAX));
+        let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
         findings.judged = Some(judged.await.expect("the check does not panic")?);
     }
-    let results = conclude(test, surroundings.directory.path(), findings);
+    let log = findings
+        .judged
+        .as_mut()
+        .map(|judged| std::mem::take(&mut judged.log));
+    if let (Some(log), Some(judged)) = (&log, &mut findings.judged) {
+        judged.log.warnings.clone_from(&log.warnings);
+    }
+    let explanation = findings
+        .judged
+        .as_ref()
+        .and_then(|judged| check::explanation_of(&judged.report.verdict))
+        .cloned();
+    let mut results = conclude(test, surroundings.directory.path(), findings);
+    if let Some(log) = &log {
+        let html = report::html::of_run(&results, log, explanation.as_ref());
+        if let Err(error) = surroundings.directory.write_page(&html) {
+            results.notes.push(error.to_string());
+        }
+    }
     Ok((results, cluster))
 }
 

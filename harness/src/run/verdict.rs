@@ -82,7 +82,7 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
         explanation = findings.exits.first().map(last_words);
     }
     let checked = findings.judged.as_mut().map(|judged| {
-        findings.notes.append(&mut judged.warnings);
+        findings.notes.append(&mut judged.log.warnings);
         Checked {
             model: judged.report.model,
             engine: judged.report.engine,

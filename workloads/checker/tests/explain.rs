@@ -56,7 +56,7 @@ fn explained(operations: &[Op]) -> Option<Explanation> {
             Limits::default(),
         )),
         ObjectVerdict::Valid => None,
-        other => panic!("{other:?}"),
+        other @ (ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded) => panic!("{other:?}"),
     }
 }
 

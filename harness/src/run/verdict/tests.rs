@@ -34,8 +34,7 @@ fn judged(history: &str) -> Judged {
     let report = workloads::judge(&log, &CheckOptions::default()).unwrap();
     Judged {
         report,
-        format: log.format,
-        warnings: Vec::new(),
+        log,
         parse: Duration::ZERO,
         check: Duration::ZERO,
     }

@@ -88,6 +88,7 @@ pub(crate) fn explain(
         time: time.unwrap_or(0),
         core_operations: main.map_or(0, |it| it.transactions.len()),
         text,
+        ..Explanation::default()
     }
 }
 

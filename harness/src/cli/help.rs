@@ -72,6 +72,14 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   engine         how; null if there was nothing to judge
   parse_seconds  how long reading took
   check_seconds  how long judging took
+  violations     what no order explains: the first one, or with `--all` one for each object that has any:
+                   object     its name
+                   operation  the operation that no order explains, in words
+                   states     what the object could have been instead
+                   core       the smallest core, a list of operations: {\"line\":n,\"process\":n,\"node\":n,\"f\":…,\"key\":…,\"value\":…,
+                              \"type\":\"ok\" or \"info\",\"result\":…,\"invoked\":ns,\"returned\":ns}; line is that of the invocation, returned is
+                              null where nobody knows; empty where cycles of transactions are the violation
+  unexplained    how many more objects have a violation, which a limit left without an explanation
 ";
 
 const RUN_DIRECTORY: &str = "\

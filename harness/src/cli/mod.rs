@@ -158,6 +158,9 @@ struct CheckArgs {
     /// Which engine judges: `auto`, `general` or `linear`.
     #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = values::engine)]
     engine: checker::EngineChoice,
+    /// Looks for the violations of all objects, and not only for the first.
+    #[arg(long)]
+    all: bool,
     /// Writes a page about the history: the first one that is a violation, or else the first. It opens in a browser, without network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -310,6 +313,7 @@ fn execute(command: Command) -> Exit {
                 model: arguments.model,
                 init: arguments.init.as_deref().map(values::init),
                 engine: arguments.engine,
+                all: arguments.all,
                 time_limit: arguments.time_limit,
                 bytes_max: arguments.memory_limit << 20,
             },

@@ -27,6 +27,8 @@ pub struct Request {
     pub init: Option<Value>,
     /// Which engine judges.
     pub engine: EngineChoice,
+    /// Whether all violations are looked for, and not only the first.
+    pub all: bool,
     /// How long the check may take.
     pub time_limit: Duration,
     /// How much memory the check of one object may take, in bytes.
@@ -40,6 +42,7 @@ impl Default for Request {
             model: None,
             init: None,
             engine: EngineChoice::Auto,
+            all: false,
             time_limit: CHECK_TIME_MAX,
             bytes_max: CHECK_BYTES_MAX,
         }
@@ -93,6 +96,7 @@ pub fn judge(path: &Path, request: &Request) -> Result<Judged, JudgeError> {
         model: request.model.as_deref(),
         init: request.init.clone(),
         engine: request.engine,
+        all: request.all,
         ..CheckOptions::default()
     };
     let report = workloads::judge(&log, &options).map_err(|error| match error {

@@ -4,13 +4,14 @@ use crate::client::{AddressOf, Client};
 use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
+use crate::report;
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
 use crate::run::judge::{JudgeError, Request, judge};
 use crate::run::load::{self, Load, MakeClient};
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{finish, narrate};
-use crate::{check, report};
+use checker::Explanation;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -147,14 +148,15 @@ pub(super) async fn run(
     if let (Some(log), Some(judged)) = (&log, &mut findings.judged) {
         judged.log.warnings.clone_from(&log.warnings);
     }
-    let explanation = findings
+    let violations: Vec<Explanation> = findings
         .judged
-        .as_ref()
-        .and_then(|judged| check::explanation_of(&judged.report.verdict))
-        .cloned();
+        .iter()
+        .flat_map(|judged| judged.report.violations())
+        .cloned()
+        .collect();
     let mut results = conclude(test, surroundings.directory.path(), findings);
     if let Some(log) = &log {
-        let html = report::html::of_run(&results, log, explanation.as_ref());
+        let html = report::html::of_run(&results, log, violations.iter().collect());
         if let Err(error) = surroundings.directory.write_page(&html) {
             results.notes.push(error.to_string());
         }

@@ -1,9 +1,9 @@
 //! From a history to a verdict, by the name of a model.
 
 use crate::engine::Limits;
-use crate::explain::explain;
+use crate::explain::{Explanation, explain};
 use crate::history::{Log, ReadError, Value};
-use crate::object::{ObjectsVerdict, Operation, check_each};
+use crate::object::{ObjectViolation, Operation, check_each};
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::{Dialect, Vocabulary};
 use rustc_hash::FxHashMap;
@@ -35,6 +35,8 @@ pub struct CheckOptions<'a> {
     pub dialect: Option<Dialect>,
     /// Which engine judges.
     pub engine: EngineChoice,
+    /// Whether the violations of all objects are looked for, and not only the first.
+    pub all: bool,
     /// Limits on the check.
     pub limits: Limits<'a>,
 }
@@ -190,35 +192,60 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
             Vec::new()
         }
     };
-    let verdict = check_each(&init, groups.keys.len(), make, options.limits);
+    let found = check_each(&init, groups.keys.len(), make, options.limits, options.all);
     if let Some(error) = first.into_inner().expect("nobody panics while it is locked") {
         return Err(CheckError::History(error));
     }
     let operations = operations.into_inner();
-    let verdict = match verdict {
-        _ if operations == 0 => Verdict::Unknown(String::from("the history has no operation to judge")),
-        ObjectsVerdict::Valid => Verdict::Valid,
-        ObjectsVerdict::Violation {
-            object,
-            operation,
-            states,
-        } => {
-            let name = groups.name(object, M::NAME);
-            let history = groups.operations::<M>(log, object, dialect)?;
-            let limits = options.limits;
-            let explanation = explain(&init, &name, &history, operation, &states, &log.remarks, limits);
-            let places = groups.judged::<M>(log, object, dialect);
-            Verdict::Violation(Box::new(explanation.renamed(|place| places[place])))
-        }
-        ObjectsVerdict::Unknown { object, refused } => {
-            Verdict::Unknown(format!("{}: {refused}", groups.name(object, M::NAME)))
-        }
-    };
-    Ok(Report {
-        verdict,
+    let mut report = Report {
+        verdict: Verdict::Valid,
+        further: Vec::new(),
+        unexplained: 0,
         model: M::NAME,
         engine: "configurations",
         operations,
         partitions: partitions.into_inner(),
-    })
+    };
+    if operations == 0 {
+        report.verdict = Verdict::Unknown(String::from("the history has no operation to judge"));
+    } else if let Some((first, others)) = found.violations.split_first() {
+        let explained = |violation: &ObjectViolation<M>| explained(log, options, &init, &groups, violation);
+        report.verdict = Verdict::Violation(Box::new(explained(first)?));
+        for violation in others {
+            if (options.limits.should_stop)() {
+                break;
+            }
+            report.further.push(explained(violation)?);
+        }
+        report.unexplained = others.len() - report.further.len();
+    } else if let Some((object, refused)) = found.unknown {
+        report.verdict = Verdict::Unknown(format!("{}: {refused}", groups.name(object, M::NAME)));
+    }
+    Ok(report)
+}
+
+/// A violation in words, its operations named by their places among the calls of the history.
+fn explained<M: Vocabulary>(
+    log: &Log,
+    options: &CheckOptions<'_>,
+    init: &M,
+    groups: &Groups<'_>,
+    violation: &ObjectViolation<M>,
+) -> Result<Explanation, ReadError> {
+    let dialect = options.dialect.unwrap_or(log.format.dialect());
+    let object = violation.object;
+    let name = groups.name(object, M::NAME);
+    let history = groups.operations::<M>(log, object, dialect)?;
+    let (rejected, states) = (violation.operation, &violation.states);
+    let explanation = explain(
+        init,
+        &name,
+        &history,
+        rejected,
+        states,
+        &log.remarks,
+        options.limits,
+    );
+    let places = groups.judged::<M>(log, object, dialect);
+    Ok(explanation.renamed(|place| places[place]))
 }

@@ -325,21 +325,52 @@ pub enum ObjectsVerdict<M> {
     },
 }
 
+/// A violation of one of many objects.
+pub(crate) struct ObjectViolation<M> {
+    /// When the operation that no order explains returned.
+    time: u64,
+    /// The object's place.
+    pub(crate) object: usize,
+    /// The operation's place among those of the object.
+    pub(crate) operation: usize,
+    /// The states that the object could have been in.
+    pub(crate) states: Vec<M>,
+}
+
+/// What was found among many objects.
+pub(crate) struct Found<M> {
+    /// By time, then by the object's place. Where only the first was wanted, only that one.
+    pub(crate) violations: Vec<ObjectViolation<M>>,
+    /// The first object that could not be checked to the end, and why.
+    pub(crate) unknown: Option<(usize, Refused)>,
+}
+
 /// Checks objects that all begin as `init`; the result does not depend on which is done first.
 pub fn check_objects<M>(init: &M, objects: &[&[Operation<M>]], limits: Limits<'_>) -> ObjectsVerdict<M>
 where
     M: Model<Op: Sync, Ret: Sync> + Send + Sync,
 {
-    check_each(init, objects.len(), |object| objects[object], limits)
+    let found = check_each(init, objects.len(), |object| objects[object], limits, false);
+    match (found.violations.into_iter().next(), found.unknown) {
+        (Some(first), _) => ObjectsVerdict::Violation {
+            object: first.object,
+            operation: first.operation,
+            states: first.states,
+        },
+        (None, Some((object, refused))) => ObjectsVerdict::Unknown { object, refused },
+        (None, None) => ObjectsVerdict::Valid,
+    }
 }
 
-/// As [`check_objects`], of `count` objects, each of which is made when its turn comes. Every one is made, whatever is found.
+/// Checks `count` objects, each of which is made when its turn comes. Every one is made, whatever is found. Unless `all` violations
+/// are wanted, each is checked no further than to the least that is known.
 pub(crate) fn check_each<M, O>(
     init: &M,
     count: usize,
     make: impl Fn(usize) -> O + Sync,
     limits: Limits<'_>,
-) -> ObjectsVerdict<M>
+    all: bool,
+) -> Found<M>
 where
     M: Model<Op: Sync, Ret: Sync> + Send + Sync,
     O: AsRef<[Operation<M>]>,
@@ -353,7 +384,9 @@ where
         let mut time = u64::MAX;
         if let ObjectVerdict::Violation { operation, .. } = &verdict {
             time = operations[*operation].returned;
-            earliest.fetch_min(time, Ordering::Relaxed);
+            if !all {
+                earliest.fetch_min(time, Ordering::Relaxed);
+            }
         }
         (time, verdict)
     };
@@ -370,32 +403,30 @@ where
         let mut engine = Engine::new(init.clone(), limits);
         (0..count).map(|object| check(&mut engine, object)).collect()
     };
-    least(verdicts)
+    let mut found = found(verdicts);
+    if !all {
+        // Which others were met depends on which was checked first.
+        found.violations.truncate(1);
+    }
+    found
 }
 
-fn least<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> ObjectsVerdict<M> {
-    let mut violation: Option<(u64, usize, usize, Vec<M>)> = None;
-    let mut unknown = None;
+fn found<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> Found<M> {
+    let (mut violations, mut unknown) = (Vec::new(), None);
     for (object, (time, verdict)) in verdicts.into_iter().enumerate() {
         match verdict {
             ObjectVerdict::Valid | ObjectVerdict::Superseded => {}
-            ObjectVerdict::Violation { operation, states } => {
-                if violation.as_ref().is_none_or(|(earlier, ..)| time < *earlier) {
-                    violation = Some((time, object, operation, states));
-                }
-            }
+            ObjectVerdict::Violation { operation, states } => violations.push(ObjectViolation {
+                time,
+                object,
+                operation,
+                states,
+            }),
             ObjectVerdict::Unknown(refused) => unknown = unknown.or(Some((object, refused))),
         }
     }
-    match (violation, unknown) {
-        (Some((_, object, operation, states)), _) => ObjectsVerdict::Violation {
-            object,
-            operation,
-            states,
-        },
-        (None, Some((object, refused))) => ObjectsVerdict::Unknown { object, refused },
-        (None, None) => ObjectsVerdict::Valid,
-    }
+    violations.sort_by_key(|violation| (violation.time, violation.object));
+    Found { violations, unknown }
 }
 
 #[cfg(test)]

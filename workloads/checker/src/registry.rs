@@ -120,6 +120,8 @@ pub fn check_log(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckE
         None if log.calls.is_empty() => {
             return Ok(Report {
                 verdict: Verdict::Unknown(String::from("the history is empty")),
+                further: Vec::new(),
+                unexplained: 0,
                 model: "none",
                 engine: "none",
                 operations: 0,

@@ -19,6 +19,10 @@ pub enum Verdict {
 pub struct Report {
     /// The verdict.
     pub verdict: Verdict,
+    /// Violations of other objects, in the order of their times; empty unless all were asked for.
+    pub further: Vec<Explanation>,
+    /// How many more there are that were not explained, since a limit came first.
+    pub unexplained: usize,
     /// The model that judged.
     pub model: &'static str,
     /// The engine that did.
@@ -27,6 +31,17 @@ pub struct Report {
     pub operations: usize,
     /// On how many objects.
     pub partitions: usize,
+}
+
+impl Report {
+    /// The violations: none, the first one, or all of them, as asked for.
+    pub fn violations(&self) -> impl Iterator<Item = &Explanation> {
+        let first = match &self.verdict {
+            Verdict::Violation(first) => Some(&**first),
+            Verdict::Valid | Verdict::Unknown(_) => None,
+        };
+        first.into_iter().chain(&self.further)
+    }
 }
 
 impl fmt::Display for Verdict {

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use checker::models::{CasRegister, RegisterOp, RegisterRet};
-use checker::{Explanation, Limits, Model as _, ObjectVerdict, Operation, check_object, explain};
+use checker::{
+    CheckOptions, Explanation, Limits, Log, Model as _, ObjectVerdict, Operation, Report, check_log,
+    check_object, explain,
+};
+use std::fmt::Write as _;
 
 type Op = Operation<CasRegister>;
 
@@ -184,4 +188,58 @@ fn a_violation_late_in_a_long_history_is_shrunk_and_ordered() {
     let explanation = explained(&operations).unwrap();
     assert_eq!(explanation.core_operations, 3, "{}", explanation.text);
     assert_eq!(explanation.prefixes[0].len(), 20_000);
+}
+
+/// Keys 0 to 2; 0 and 2 are read stale, 2 before 0.
+fn of_three_keys() -> Log {
+    let mut history = String::from("{\"rustyraft-history\":1,\"workload\":\"register\"}\n");
+    let calls = [
+        ("write", 0, "1"),
+        ("write", 1, "1"),
+        ("write", 2, "1"),
+        ("read", 2, "null"),
+        ("read", 0, "null"),
+        ("read", 1, "1"),
+    ];
+    for (time, (f, key, value)) in calls.into_iter().enumerate() {
+        let (argument, result) = if f == "read" {
+            ("null", value)
+        } else {
+            (value, "null")
+        };
+        for (kind, value) in [("invoke", argument), ("ok", result)] {
+            let _ = writeln!(
+                history,
+                "{{\"time\":{time},\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":{key},\"value\":{value}}}"
+            );
+        }
+    }
+    Log::read(history.as_bytes()).unwrap()
+}
+
+fn report(all: bool, should_stop: &(dyn Fn() -> bool + Sync)) -> Report {
+    let limits = Limits {
+        should_stop,
+        ..Limits::default()
+    };
+    let options = CheckOptions {
+        all,
+        limits,
+        ..CheckOptions::default()
+    };
+    check_log(&of_three_keys(), &options).unwrap()
+}
+
+#[test]
+fn the_first_violation_is_reported_or_all_of_them_in_the_order_of_their_times() {
+    let objects = |report: &Report| -> Vec<String> {
+        let violations = report.violations();
+        violations.map(|violation| violation.object.clone()).collect()
+    };
+    let first = report(false, &|| false);
+    assert_eq!(objects(&first), ["cas-register 2"]);
+    assert_eq!((first.further.len(), first.unexplained), (0, 0));
+    let all = report(true, &|| false);
+    assert_eq!(objects(&all), ["cas-register 2", "cas-register 0"]);
+    assert_eq!((all.verdict == first.verdict, all.unexplained), (true, 0));
 }

@@ -1,25 +1,41 @@
 "use strict";
 // In a function of its own: among a page's global names `top` is taken.
 (() => {
-// Operations come as columns, ordered by their invocations: [process, node, f, key, argument, result, end, invoked, returned], where texts
-// are places in `words`. Everything is drawn on one canvas, and only what is in view.
+// Operations come as columns, ordered by their invocations; texts are places in `words`. Everything is drawn on one canvas, and only
+// what is in view.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
-const [P, NODE, F, KEY, ARGUMENT, RESULT, END, FROM, TO] = data.columns;
+const { process: P, node: NODE, f: F, key: KEY, argument: ARGUMENT, result: RESULT, end: END, invoked: FROM, returned: TO } = data.columns;
 const count = P.length;
 const LANE = 26, BAR = 18, AXIS = 30, NAMES = 64, LANES_SHOWN_MAX = 24;
-// How many bars one lane may show: as many as it has pixels. Neighbours that fall into one pixel are one bar.
+// Bars that are thinner than this, in pixels, are drawn as one with their neighbours, so that a lane has no more of them than pixels.
+const THIN = 2;
 const canvas = byId("canvas"), pen = canvas.getContext("2d");
 const begin = data.begin, end = Math.max(data.end, begin + 1);
 const lanes = [...new Set(P)].sort((a, b) => a - b);
-const core = new Set(data.core), inOrder = data.orders.map(order => new Map(order.operations.map((operation, rank) => [operation, order.before + rank + 1])));
-let from = begin, to = end, top = 0, shown = lanes, byLane = [], matches = null, hovered = -1, kept = -1, scheduled = false, drag = null;
-const state = window.timeline = { frames: 0, drawn: 0, hovered: -1, kept: -1, from, to };
+// The violation that is shown: the operation that no order explains, the smallest core, and the longest orders with each operation's place.
+let culprit = null, core = new Set(), orders = [];
+const numbered = new Set();
+let wide = NAMES + 1, from = begin, to = end, top = 0, shown = lanes, byLane = [], matches = null, hovered = -1, kept = -1, pointer = null, scheduled = false, drag = null;
+const state = window.timeline = { frames: 0, drawn: 0, hovered: -1, kept: -1, numbered: 0, from, to, box };
 
+function focused() { return kept >= 0 ? kept : hovered; }
 function text(place) { return place < 0 ? "" : data.words[place]; }
 function seconds(time) { return data.timed ? (time / 1e9).toFixed(6) + " s" : "line " + time; }
 function returned(i) { return TO[i] === null ? Infinity : TO[i]; }
 
+function choose(nth) {
+  const violation = data.violations[nth];
+  culprit = violation ? violation.culprit : null;
+  core = new Set(violation ? violation.core : []);
+  orders = (violation ? violation.orders : []).map(order => ({
+    length: order.length,
+    ranks: new Map(order.operations.map((operation, rank) => [operation, order.before + rank + 1])),
+  }));
+  byId("witness").hidden = !violation;
+  byId("words").textContent = violation ? violation.text : "";
+  byId("culprit").hidden = culprit === null && !core.size;
+}
 // The lanes that are shown, each with its operations; one process has one operation at a time, so both their ends ascend.
 function arrange() {
   const lane = new Map(shown.map((process, row) => [process, row]));
@@ -35,12 +51,14 @@ function rows() { return Math.min(shown.length, LANES_SHOWN_MAX); }
 function resize() {
   const scale = window.devicePixelRatio || 1, height = AXIS + rows() * LANE + 8;
   canvas.style.height = height + "px";
-  canvas.width = canvas.clientWidth * scale;
+  // Asking the browser for it takes longer than all else that a bar needs.
+  wide = canvas.clientWidth;
+  canvas.width = wide * scale;
   canvas.height = height * scale;
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   schedule();
 }
-function width() { return canvas.clientWidth - NAMES; }
+function width() { return wide - NAMES; }
 function x(time) { return NAMES + (time - from) / (to - from) * width(); }
 function timeAt(pixel) { return from + (pixel - NAMES) / width() * (to - from); }
 function schedule() { if (!scheduled) { scheduled = true; requestAnimationFrame(draw); } }
@@ -51,17 +69,11 @@ function firstFrom(list, time) {
   while (low < high) { const middle = (low + high) >> 1; if (returned(list[middle]) < time) low = middle + 1; else high = middle; }
   return low;
 }
-// The first operation of a lane that begins after `time`.
-function firstAfter(list, time, low) {
-  let high = list.length;
-  while (low < high) { const middle = (low + high) >> 1; if (FROM[list[middle]] <= time) low = middle + 1; else high = middle; }
-  return low;
-}
 
 function draw() {
   scheduled = false;
-  const w = canvas.clientWidth, h = AXIS + rows() * LANE + 8;
-  const c = Object.fromEntries(["text", "dim", "line", "ok", "info", "fail", "bad", "order", "fault", "card"].map(name => [name, colour(name)]));
+  const w = wide, h = AXIS + rows() * LANE + 8;
+  const c = Object.fromEntries(["text", "dim", "line", "ok", "info", "fail", "bad", "order", "fault", "on"].map(name => [name, colour(name)]));
   pen.clearRect(0, 0, w, h);
   pen.save();
   pen.beginPath(); pen.rect(NAMES, 0, w - NAMES, h); pen.clip();
@@ -72,24 +84,32 @@ function draw() {
   }
   axis(w, h, c);
   let drawn = 0;
-  const focus = kept >= 0 ? kept : hovered;
-  const orders = inOrder.filter(order => focus < 0 ? false : order.has(focus));
-  const order = orders[0];
+  numbered.clear();
+  const focus = focused();
+  // Of the operation that no order explains: one of those that explain all the others they can.
+  const order = focus < 0 ? undefined : (orders.find(order => order.ranks.has(focus)) ?? (focus === culprit ? orders[0] : undefined))?.ranks;
   for (let row = 0; row < rows(); row++) {
     const list = byLane[top + row], y = AXIS + row * LANE + (LANE - BAR) / 2;
-    let at = firstFrom(list, from);
-    while (at < list.length && FROM[list[at]] <= to) {
+    let run = null;
+    for (let at = firstFrom(list, from); at < list.length && FROM[list[at]] <= to; at++) {
       const i = list[at], left = Math.max(NAMES - 4, x(FROM[i])), right = Math.min(w + 4, x(Math.min(returned(i), end)));
-      const bar = Math.max(2, right - left);
-      bars(i, left, y, bar, c, order, focus);
-      drawn++;
-      // What falls into the same pixel is drawn once.
-      const next = firstAfter(list, timeAt(left + 1), at + 1);
-      at = bar > 2 ? at + 1 : Math.max(at + 1, next);
+      if (right - left > THIN) {
+        bars(i, left, y, right - left, c, order, focus);
+        drawn++;
+        continue;
+      }
+      const kind = order && order.has(i) ? 3 : END[i];
+      if (kind === 3) numbered.add(i);
+      // What is seldom must not vanish behind what is not.
+      if (run && left < run.left + THIN) run.kind = Math.max(run.kind, kind);
+      else if (run && run.kind === kind && left <= run.right + 1) run.right = left + THIN;
+      else { drawn += thin(run, y, c, order); run = { left, right: left + THIN, kind }; }
     }
+    drawn += thin(run, y, c, order);
   }
   // What matters most is on top, however small it is.
-  for (const i of [...data.core, data.culprit].filter(i => i !== null && (!matches || matches.has(i)))) {
+  for (const i of new Set([...core, culprit ?? -1, focus])) {
+    if (i < 0 || matches && !matches.has(i)) continue;
     const row = shown.indexOf(P[i]) - top;
     if (row < 0 || row >= rows() || returned(i) < from || FROM[i] > to) continue;
     const left = Math.max(NAMES - 4, x(FROM[i])), bar = Math.max(3, Math.min(w + 4, x(Math.min(returned(i), end))) - left);
@@ -100,16 +120,29 @@ function draw() {
   pen.font = "12px ui-monospace, monospace"; pen.textAlign = "right"; pen.fillStyle = c.dim;
   for (let row = 0; row < rows(); row++) pen.fillText("p" + shown[top + row], NAMES - 8, AXIS + row * LANE + LANE / 2 + 4);
   pen.textAlign = "left";
-  Object.assign(state, { frames: state.frames + 1, drawn, hovered, kept, from, to });
+  placeTip();
+  Object.assign(state, { frames: state.frames + 1, drawn, numbered: numbered.size, hovered, kept, from, to });
+}
+// Draws a run of thin bars; how many rectangles that are.
+function thin(run, y, c, order) {
+  if (!run) return 0;
+  pen.globalAlpha = order && run.kind !== 3 ? .3 : 1;
+  pen.fillStyle = [c.ok, c.fail, c.info, c.order][run.kind];
+  pen.fillRect(run.left, y, run.right - run.left, BAR);
+  pen.globalAlpha = 1;
+  return 1;
 }
 function bars(i, left, y, bar, c, order, focus) {
   const rank = order && order.get(i);
-  pen.fillStyle = i === data.culprit ? c.bad : rank ? c.order : END[i] === 0 ? c.ok : END[i] === 1 ? c.fail : c.info;
-  pen.globalAlpha = order && !rank && i !== data.culprit ? .3 : 1;
+  if (rank) numbered.add(i);
+  pen.fillStyle = i === culprit ? c.bad : rank ? c.order : END[i] === 0 ? c.ok : END[i] === 1 ? c.fail : c.info;
+  pen.globalAlpha = order && !rank && i !== culprit ? .3 : 1;
   pen.beginPath(); pen.roundRect(left, y, bar, BAR, Math.min(4, bar / 2)); pen.fill();
   pen.globalAlpha = 1;
   if (core.has(i) || i === focus) { pen.lineWidth = i === focus ? 3 : 1.5; pen.strokeStyle = c.text; pen.stroke(); }
-  label((rank ? rank + " · " : i === data.culprit ? "✗ " : "") + text(F[i]) + " " + text(ARGUMENT[i]) + (END[i] === 0 && RESULT[i] >= 0 ? " → " + text(RESULT[i]) : ""), left + 5, y + 13, bar - 8, "#fff");
+  if (bar < 22) return;
+  const words = [text(F[i]), text(ARGUMENT[i]), END[i] === 0 && RESULT[i] >= 0 ? "→ " + text(RESULT[i]) : ""].filter(Boolean).join(" ");
+  label((rank ? rank + " · " : i === culprit ? "✗ " : "") + words, left + 5, y + 13, bar - 8, c.on);
 }
 function label(words, left, y, room, fill) {
   if (room < 14) return;
@@ -137,15 +170,44 @@ function operationAt(event) {
   const at = firstFrom(list, time - margin);
   return at < list.length && FROM[list[at]] <= time + margin ? list[at] : -1;
 }
+// What has an argument and returns nothing was done for its effect.
+function outcome(i) {
+  if (END[i] > 0) return ["", ": failed", ": outcome unknown"][END[i]];
+  return RESULT[i] >= 0 ? " → " + text(RESULT[i]) : ARGUMENT[i] >= 0 ? ": ok" : " → null";
+}
+// What there is to say of an operation, line by line.
+function story(i) {
+  const lines = [`${text(F[i])} ${text(ARGUMENT[i])}`.trim() + outcome(i)];
+  lines.push(`process ${P[i]}` + (NODE[i] === null ? "" : `, node ${NODE[i]}`) + (KEY[i] < 0 ? "" : `, key ${text(KEY[i])}`));
+  lines.push(`${seconds(FROM[i])} – ${TO[i] === null ? "open to the end" : seconds(TO[i])}` + (data.timed && TO[i] !== null ? `, ${((TO[i] - FROM[i]) / 1e6).toFixed(3)} ms` : ""));
+  if (i === culprit) lines.push("✗ no order of the operations explains it");
+  for (const [nth, order] of orders.entries())
+    if (order.ranks.has(i)) lines.push(`place ${order.ranks.get(i)} of ${order.length} in the longest order${orders.length > 1 ? " " + (nth + 1) : ""}`);
+  return lines;
+}
 function tell() {
-  const i = kept >= 0 ? kept : hovered;
-  if (i < 0) { byId("detail").textContent = "Point at an operation."; return; }
-  const lines = [`process ${P[i]}${NODE[i] === null ? "" : " at node " + NODE[i]}: ${text(F[i])} ${text(ARGUMENT[i])}${KEY[i] < 0 ? "" : ", key " + text(KEY[i])}`];
-  lines.push(["ok", "failed", "outcome unknown"][END[i]] + (END[i] === 0 ? ": " + (text(RESULT[i]) || "null") : "") + `, from ${seconds(FROM[i])} to ${TO[i] === null ? "the end" : seconds(TO[i])}`);
-  if (i === data.culprit) lines.push("✗ no order of the operations explains it");
-  const ranks = inOrder.map((order, nth) => order.has(i) ? `place ${order.get(i)} of ${data.orders[nth].length} in the longest order${inOrder.length > 1 ? " " + (nth + 1) : ""}` : "").filter(Boolean);
-  if (ranks.length) lines.push(ranks.join("; "));
-  byId("detail").textContent = lines.join("\n");
+  const i = focused(), tip = byId("tip");
+  tip.hidden = i < 0;
+  tip.className = kept >= 0 ? "kept" : "";
+  if (i >= 0) tip.replaceChildren(...story(i).map(line => { const row = document.createElement("div"); row.textContent = line; return row; }));
+  schedule();
+}
+// The part of an operation's bar that is in view, on the canvas; null where none is.
+function box(i) {
+  const row = shown.indexOf(P[i]) - top;
+  if (row < 0 || row >= rows() || returned(i) < from || FROM[i] > to) return null;
+  const left = Math.max(NAMES, x(FROM[i])), right = Math.min(wide, x(Math.min(returned(i), end)));
+  return { left, right: Math.max(left, right), top: AXIS + row * LANE + (LANE - BAR) / 2, bottom: AXIS + row * LANE + (LANE + BAR) / 2 };
+}
+// Below the bar, or above it where the window ends.
+function placeTip() {
+  const tip = byId("tip"), i = focused(), at = i < 0 ? null : box(i);
+  tip.style.visibility = at ? "visible" : "hidden";
+  if (!at) return;
+  const wanted = kept < 0 && pointer !== null ? pointer - 20 : at.left;
+  tip.style.left = Math.max(4, Math.min(wanted, wide - tip.offsetWidth - 4)) + "px";
+  const room = window.innerHeight - canvas.getBoundingClientRect().top - at.bottom;
+  tip.style.top = (room > tip.offsetHeight + 12 ? at.bottom + 6 : at.top - tip.offsetHeight - 6) + "px";
 }
 function view(a, b) {
   const least = data.timed ? 1000 : 4, span = Math.min(Math.max(b - a, least), (end - begin) * 1.04);
@@ -155,10 +217,10 @@ function view(a, b) {
   schedule();
 }
 function toCulprit() {
-  const ids = data.core.length ? data.core : data.culprit === null ? [] : [data.culprit];
+  const ids = core.size ? [...core] : culprit === null ? [] : [culprit];
   if (!ids.length) return view(begin, end);
   const times = ids.flatMap(i => [FROM[i], TO[i] ?? FROM[i]]), a = Math.min(...times), b = Math.max(...times), space = (b - a) * .15 + 1;
-  const row = data.culprit === null ? 0 : shown.indexOf(P[data.culprit]);
+  const row = culprit === null ? 0 : shown.indexOf(P[culprit]);
   top = Math.max(0, Math.min(row - (rows() >> 1), shown.length - rows()));
   view(a - space, b + space);
 }
@@ -194,23 +256,24 @@ canvas.addEventListener("pointermove", event => {
     return;
   }
   const i = operationAt(event);
-  if (i !== hovered) { hovered = i; tell(); schedule(); }
+  pointer = event.clientX - canvas.getBoundingClientRect().left;
+  if (i !== hovered) { hovered = i; tell(); } else if (i >= 0) schedule();
 });
 canvas.addEventListener("pointerup", event => {
-  if (drag && !drag.moved) { const i = operationAt(event); kept = i === kept ? -1 : i; tell(); schedule(); }
+  if (drag && !drag.moved) { const i = operationAt(event); kept = i === kept ? -1 : i; tell(); }
   drag = null;
 });
-canvas.addEventListener("pointerleave", () => { if (hovered >= 0) { hovered = -1; tell(); schedule(); } });
+canvas.addEventListener("pointerleave", () => { if (hovered >= 0) { hovered = -1; tell(); } });
 canvas.addEventListener("keydown", event => {
   const span = to - from;
   const move = { ArrowLeft: [-.2, -.2], ArrowRight: [.2, .2], "+": [.2, -.2], "-": [-.25, .25] }[event.key];
-  if (event.key === "Escape") { kept = -1; tell(); schedule(); }
+  if (event.key === "Escape") { kept = -1; tell(); }
   if (move) { event.preventDefault(); view(from + move[0] * span, to + move[1] * span); }
 });
 byId("search").addEventListener("input", event => search(event.target.value.trim()));
 byId("all").addEventListener("click", () => view(begin, end));
 byId("culprit").addEventListener("click", toCulprit);
-byId("culprit").hidden = data.culprit === null && !data.core.length;
+byId("which").addEventListener("change", event => { kept = hovered = -1; choose(Number(event.target.value)); tell(); toCulprit(); });
 window.addEventListener("resize", resize);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
 
@@ -221,6 +284,7 @@ for (const [name, value] of data.facts) {
   const fact = document.createElement("div"), head = document.createElement("b");
   head.textContent = name; fact.append(head, value); byId("facts").append(fact);
 }
-if (data.text) { byId("witness").hidden = false; byId("words").textContent = data.text; }
-search(""); toCulprit();
+for (const [nth, violation] of data.violations.entries()) byId("which").append(new Option(violation.object, nth));
+byId("which").hidden = data.violations.length < 2;
+choose(0); search(""); toCulprit();
 })();

@@ -49,6 +49,8 @@ pub(crate) fn check_lists(log: &Log, options: &CheckOptions<'_>) -> Result<Repor
     };
     Ok(Report {
         verdict,
+        further: Vec::new(),
+        unexplained: 0,
         model: ListAppend::NAME,
         engine: "cycles",
         operations,

@@ -3,6 +3,8 @@
 //! Cargo does not build one package's programs for another package's tests, so the first test that needs them builds them here,
 //! with its own profile. Those with seeded bugs go into a target folder of their own.
 
+pub mod browser;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;

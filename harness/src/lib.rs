@@ -18,6 +18,7 @@
 //! - [`check`]: verdicts on histories that were recorded earlier;
 //! - [`model`]: the production core under a model checker;
 //! - [`simulate`]: the production node in simulated worlds, by seed;
+//! - `bench`: commit latency and throughput, beside other systems;
 //! - [`up`]: a cluster to play with;
 //! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
 //!
@@ -27,6 +28,7 @@
 //! knows that it is being tested. What decides a verdict (models, engines) lives in the crates `workloads` and `checker`, which know
 //! neither clocks nor sockets.
 
+mod bench;
 pub mod check;
 pub mod cli;
 pub mod client;

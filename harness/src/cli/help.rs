@@ -60,6 +60,29 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   seconds            how long it took
   steps              how many events there were
 
+`harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
+
+  system          \"node\" or \"redis\"
+  setting         which of its settings; null if there is only one
+  nodes           on how many nodes
+  clients         how many there were, each with a connection
+  pipeline        how many requests each had in flight
+  value_bytes     how long values were
+  op              \"put\", \"get\" or \"mixed\"
+  rate            requests a second that were begun; null in a closed loop
+  rounds          how many there were
+  failed_rounds   how many of them have no result
+  busy_rounds     during how many of them others used more than 5 % of the machine
+  per_second      requests done each second; per_second_min, per_second_max: in the slowest and the fastest round
+  p50_us          latency in microseconds; also p90_us, p99_us, p999_us, max_us
+  cpu_us_per_op   processor time of all its servers, for each request
+  foreign_cpu     what others used of the machine, from 0 to 1
+  floor_p50_us    the floor of a commit; also floor_p99_us; null if it was not measured
+  first_ratio     how many times as many requests a second the first system did, by round: {\"median\":…,\"min\":…,\"max\":…};
+                  null for itself
+  baseline        this as a multiple of the baseline's: {\"per_second\":…,\"p50\":…,\"p99\":…}; null without one
+  fsync           whether every answer came after its write was durable; false if the data lay in memory
+
 `harness check` prints a line for each file:
 
   file           as given

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and what a program that asks is told.
 
+mod bench;
 pub mod exit;
 mod help;
 mod values;
@@ -52,6 +53,11 @@ enum Command {
     /// Every step is held against the invariants of Raft, every history goes to the checker, and at the end, without faults, all
     /// nodes must be equal and every client served. The same seed gives the same run, on every machine.
     Simulate(SimulateArgs),
+    /// Measures how long commits take and how many there are, beside other systems under the same load.
+    ///
+    /// Systems take turns within each round and start from nothing each time. What a machine gives changes from minute to minute: only
+    /// ratios within one run can be trusted. A folder below `--data` keeps `results.jsonl` and `latency.svg`.
+    Bench(bench::BenchArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),
     /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`.
@@ -280,7 +286,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> 
 }
 
 /// What is said to whoever names no command, or another one.
-const COMMANDS: &str = "there are run, check, model, simulate, up and help";
+const COMMANDS: &str = "there are run, check, model, simulate, bench, up and help";
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
 fn one_line(rendered: &str) -> String {
@@ -322,6 +328,7 @@ fn execute(command: Command) -> Exit {
         }),
         Command::Model(arguments) => execute_model(arguments),
         Command::Simulate(arguments) => execute_simulate(&arguments),
+        Command::Bench(arguments) => bench::execute(arguments),
         Command::Up(arguments) => execute_up(arguments),
         Command::Help { topic } => explain(topic.as_deref()),
     }
@@ -448,7 +455,7 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, model, simulate, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, model, simulate, bench, up, {topics}"
     ))
 }
 

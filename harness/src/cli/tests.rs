@@ -35,7 +35,7 @@ fn help_is_as_reviewed() {
     let mut command = Cli::command();
     command.build();
     insta::assert_snapshot!("help", command.render_long_help());
-    for name in ["run", "check", "up"] {
+    for name in ["run", "check", "bench", "up"] {
         let subcommand = command.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help_{name}"), subcommand.render_long_help());
     }
@@ -85,6 +85,13 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
         "run --test-count 3 --keep-running",
         "check",
         "check --memory-limit 0 x",
+        "bench --system node,oracle",
+        "bench --nodes 10",
+        "bench --clients 1,0",
+        "bench --pipeline 1025",
+        "bench --value-size 15",
+        "bench --op delete",
+        "bench --rounds 0",
         "up --nodes 0",
         "walk",
     ]

@@ -110,7 +110,7 @@ pub(super) fn mebibytes(text: &str) -> Result<usize, String> {
     within(text, 1, MEBIBYTES_MAX)
 }
 
-fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
+pub(super) fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
     text: &str,
     least: T,
     most: T,
@@ -119,6 +119,15 @@ fn within<T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display>(
         Ok(number) if least <= number && number <= most => Ok(number),
         Ok(_) | Err(_) => Err(format!("allowed are whole numbers from {least} to {most}")),
     }
+}
+
+/// The one of `all` that is called `text`.
+pub(super) fn named<T: Copy + std::fmt::Display>(text: &str, all: &[T]) -> Result<T, String> {
+    let known = all.iter().find(|known| known.to_string() == text);
+    known.copied().ok_or_else(|| {
+        let names: Vec<String> = all.iter().map(T::to_string).collect();
+        format!("allowed are {}, several with commas", names.join(", "))
+    })
 }
 
 pub(super) fn format(text: &str) -> Result<Format, String> {

@@ -20,6 +20,7 @@ use links::Links;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec};
 use spawner::Spawner;
+pub(crate) use spawner::spawn_tied;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;

@@ -38,7 +38,8 @@ impl Spawner {
     }
 }
 
-fn spawn_tied(command: &mut Command) -> io::Result<Child> {
+/// Starts a process that is killed when this thread ends.
+pub(crate) fn spawn_tied(command: &mut Command) -> io::Result<Child> {
     let harness = rustix::process::getpid();
     let tie = move || {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

@@ -1,0 +1,119 @@
+//! One measurement: one system, one point, one round.
+
+use super::line::Point;
+use super::load::{Course, Load, LoadError, Measured, Questions};
+use super::system::{System, SystemError};
+use super::{BenchOptions, cpu};
+use hdrhistogram::Histogram;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a system is loaded before it is measured.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// How long it may take to write every key once.
+const FILL_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How many writes are in flight meanwhile.
+const FILL_PIPELINE: usize = 256;
+
+/// File systems that keep nothing: tmpfs and ramfs.
+const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// What was measured in a round.
+#[derive(Clone, Debug)]
+pub(super) struct Round {
+    /// How many requests were done each second.
+    pub(super) per_second: f64,
+    /// In nanoseconds.
+    pub(super) latencies: Histogram<u64>,
+    /// What the servers used of the processors for each request.
+    pub(super) cpu_per_op: Duration,
+    /// What others used, as a share of the machine.
+    pub(super) foreign_share: f64,
+    /// Whether that was so much that the round is doubtful.
+    pub(super) busy: bool,
+}
+
+/// Why a round has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MeasureError {
+    /// The system does not work.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// The load could not be brought to bear.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The system said no.
+    #[error("{0} requests were refused; the first one: {1}")]
+    Refused(u64, String),
+    /// Nothing was done.
+    #[error("no request was done in time")]
+    Nothing,
+    /// The operating system refuses something.
+    #[error("can't {0}: {1}")]
+    Machine(&'static str, std::io::Error),
+}
+
+/// Whether what is synced in `folder` survives a loss of power, as far as its file system goes.
+pub(super) fn is_durable(folder: &Path) -> bool {
+    // One that can't be asked is taken for an ordinary one.
+    rustix::fs::statfs(folder).map_or(true, |stat| !IN_MEMORY.contains(&stat.f_type))
+}
+
+/// Starts `system` from nothing in the folder `dir`, and measures it at `point`.
+pub(super) fn measure(
+    options: &BenchOptions,
+    system: &System,
+    point: &Point,
+    dir: &Path,
+) -> Result<Round, MeasureError> {
+    std::fs::create_dir_all(dir).map_err(|error| MeasureError::Machine("make a folder", error))?;
+    let mut running = system.start(options.nodes, dir)?;
+    let protocol = || system.protocol(options.value_bytes);
+    if point.op.reads() {
+        let course = Course {
+            rate: None,
+            warm_up: Duration::ZERO,
+            duration: FILL_TIME_MAX,
+        };
+        let filled = Load::connect(running.leader(), 1, FILL_PIPELINE, &protocol)?
+            .run(&course, &mut Questions::fill(options.keys))?;
+        accepted(&filled)?;
+    }
+    let mut load = Load::connect(running.leader(), point.clients, options.pipeline, &protocol)?;
+    let course = Course {
+        rate: options.rate,
+        warm_up: WARM_UP,
+        duration: options.duration,
+    };
+    let servers = running.pids();
+    let (measured, used) = std::thread::scope(|scope| {
+        // In a thread of its own: looking at every process takes longer than many a request.
+        let watch = scope.spawn(|| cpu::watch(&servers, WARM_UP, options.duration));
+        let measured = load.run(&course, &mut Questions::draw(point.op, options.keys));
+        let used = watch.join().expect("watching does not panic");
+        (measured, used)
+    });
+    running.check()?;
+    let measured = measured?;
+    accepted(&measured)?;
+    if measured.count() == 0 {
+        return Err(MeasureError::Nothing);
+    }
+    let used = used.map_err(|error| MeasureError::Machine("read how busy the machine is", error))?;
+    Ok(Round {
+        per_second: measured.per_second(),
+        latencies: measured.latencies().clone(),
+        cpu_per_op: used.servers.div_f64(measured.count() as f64),
+        foreign_share: used.foreign_share,
+        busy: used.is_busy(),
+    })
+}
+
+fn accepted(measured: &Measured) -> Result<(), MeasureError> {
+    match measured.refusals() {
+        None => Ok(()),
+        Some((count, first)) => Err(MeasureError::Refused(count, first.to_owned())),
+    }
+}

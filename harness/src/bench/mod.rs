@@ -1,0 +1,250 @@
+//! `harness bench`: how long a commit takes on this machine in this minute, beside other systems under the same load.
+//!
+//! ```text
+//!   for each point (clients, operation)
+//!     for each round
+//!       for each system        start ─▶ fill ─▶ warm up ─▶ measure ─▶ stop
+//! ```
+//!
+//! - `system`: how systems are started; `protocol`: how requests look to them;
+//! - `load`: the load generator;
+//! - `measure`: one measurement of one system; `cpu`: who used the processors meanwhile;
+//! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
+//!
+//! # What can be trusted
+//!
+//! Speed drifts on a shared machine by more than most differences between systems. So systems take turns within a round, each starts
+//! from nothing on the same file system, and what is compared are the ratios within one round: their median and their spread. A
+//! round during which somebody else used the processors is marked.
+
+mod baseline;
+mod cpu;
+mod line;
+mod load;
+mod measure;
+mod plot;
+mod protocol;
+mod system;
+mod table;
+
+pub(crate) use load::Op;
+pub(crate) use protocol::{VALUE_BYTES_MAX, VALUE_BYTES_MIN};
+pub(crate) use system::SystemName;
+
+use crate::cli::exit::Exit;
+use crate::report::Paint;
+use baseline::Baseline;
+use indicatif::{ProgressBar, ProgressStyle};
+use line::{Line, Point};
+use measure::{Round, measure};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use system::System;
+
+/// How often the bar on the terminal moves: seldom, since it shares the machine with what is measured.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct BenchOptions {
+    /// The systems; the others are compared with the first one.
+    pub(crate) systems: Vec<SystemName>,
+    /// How many nodes, of the systems that replicate.
+    pub(crate) nodes: u64,
+    /// Numbers of clients, each with a connection.
+    pub(crate) clients: Vec<usize>,
+    /// How many requests each client has in flight.
+    pub(crate) pipeline: usize,
+    /// How long values are, in bytes.
+    pub(crate) value_bytes: usize,
+    /// How many keys there are.
+    pub(crate) keys: u32,
+    /// What clients do.
+    pub(crate) ops: Vec<Op>,
+    /// How many requests a second all clients begin; `None`: whenever one is answered.
+    pub(crate) rate: Option<u64>,
+    /// How long each measurement takes.
+    pub(crate) duration: Duration,
+    /// How often each is repeated.
+    pub(crate) rounds: u32,
+    /// Where systems keep their data, and the results go, in a fresh folder.
+    pub(crate) data: PathBuf,
+    /// An earlier result to compare with.
+    pub(crate) baseline: Option<PathBuf>,
+    /// The node program; `None`: the one that belongs to this harness.
+    pub(crate) node_binary: Option<PathBuf>,
+    /// Further arguments for each node.
+    pub(crate) node_args: Vec<String>,
+    /// Whether JSON lines are printed instead of a table.
+    pub(crate) json: bool,
+}
+
+/// Measures, and tells what came of it.
+pub(crate) fn bench(options: &BenchOptions) -> Exit {
+    let baseline = match options.baseline.as_deref().map(Baseline::read).transpose() {
+        Ok(baseline) => baseline.unwrap_or_default(),
+        Err(error) => return refused(&error.to_string()),
+    };
+    let systems = find_systems(options);
+    if systems.is_empty() {
+        return refused("there is no system left to measure");
+    }
+    let folder = match fresh_folder(&options.data) {
+        Ok(folder) => folder,
+        Err(error) => return refused(&format!("can't write below {}: {error}", options.data.display())),
+    };
+    let durable = measure::is_durable(&folder);
+    if !durable {
+        eprintln!(
+            "harness: {} is in memory: nothing is durable there",
+            folder.display()
+        );
+    }
+    let mut results = Results {
+        lines: Vec::new(),
+        plots: Vec::new(),
+        incomplete: false,
+    };
+    let points = points(options);
+    let bar = progress(points.len() * systems.len() * options.rounds as usize);
+    for point in &points {
+        let rounds = measure_point(options, &systems, point, &folder, &bar);
+        results.add(options, &systems, point, &rounds, durable, &baseline);
+    }
+    bar.finish_and_clear();
+    match results.tell(options, &folder) {
+        Ok(()) if results.incomplete => Exit::Unknown,
+        Ok(()) => Exit::Valid,
+        Err(error) => {
+            eprintln!("harness: the results can't be written: {error}");
+            Exit::Internal
+        }
+    }
+}
+
+fn refused(why: &str) -> Exit {
+    eprintln!("harness: {why}");
+    Exit::Usage
+}
+
+/// The systems whose programs are there; one line for each of the others.
+fn find_systems(options: &BenchOptions) -> Vec<System> {
+    let find = |name: &SystemName| {
+        System::find(*name, options.node_binary.as_deref(), &options.node_args)
+            .inspect_err(|error| eprintln!("harness: {name} is left out: {error}"))
+            .ok()
+    };
+    options.systems.iter().filter_map(find).collect()
+}
+
+fn fresh_folder(below: &Path) -> io::Result<PathBuf> {
+    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let time: String = time.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    // Servers are started elsewhere than here.
+    let folder = std::path::absolute(below)?.join(time);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn points(options: &BenchOptions) -> Vec<Point> {
+    let of_op = |op: &Op| {
+        let op = *op;
+        options.clients.iter().map(move |clients| Point {
+            clients: *clients,
+            op,
+        })
+    };
+    options.ops.iter().flat_map(of_op).collect()
+}
+
+fn progress(measurements: usize) -> ProgressBar {
+    let bar = ProgressBar::new(measurements as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {elapsed}, {eta} left: {msg}");
+    bar.set_style(style.expect("the template is well-formed"));
+    bar.enable_steady_tick(BEAT);
+    bar
+}
+
+/// Measures a point in all rounds; by system and round, `None` where it failed.
+fn measure_point(
+    options: &BenchOptions,
+    systems: &[System],
+    point: &Point,
+    folder: &Path,
+    bar: &ProgressBar,
+) -> Vec<Vec<Option<Round>>> {
+    let mut rounds = vec![Vec::new(); systems.len()];
+    for number in 1..=options.rounds {
+        for (system, rounds) in systems.iter().zip(&mut rounds) {
+            let name = format!("{point}, round {number}, {system}");
+            bar.set_message(name.clone());
+            let dir = folder.join(name.replace(", ", "_").replace(' ', "-"));
+            let round = measure(options, system, point, &dir)
+                .inspect_err(|error| bar.suspend(|| eprintln!("harness: {name}: {error}")));
+            if round.is_ok() {
+                // Of one that failed, the folder may tell why.
+                let _ = fs::remove_dir_all(&dir);
+            }
+            rounds.push(round.ok());
+            bar.inc(1);
+        }
+    }
+    rounds
+}
+
+/// What all points came to.
+struct Results {
+    lines: Vec<Line>,
+    plots: Vec<plot::Panel>,
+    /// Whether a point was measured in no round.
+    incomplete: bool,
+}
+
+impl Results {
+    fn add(
+        &mut self,
+        options: &BenchOptions,
+        systems: &[System],
+        point: &Point,
+        rounds: &[Vec<Option<Round>>],
+        durable: bool,
+        baseline: &Baseline,
+    ) {
+        let mut panel = plot::Panel::new(point.to_string());
+        for (place, (system, own)) in systems.iter().zip(rounds).enumerate() {
+            let first = (place > 0).then(|| rounds[0].as_slice());
+            let Some(mut line) = Line::new(options, system, point, own, first) else {
+                self.incomplete = true;
+                continue;
+            };
+            line.fsync = durable;
+            baseline.compare(&mut line);
+            let latencies = own.iter().flatten().map(|round| &round.latencies);
+            panel.add(system.to_string(), latencies);
+            self.lines.push(line);
+        }
+        self.plots.push(panel);
+    }
+
+    /// Writes `results.jsonl` and `latency.svg`, and prints the lines or the table.
+    fn tell(&self, options: &BenchOptions, folder: &Path) -> io::Result<()> {
+        let mut lines = String::new();
+        for line in &self.lines {
+            lines.push_str(&serde_json::to_string(line).map_err(io::Error::other)?);
+            lines.push('\n');
+        }
+        fs::write(folder.join("results.jsonl"), &lines)?;
+        fs::write(folder.join("latency.svg"), plot::svg(&self.plots))?;
+        let told = if options.json {
+            lines
+        } else {
+            let table = table::render(&self.lines, Paint::for_stream(&io::stdout()));
+            format!("{table}\n{}\n", folder.display())
+        };
+        // Whoever closes stdout early has seen enough.
+        let _ = io::stdout().write_all(told.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! The systems that are measured: how they are started, and when they serve.
+
+mod node;
+mod process;
+mod redis;
+
+use super::protocol::{NodeProtocol, Protocol, RedisProtocol};
+use crate::cluster::{Binary, BinaryError};
+use process::Process;
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a system may take from its start until it serves.
+const START_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How often is asked meanwhile whether it does.
+const ASK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How often a leader lets itself be heard, in every system.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// After how long without a leader there is an election, in every system: no load may depose one.
+const ELECTION: Duration = Duration::from_millis(1000);
+
+/// A system by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum SystemName {
+    /// The project's own node.
+    Node,
+    /// Redis on one node, every write durable before its answer.
+    Redis,
+}
+
+impl SystemName {
+    /// All of them.
+    pub(crate) const ALL: [SystemName; 2] = [SystemName::Node, SystemName::Redis];
+}
+
+impl Display for SystemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SystemName::Node => "node",
+            SystemName::Redis => "redis",
+        })
+    }
+}
+
+/// Why a system can't be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SystemError {
+    /// There is no node program.
+    #[error(transparent)]
+    Node(#[from] BinaryError),
+    /// Its program is not there.
+    #[error("{program} is not installed; {hint}")]
+    Missing {
+        /// What was looked for.
+        program: &'static str,
+        /// How to come by it.
+        hint: &'static str,
+    },
+    /// The operating system refuses something.
+    #[error("can't {0}: {1}")]
+    System(&'static str, io::Error),
+    /// It ended by itself.
+    #[error("{name} ended by itself ({status}); its last words: {words}")]
+    Ended {
+        /// Which process.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        words: String,
+    },
+    /// It does not serve.
+    #[error("it did not serve within {}", humantime::format_duration(*.0))]
+    NotServing(Duration),
+}
+
+/// A system whose program is there, with one of its settings.
+#[derive(Clone, Debug)]
+pub(super) struct System {
+    pub(super) name: SystemName,
+    program: PathBuf,
+    /// Further arguments for each node.
+    extra_args: Vec<String>,
+}
+
+impl Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl System {
+    /// The system, if its program is there.
+    ///
+    /// # Errors
+    /// It isn't.
+    pub(super) fn find(
+        name: SystemName,
+        node_binary: Option<&Path>,
+        node_args: &[String],
+    ) -> Result<System, SystemError> {
+        let (program, extra_args) = match name {
+            SystemName::Node => {
+                let binary = Binary::locate(node_binary)?;
+                (binary.path().to_owned(), node_args.to_vec())
+            }
+            SystemName::Redis => (
+                installed("redis-server", "with Debian: apt-get install redis-server")?,
+                Vec::new(),
+            ),
+        };
+        Ok(System {
+            name,
+            program,
+            extra_args,
+        })
+    }
+
+    /// How many nodes it runs on when `asked` are asked for.
+    pub(super) fn nodes(&self, asked: u64) -> u64 {
+        match self.name {
+            SystemName::Node => asked,
+            // Its replicas follow asynchronously: they would add nothing to what an answer means.
+            SystemName::Redis => 1,
+        }
+    }
+
+    /// Starts it with no data, in the fresh folder `dir`, and waits until it serves.
+    ///
+    /// # Errors
+    /// It does not start, or not serve in time.
+    pub(super) fn start(&self, nodes: u64, dir: &Path) -> Result<Running, SystemError> {
+        let nodes = self.nodes(nodes);
+        let (servers, leader) = match self.name {
+            SystemName::Node => node::start(&self.program, &self.extra_args, nodes, dir)?,
+            SystemName::Redis => redis::start(&self.program, dir)?,
+        };
+        Ok(Running { servers, leader })
+    }
+
+    /// Its protocol, for one connection that writes values of `value_bytes`.
+    pub(super) fn protocol(&self, value_bytes: usize) -> Box<dyn Protocol> {
+        match self.name {
+            SystemName::Node => Box::new(NodeProtocol::new(value_bytes)),
+            SystemName::Redis => Box::new(RedisProtocol::new(value_bytes)),
+        }
+    }
+}
+
+/// A system that serves. When it is dropped, its processes are killed.
+#[derive(Debug)]
+pub(super) struct Running {
+    servers: Vec<Process>,
+    leader: SocketAddr,
+}
+
+impl Running {
+    /// Where clients reach the server that does not send them elsewhere.
+    pub(super) fn leader(&self) -> SocketAddr {
+        self.leader
+    }
+
+    /// The numbers of its processes.
+    pub(super) fn pids(&self) -> BTreeSet<u32> {
+        self.servers.iter().map(Process::pid).collect()
+    }
+
+    /// # Errors
+    /// One of its processes has ended.
+    pub(super) fn check(&mut self) -> Result<(), SystemError> {
+        check(&mut self.servers)
+    }
+}
+
+fn check(servers: &mut [Process]) -> Result<(), SystemError> {
+    servers.iter_mut().try_for_each(Process::check)
+}
+
+/// Where a program is that the system finds.
+fn installed(program: &'static str, hint: &'static str) -> Result<PathBuf, SystemError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .ok_or(SystemError::Missing { program, hint })
+}
+
+/// Asks again and again until somebody serves.
+fn wait_for<T>(servers: &mut [Process], mut ask: impl FnMut() -> Option<T>) -> Result<T, SystemError> {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return Ok(answer);
+        }
+        check(servers)?;
+        if begun.elapsed() > START_TIME_MAX {
+            return Err(SystemError::NotServing(START_TIME_MAX));
+        }
+        std::thread::sleep(ASK_INTERVAL);
+    }
+}
+
+/// Addresses on this machine that nobody listens at.
+///
+/// Somebody else may take one before the server does, which then ends and says so.
+fn free_addresses(count: u64) -> Result<Vec<SocketAddr>, SystemError> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All are held until the last one is found, so that none is found twice.
+    let listeners: io::Result<Vec<TcpListener>> = (0..count).map(bind).collect();
+    listeners
+        .and_then(|listeners| listeners.iter().map(TcpListener::local_addr).collect())
+        .map_err(|error| SystemError::System("find free ports", error))
+}

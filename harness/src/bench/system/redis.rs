@@ -1,0 +1,37 @@
+//! Redis: one server that answers a write when it is durable.
+
+use super::process::Process;
+use super::{SystemError, free_addresses, wait_for};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long it may take to answer a ping.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Starts a server; its process, and where it is.
+pub(super) fn start(program: &Path, dir: &Path) -> Result<(Vec<Process>, SocketAddr), SystemError> {
+    let address = free_addresses(1)?[0];
+    let mut command = Command::new(program);
+    command
+        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
+        .arg("--dir")
+        .arg(dir)
+        .args(["--appendonly", "yes", "--appendfsync", "always"])
+        // Neither snapshots nor rewritten logs: both would fork and write while it is measured.
+        .args(["--save", "", "--auto-aof-rewrite-percentage", "0"]);
+    let mut servers = vec![Process::start("redis", command, dir)?];
+    wait_for(&mut servers, || ping(address))?;
+    Ok((servers, address))
+}
+
+fn ping(address: SocketAddr) -> Option<()> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIME_MAX).ok()?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX)).ok()?;
+    stream.write_all(b"PING\r\n").ok()?;
+    let mut pong = [0; 7];
+    stream.read_exact(&mut pong).ok()?;
+    (&pong == b"+PONG\r\n").then_some(())
+}

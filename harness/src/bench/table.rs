@@ -1,0 +1,203 @@
+//! The results as a table.
+
+use super::line::Line;
+use crate::report::{Paint, grouped};
+use std::fmt::Write as _;
+
+const HEADINGS: [&str; 12] = [
+    "system",
+    "nodes",
+    "per second",
+    "from … to",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "max",
+    "cpu/op",
+    "floor",
+    "first is",
+];
+
+/// The table; times are in microseconds.
+pub(super) fn render(lines: &[Line], paint: Paint) -> String {
+    let mut text = String::new();
+    let point = |line: &Line| (line.what.op, line.what.clients);
+    for lines in lines.chunk_by(|one, other| point(one) == point(other)) {
+        let rows: Vec<[String; HEADINGS.len()]> = lines.iter().map(row).collect();
+        let _ = writeln!(text, "{}", title(&lines[0]));
+        let widths: [usize; HEADINGS.len()] = std::array::from_fn(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([HEADINGS[column].chars().count()]).max().unwrap_or(0)
+        });
+        let _ = writeln!(text, "{}", paint.dim(&aligned(&HEADINGS, &widths)));
+        for (line, row) in lines.iter().zip(&rows) {
+            let _ = writeln!(text, "{}", aligned(row, &widths));
+            for note in notes(line) {
+                let _ = writeln!(text, "      {}", paint.doubtful(&note));
+            }
+        }
+        text.push('\n');
+    }
+    text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. floor: p50 as a multiple of the floor's.\n");
+    text.push_str(
+        "first is: how many times as many per second the first system does, by round: median, from … to.\n",
+    );
+    text
+}
+
+fn title(line: &Line) -> String {
+    let what = &line.what;
+    let plural = if what.clients == 1 { "" } else { "s" };
+    let loop_ = match what.rate {
+        Some(rate) => format!("{} a second", grouped(rate)),
+        None => format!("{} in flight each", what.pipeline),
+    };
+    format!(
+        "{} of {} bytes, {} client{plural}, {loop_}",
+        what.op, what.value_bytes, what.clients
+    )
+}
+
+fn row(line: &Line) -> [String; HEADINGS.len()] {
+    let system = match &line.what.setting {
+        Some(setting) => format!("{} {setting}", line.what.system),
+        None => line.what.system.clone(),
+    };
+    let floor = line
+        .floor_p50_us
+        .map(|floor| format!("×{:.2}", line.p50_us / floor));
+    let ratio = line
+        .first_ratio
+        .map(|ratio| format!("×{:.2}, ×{:.2} … ×{:.2}", ratio.median, ratio.min, ratio.max));
+    [
+        system,
+        line.what.nodes.to_string(),
+        whole(line.per_second),
+        format!("{} … {}", whole(line.per_second_min), whole(line.per_second_max)),
+        whole(line.p50_us),
+        whole(line.p90_us),
+        whole(line.p99_us),
+        whole(line.p999_us),
+        whole(line.max_us),
+        format!("{:.1}", line.cpu_us_per_op),
+        floor.unwrap_or_default(),
+        ratio.unwrap_or_default(),
+    ]
+}
+
+fn notes(line: &Line) -> Vec<String> {
+    let mut notes = Vec::new();
+    if line.busy_rounds > 0 {
+        notes.push(format!(
+            "{} of {} rounds on a busy machine: others used {:.0} % of it",
+            line.busy_rounds,
+            line.rounds,
+            100.0 * line.foreign_cpu
+        ));
+    }
+    if line.failed_rounds > 0 {
+        notes.push(format!("{} of {} rounds failed", line.failed_rounds, line.rounds));
+    }
+    if let Some(compared) = line.baseline {
+        notes.push(format!(
+            "against the baseline: per second ×{:.2}, p50 ×{:.2}, p99 ×{:.2}",
+            compared.per_second, compared.p50, compared.p99
+        ));
+    }
+    notes
+}
+
+/// Cells, the first one to the left and the others to the right of their columns.
+fn aligned<T: AsRef<str>>(cells: &[T; HEADINGS.len()], widths: &[usize; HEADINGS.len()]) -> String {
+    let mut line = String::from(" ");
+    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let cell = cell.as_ref();
+        let _ = if column == 0 {
+            write!(line, " {cell:<width$}")
+        } else {
+            write!(line, "  {cell:>width$}")
+        };
+    }
+    line.trim_end().to_owned()
+}
+
+fn whole(number: f64) -> String {
+    grouped(number.round() as u64)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Op;
+    use super::super::line::{Compared, Spread, What};
+    use super::*;
+
+    /// A line with a value of its own in each field.
+    pub(in crate::bench) fn line(system: &str) -> Line {
+        Line {
+            what: What {
+                system: system.to_owned(),
+                setting: None,
+                nodes: 3,
+                clients: 64,
+                pipeline: 1,
+                value_bytes: 256,
+                op: Op::Put,
+                rate: None,
+            },
+            rounds: 5,
+            failed_rounds: 0,
+            busy_rounds: 0,
+            per_second: 35_226.4,
+            per_second_min: 33_000.0,
+            per_second_max: 36_000.0,
+            p50_us: 1800.0,
+            p90_us: 2000.0,
+            p99_us: 3000.0,
+            p999_us: 4000.5,
+            max_us: 5000.0,
+            cpu_us_per_op: 31.25,
+            foreign_cpu: 0.12,
+            floor_p50_us: Some(450.0),
+            floor_p99_us: Some(900.0),
+            first_ratio: None,
+            baseline: None,
+            fsync: true,
+        }
+    }
+
+    fn lines() -> Vec<Line> {
+        let mut other = line("etcd");
+        other.what.setting = Some(String::from("GOMAXPROCS=1"));
+        other.first_ratio = Some(Spread {
+            median: 7.1,
+            min: 6.5,
+            max: 7.9,
+        });
+        other.busy_rounds = 2;
+        other.failed_rounds = 1;
+        let mut single = line("node");
+        single.what.clients = 1;
+        single.what.rate = Some(1000);
+        single.baseline = Some(Compared {
+            per_second: 1.02,
+            p50: 0.98,
+            p99: 1.1,
+        });
+        vec![line("node"), other, single]
+    }
+
+    #[test]
+    fn the_table_is_as_reviewed() {
+        insta::assert_snapshot!("table", render(&lines(), Paint::PLAIN));
+    }
+
+    #[test]
+    fn the_json_is_as_documented() {
+        let json: Vec<String> = lines()
+            .iter()
+            .map(|line| serde_json::to_string(line).unwrap())
+            .collect();
+        insta::assert_snapshot!("json", json.join("\n"));
+    }
+}

@@ -1,0 +1,137 @@
+//! The flags of `harness bench`.
+
+use super::values;
+use super::values::Rate;
+use crate::bench::{self, BenchOptions, Op, SystemName};
+use crate::cli::exit::Exit;
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The most nodes.
+const NODES_MAX: u64 = 9;
+/// The most clients; the node takes no more.
+const CLIENTS_MAX: usize = 1000;
+/// The most requests in flight on one connection; the node reads no more.
+const PIPELINE_MAX: usize = 1024;
+/// The most rounds.
+const ROUNDS_MAX: u32 = 1000;
+/// The most keys.
+const KEYS_MAX: u32 = 10_000_000;
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Which systems, with commas; all others are compared with the first one.
+    ///
+    /// node: this project's. redis: on one node, with `appendonly yes` and `appendfsync always`. They take turns within each round,
+    /// with their data on the same file system. One that is not installed is left out, and a line says so.
+    #[arg(long, value_name = "NAMES", default_value = "node,redis", value_delimiter = ',', value_parser = system)]
+    system: Vec<SystemName>,
+    /// How many nodes, from 1 to 9; redis has one.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = nodes)]
+    nodes: u64,
+    /// How many clients, each with a connection of its own to the leader; several numbers with commas are measured one after the other.
+    #[arg(long, value_name = "N,…", default_value = "1,16,64,256", value_delimiter = ',', value_parser = clients)]
+    clients: Vec<usize>,
+    /// How many requests each client has in flight on its connection.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = pipeline)]
+    pipeline: usize,
+    /// How long values are, in bytes.
+    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = value_bytes)]
+    value_size: usize,
+    /// How many keys there are, all as likely.
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = keys)]
+    keys: u32,
+    /// What clients do: `put`, `get`, or `mixed`, which is either, as likely; several with commas. Every read is linearizable.
+    #[arg(long, value_name = "OPS", default_value = "put", value_delimiter = ',', value_parser = op)]
+    op: Vec<Op>,
+    /// How many requests a second all clients together begin, or `max`.
+    ///
+    /// With a rate the loop is open: each request is due at its time, and its latency counts from then, whether or not the ones before
+    /// it were answered. With `max` it is closed: a request begins when the one before it in its place is answered.
+    #[arg(long, value_name = "HZ|max", default_value = "max", value_parser = values::rate)]
+    rate: Rate,
+    /// How long each measurement takes; half a second of warming up comes before it.
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = values::duration)]
+    duration: Duration,
+    /// How often each point is measured; what is shown are medians.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = rounds)]
+    rounds: u32,
+    /// Where systems keep their data while they are measured; results stay there, in a fresh folder.
+    #[arg(long, value_name = "DIR", default_value = "store/bench")]
+    data: PathBuf,
+    /// Compares with an earlier result: its `results.jsonl`, or what `--json` printed.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// The node program; by default the one that belongs to this harness.
+    #[arg(long, value_name = "PATH")]
+    node_binary: Option<PathBuf>,
+    /// A further argument for each node; may be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    node_arg: Vec<String>,
+    /// Prints one JSON line for each system at each point to stdout; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn execute(arguments: BenchArgs) -> Exit {
+    bench::bench(&BenchOptions {
+        systems: without_repetition(arguments.system),
+        nodes: arguments.nodes,
+        clients: without_repetition(arguments.clients),
+        pipeline: arguments.pipeline,
+        value_bytes: arguments.value_size,
+        keys: arguments.keys,
+        ops: without_repetition(arguments.op),
+        rate: arguments.rate.0,
+        duration: arguments.duration,
+        rounds: arguments.rounds,
+        data: arguments.data,
+        baseline: arguments.baseline,
+        node_binary: arguments.node_binary,
+        node_args: arguments.node_arg,
+        json: arguments.json,
+    })
+}
+
+fn without_repetition<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for item in list {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+fn system(text: &str) -> Result<SystemName, String> {
+    values::named(text, &SystemName::ALL)
+}
+
+fn op(text: &str) -> Result<Op, String> {
+    values::named(text, &Op::ALL)
+}
+
+fn nodes(text: &str) -> Result<u64, String> {
+    values::within(text, 1, NODES_MAX)
+}
+
+fn clients(text: &str) -> Result<usize, String> {
+    values::within(text, 1, CLIENTS_MAX)
+}
+
+fn pipeline(text: &str) -> Result<usize, String> {
+    values::within(text, 1, PIPELINE_MAX)
+}
+
+fn value_bytes(text: &str) -> Result<usize, String> {
+    values::within(text, bench::VALUE_BYTES_MIN, bench::VALUE_BYTES_MAX)
+}
+
+fn keys(text: &str) -> Result<u32, String> {
+    values::within(text, 1, KEYS_MAX)
+}
+
+fn rounds(text: &str) -> Result<u32, String> {
+    values::within(text, 1, ROUNDS_MAX)
+}

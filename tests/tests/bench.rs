@@ -1,0 +1,115 @@
+//! `harness bench` from end to end, as far as it does not depend on what is installed and on how fast this machine is.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tests::{Said, harness, node, run};
+
+/// Measures the node for a moment, with its results in `data`.
+fn bench(data: &Path, more: &[&str]) -> Said {
+    let (node, data) = (node(), data.to_str().unwrap().to_owned());
+    let mut args = vec!["bench", "--node-binary", node.to_str().unwrap(), "--data", &data];
+    args.extend([
+        "--system",
+        "node",
+        "--rounds",
+        "1",
+        "--duration",
+        "1s",
+        "--clients",
+        "2",
+    ]);
+    args.extend(more);
+    run(&harness(), &args)
+}
+
+fn lines(said: &Said) -> Vec<Value> {
+    let lines = said.out.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+/// The only folder in `data`.
+fn result(data: &Path) -> std::path::PathBuf {
+    let folders: Vec<_> = fs::read_dir(data)
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    folders[0].clone()
+}
+
+#[test]
+fn writes_and_reads_are_measured_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let said = bench(
+        &data,
+        &["--op", "put,get", "--pipeline", "3", "--keys", "50", "--json"],
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines = lines(&said);
+    let of = |name: &str| {
+        lines
+            .iter()
+            .map(|line| line[name].clone())
+            .collect::<Vec<Value>>()
+    };
+    assert_eq!(of("op"), ["put", "get"], "{said:?}");
+    assert_eq!(
+        (of("nodes"), of("pipeline")),
+        (vec![3.into(); 2], vec![3.into(); 2])
+    );
+    for line in &lines {
+        assert!(line["per_second"].as_f64() > Some(0.0), "{line}");
+        assert!(line["p50_us"].as_f64() <= line["max_us"].as_f64(), "{line}");
+    }
+    let kept = result(&data);
+    assert_eq!(fs::read_to_string(kept.join("results.jsonl")).unwrap(), said.out);
+    assert!(
+        fs::read_to_string(kept.join("latency.svg"))
+            .unwrap()
+            .starts_with("<svg")
+    );
+    assert_eq!(
+        fs::read_dir(&kept).unwrap().count(),
+        2,
+        "the servers' data is gone"
+    );
+}
+
+#[test]
+fn a_rate_and_a_baseline_are_kept_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let at_rate = ["--rate", "50", "--json"];
+    assert_eq!(bench(&first, &at_rate).code, 0);
+    let baseline = result(&first).join("results.jsonl");
+    let baseline = ["--baseline", baseline.to_str().unwrap()];
+    let said = bench(&second, &[&at_rate[..], &baseline].concat());
+    let compared = &lines(&said)[0]["baseline"];
+    assert!(compared["per_second"].as_f64() > Some(0.0), "{said:?}");
+    let said = bench(&second, &["--baseline", "/nowhere/at/all"]);
+    assert_eq!(said.code, 254);
+    assert!(said.err.contains("/nowhere/at/all"), "{said:?}");
+}
+
+#[test]
+fn a_system_that_is_not_installed_is_named_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(harness())
+        .args(["bench", "--system", "redis", "--data"])
+        .arg(folder.path())
+        .env("PATH", "")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(254));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("redis is left out: redis-server is not installed"),
+        "{said}"
+    );
+    assert!(said.contains("no system left"), "{said}");
+}

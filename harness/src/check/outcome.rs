@@ -49,6 +49,7 @@ fn told(file: &Path, history: &Path, judged: &Judged, options: &CheckOptions) ->
             reason: reason.clone(),
             facts: facts(judged, file),
             log: &judged.log,
+            plots: None,
             violations: report.violations().collect(),
         })
     });

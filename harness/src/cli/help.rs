@@ -114,6 +114,8 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
+  latency.svg    how long operations took, by kind and outcome, from when they were to begin; in report.html, too
+  rate.svg       how many there were a second; in report.html, too
   nodes/N/       each node's data and log
 ";
 

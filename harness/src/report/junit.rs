@@ -1,5 +1,6 @@
 //! JUnit XML, for systems that collect test results.
 
+use crate::report::xml::escaped;
 use crate::report::{Results, Valid};
 use std::fmt::Write as _;
 
@@ -43,22 +44,4 @@ pub fn junit(tests: &[Results]) -> String {
     }
     xml.push_str("</testsuite>\n");
     xml
-}
-
-/// Text as it may stand in XML: what has a meaning there is escaped, and control characters, which may not stand there at all, are
-/// left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(character),
-            character if character.is_control() => {}
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -1,15 +1,19 @@
 //! What is said of a run: in `results.json`, as one JSON line, in words, and while it goes on.
 
+mod faults;
 pub mod html;
 mod junit;
 mod live;
 mod paint;
+mod plot;
 mod results;
 mod text;
+mod xml;
 
 pub use junit::junit;
 pub use live::{Live, Moment};
 pub use paint::Paint;
+pub use plot::Plots;
 pub use results::{Checked, LatencyOf, ReasonOf, Results, Summary, Valid};
 pub use text::{duration, grouped, render};
 

@@ -2,7 +2,9 @@
 
 use crate::cluster::Binary;
 use crate::nemesis::Schedule;
+use crate::report::{Plots, Results, html};
 use crate::run::Options;
+use checker::{Explanation, Log};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -20,6 +22,8 @@ const TEST: &str = "test.json";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.txt";
 const PAGE: &str = "report.html";
+const LATENCY: &str = "latency.svg";
+const RATE: &str = "rate.svg";
 const LATEST: &str = "latest";
 
 /// The folder of one run.
@@ -216,12 +220,24 @@ impl RunDirectory {
         self.write(REPORT, text.as_bytes())
     }
 
-    /// Writes `report.html`.
+    /// Writes `report.html`, `latency.svg` and `rate.svg`.
     ///
     /// # Errors
-    /// It can't be written.
-    pub fn write_page(&self, html: &str) -> Result<(), DirectoryError> {
-        self.write(PAGE, html.as_bytes())
+    /// One of them can't be written.
+    pub fn write_pictures(
+        &self,
+        results: &Results,
+        log: &Log,
+        violations: Vec<&Explanation>,
+    ) -> Result<(), DirectoryError> {
+        let plots = Plots::of(log);
+        let html = html::of_run(results, log, plots.as_ref(), violations);
+        self.write(PAGE, html.as_bytes())?;
+        if let Some(plots) = plots {
+            self.write(LATENCY, plots.latency.as_bytes())?;
+            self.write(RATE, plots.rate.as_bytes())?;
+        }
+        Ok(())
     }
 
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), DirectoryError> {

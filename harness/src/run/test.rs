@@ -4,7 +4,6 @@ use crate::client::{AddressOf, Client};
 use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
-use crate::report;
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory, Test};
 use crate::run::judge::{JudgeError, Request, judge};
@@ -156,8 +155,10 @@ pub(super) async fn run(
         .collect();
     let mut results = conclude(test, surroundings.directory.path(), findings);
     if let Some(log) = &log {
-        let html = report::html::of_run(&results, log, violations.iter().collect());
-        if let Err(error) = surroundings.directory.write_page(&html) {
+        let written = surroundings
+            .directory
+            .write_pictures(&results, log, violations.iter().collect());
+        if let Err(error) = written {
             results.notes.push(error.to_string());
         }
     }

@@ -1,8 +1,9 @@
 //! What the script of a page is given: the history as columns, and what was found in it.
 
 use super::Page;
+use crate::report::faults::{Fault, faults};
 use checker::Explanation;
-use checker::history::{Call, End, Remark, Value};
+use checker::history::{Call, End, Value};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,13 +43,6 @@ struct Order {
     before: usize,
     length: usize,
     operations: Vec<Option<usize>>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Fault {
-    name: String,
-    from: u64,
-    to: Option<u64>,
 }
 
 /// The operations, in the order of their invocations. Texts are places among the words, or -1 where there is none.
@@ -184,30 +178,6 @@ fn shown(count: usize, violations: &[&Explanation]) -> Vec<usize> {
     shown
 }
 
-/// From each `X start` to the next `X stop`; any other remark is a moment.
-fn faults(remarks: &[Remark]) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
-    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
-    for remark in remarks {
-        if let Some(kind) = remark.f.strip_suffix("stop").map(str::trim_end) {
-            if let Some(fault) = open.remove(kind) {
-                faults[fault].to = Some(remark.time);
-            }
-            continue;
-        }
-        let begun = remark.f.strip_suffix("start").map(str::trim_end);
-        if let Some(kind) = begun {
-            open.insert(kind, faults.len());
-        }
-        faults.push(Fault {
-            name: format!("{} {}", begun.unwrap_or(&remark.f), remark.value),
-            from: remark.time,
-            to: begun.is_none().then_some(remark.time),
-        });
-    }
-    faults
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,33 +197,5 @@ mod tests {
         );
         assert!(shown.contains(&(count - 10)));
         assert_eq!(super::shown(3, &[]), [0, 1, 2]);
-    }
-
-    #[test]
-    fn a_fault_lasts_until_it_is_stopped() {
-        let remark = |time, f: &str| Remark {
-            time,
-            f: f.to_owned(),
-            value: String::from("n1"),
-        };
-        let fault = |name: &str, from, to| Fault {
-            name: name.to_owned(),
-            from,
-            to,
-        };
-        let remarks = [
-            remark(1, "kill start"),
-            remark(2, "bump"),
-            remark(3, "kill stop"),
-            remark(4, "pause start"),
-        ];
-        assert_eq!(
-            faults(&remarks),
-            [
-                fault("kill n1", 1, Some(3)),
-                fault("bump n1", 2, Some(2)),
-                fault("pause n1", 4, None)
-            ]
-        );
     }
 }

@@ -5,7 +5,7 @@
 
 mod data;
 
-use crate::report::{Results, Valid, grouped, program};
+use crate::report::{Plots, Results, Valid, grouped, program};
 use checker::{Explanation, Log, Verdict};
 use data::Data;
 
@@ -26,6 +26,8 @@ pub struct Page<'a> {
     pub facts: Vec<(String, String)>,
     /// The history.
     pub log: &'a Log,
+    /// Plots of the run, if it is one.
+    pub plots: Option<&'a Plots>,
     /// The violations; the first one is shown first.
     pub violations: Vec<&'a Explanation>,
 }
@@ -46,7 +48,7 @@ pub fn verdict_and_reason(verdict: &Verdict) -> (&'static str, String) {
 }
 
 /// The page about a run.
-pub fn of_run(results: &Results, log: &Log, violations: Vec<&Explanation>) -> String {
+pub fn of_run(results: &Results, log: &Log, plots: Option<&Plots>, violations: Vec<&Explanation>) -> String {
     let summary = &results.summary;
     let faults: Vec<String> = summary
         .faults
@@ -74,6 +76,7 @@ pub fn of_run(results: &Results, log: &Log, violations: Vec<&Explanation>) -> St
         reason: summary.reason.clone().unwrap_or_default(),
         facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
         log,
+        plots,
         violations,
     })
 }
@@ -85,7 +88,14 @@ pub fn render(page: &Page<'_>) -> String {
     let json = json.replace('<', "\\u003c");
     let mut html = String::with_capacity(TEMPLATE.len() + STYLE.len() + SCRIPT.len() + json.len());
     let mut rest = TEMPLATE;
-    for (mark, text) in [("{{style}}", STYLE), ("{{data}}", &json), ("{{script}}", SCRIPT)] {
+    let plots = page.plots.map(embedded).unwrap_or_default();
+    let parts = [
+        ("{{style}}", STYLE),
+        ("{{plots}}", &plots),
+        ("{{data}}", &json),
+        ("{{script}}", SCRIPT),
+    ];
+    for (mark, text) in parts {
         let (before, after) = rest
             .split_once(mark)
             .expect("the template has each mark, in this order");
@@ -94,6 +104,14 @@ pub fn render(page: &Page<'_>) -> String {
         rest = after;
     }
     html + rest
+}
+
+/// The section of a page that shows plots.
+fn embedded(plots: &Plots) -> String {
+    format!(
+        "<section class=\"plots\"><h2>Latency</h2>{}</section>\n<section class=\"plots\"><h2>Operations a second</h2>{}</section>",
+        plots.latency, plots.rate
+    )
 }
 
 #[cfg(test)]
@@ -111,6 +129,7 @@ mod tests {
             reason: String::new(),
             facts: Vec::new(),
             log: &log,
+            plots: None,
             violations: Vec::new(),
         });
         assert_eq!(html.matches("</script").count(), 2);

@@ -77,8 +77,8 @@ function draw() {
   pen.clearRect(0, 0, w, h);
   pen.save();
   pen.beginPath(); pen.rect(NAMES, 0, w - NAMES, h); pen.clip();
-  pen.fillStyle = c.fault;
   for (const fault of data.faults) {
+    pen.fillStyle = c.fault;
     const left = Math.max(NAMES, x(fault.from)), right = Math.min(w, x(fault.to === null ? end : fault.to));
     if (right > left) { pen.fillRect(left, AXIS, right - left, h); label(fault.name, left + 3, AXIS - 3, right - left, c.bad); }
   }

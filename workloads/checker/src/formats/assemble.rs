@@ -21,6 +21,8 @@ pub(crate) struct Event<'a> {
     pub(crate) is_pair: bool,
     pub(crate) value: Value,
     pub(crate) node: Option<u64>,
+    /// When it was to be invoked, if that was recorded.
+    pub(crate) intended: Option<u64>,
 }
 
 /// What is wrong with the text of a history.
@@ -189,6 +191,7 @@ impl Assembler {
             f,
             key: event.key,
             argument: event.value,
+            intended: event.intended.unwrap_or(self.time),
             invoked: self.time,
             end: End::Info,
             returned: u64::MAX,

@@ -103,5 +103,6 @@ fn read<'a>(cursor: &mut Cursor<'a>, line: usize) -> Result<Event<'a>, Trouble> 
         is_pair: false,
         value,
         node: None,
+        intended: None,
     })
 }

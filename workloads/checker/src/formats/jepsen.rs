@@ -183,6 +183,7 @@ fn operation<'a>(cursor: &mut Cursor<'a>, line: usize) -> Read<Event<'a>> {
         is_pair,
         value,
         node: None,
+        intended: None,
     })
 }
 

@@ -84,6 +84,7 @@ fn long_way(bytes: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {
         is_pair: false,
         value: record.value,
         node: record.node,
+        intended: record.intended,
     }))
 }
 
@@ -129,9 +130,10 @@ fn short_way(line_bytes: &[u8], line: usize) -> Option<Event<'_>> {
         Some(()) => Some(at.digits()?),
         None => None,
     };
-    if at.expect(b",\"intended\":").is_some() {
-        at.digits()?;
-    }
+    let intended = match at.expect(b",\"intended\":") {
+        Some(()) => Some(at.digits()?),
+        None => None,
+    };
     at.expect(b"}")?;
     at.rest.is_empty().then_some(Event {
         line,
@@ -143,6 +145,7 @@ fn short_way(line_bytes: &[u8], line: usize) -> Option<Event<'_>> {
         is_pair: false,
         value,
         node,
+        intended,
     })
 }
 
@@ -308,6 +311,7 @@ mod tests {
             prop_assert_eq!(long.time, Some(record.time));
             prop_assert_eq!(&*long.f, &*record.f);
             prop_assert_eq!(&long.value, &record.value);
+            prop_assert_eq!(long.intended, record.intended);
             prop_assert_eq!(&long.key, &record.key.filter(|key| *key != Value::Null));
             if let Some(short) = short_way(&line, 3) {
                 prop_assert_eq!(short, long);

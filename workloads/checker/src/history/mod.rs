@@ -33,6 +33,8 @@ pub struct Call {
     pub key: Option<Value>,
     /// The argument.
     pub argument: Value,
+    /// When it was to be invoked, in nanoseconds since the run began; when it was, where nothing else was recorded.
+    pub intended: u64,
     /// When it was invoked, in nanoseconds since the run began.
     pub invoked: u64,
     /// How it ended.

@@ -1,0 +1,66 @@
+//! Two plots of a run, as SVG: how long operations took, and how many there were a second.
+//!
+//! Each has a panel for each kind of operation, all on the run's clock, with the time under fault shaded. A latency counts from when the
+//! operation was to begin: where clients could not keep up with the rate that was asked for, what they asked too late is
+//! as late as that (coordinated omission shows; Gil Tene, *How not to measure latency*).
+//!
+//! A plot stands alone as a file, and as an element of a page. Its size does not grow with the history: marks that fall into the same
+//! cell of a grid are one.
+
+mod frame;
+mod latency;
+mod rate;
+
+use checker::Log;
+use checker::history::{Call, End};
+
+/// The plots of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plots {
+    /// `latency.svg`.
+    pub latency: String,
+    /// `rate.svg`.
+    pub rate: String,
+}
+
+impl Plots {
+    /// Those of a history; `None` where it has no times, or nothing was completed.
+    pub fn of(log: &Log) -> Option<Plots> {
+        let kinds = kinds(log);
+        if !log.timed || kinds.is_empty() {
+            return None;
+        }
+        Some(Plots {
+            latency: latency::draw(log, &kinds),
+            rate: rate::draw(log, &kinds),
+        })
+    }
+}
+
+/// The kinds of operations that were completed, by name.
+fn kinds(log: &Log) -> Vec<&str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for call in log.calls.iter().filter(|call| ended(call).is_some()) {
+        if let Err(place) = kinds.binary_search(&&*call.f) {
+            kinds.insert(place, &call.f);
+        }
+    }
+    kinds
+}
+
+/// When a call ended; one that is open at the end of the history did not.
+fn ended(call: &Call) -> Option<u64> {
+    (call.returned != u64::MAX).then_some(call.returned)
+}
+
+/// The class of the marks of an outcome.
+fn class(end: End) -> &'static str {
+    match end {
+        End::Ok => "ok",
+        End::Fail => "fail",
+        End::Info => "info",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,11 +12,16 @@ const KERNEL_THREADS: u32 = 2;
 /// Beyond this share of the machine, what others used makes a measurement doubtful.
 const FOREIGN_SHARE_MAX: f64 = 0.05;
 
+/// Beyond this share of one processor, the load generator may be what limits.
+pub(super) const LOAD_SHARE_MAX: f64 = 0.9;
+
 /// What was used between two instants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Used {
     /// By the servers.
     pub(super) servers: Duration,
+    /// By the load generator, as a share of one processor.
+    pub(super) load_share: f64,
     /// By neither the servers, nor this process, nor the kernel for itself: as a share of all processors.
     pub(super) foreign_share: f64,
 }
@@ -36,8 +41,10 @@ struct Ticks {
     /// Whatever ran in a process, and what other machines on the same host took.
     busy: u64,
     servers: u64,
-    /// This process and the kernel's threads.
+    /// This process.
     own: u64,
+    /// The kernel's threads.
+    kernel: u64,
 }
 
 /// Measures what is used `duration` long, from `delay` on; blocks meanwhile.
@@ -46,15 +53,17 @@ pub(super) fn watch(servers: &BTreeSet<u32>, delay: Duration, duration: Duration
     let before = read(servers)?;
     std::thread::sleep(duration);
     let after = read(servers)?;
-    Ok(used(before, after, rustix::param::clock_ticks_per_second()))
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok(used(before, after, per_second, duration))
 }
 
-fn used(before: Ticks, after: Ticks, ticks_per_second: u64) -> Used {
+fn used(before: Ticks, after: Ticks, ticks_per_second: f64, duration: Duration) -> Used {
     let between = |of: fn(&Ticks) -> u64| of(&after).saturating_sub(of(&before));
-    let servers = between(|ticks| ticks.servers);
-    let foreign = between(|ticks| ticks.busy).saturating_sub(servers + between(|ticks| ticks.own));
+    let (servers, own) = (between(|ticks| ticks.servers), between(|ticks| ticks.own));
+    let foreign = between(|ticks| ticks.busy).saturating_sub(servers + own + between(|ticks| ticks.kernel));
     Used {
-        servers: Duration::from_secs_f64(servers as f64 / ticks_per_second as f64),
+        servers: Duration::from_secs_f64(servers as f64 / ticks_per_second),
+        load_share: own as f64 / ticks_per_second / duration.as_secs_f64(),
         foreign_share: foreign as f64 / between(|ticks| ticks.all).max(1) as f64,
     }
 }
@@ -73,8 +82,10 @@ fn read(servers: &BTreeSet<u32>) -> io::Result<Ticks> {
         let (parent, used) = of_process(&stat).ok_or_else(|| unreadable("/proc/PID/stat"))?;
         if servers.contains(&pid) {
             ticks.servers += used;
-        } else if pid == own || parent == KERNEL_THREADS {
+        } else if pid == own {
             ticks.own += used;
+        } else if parent == KERNEL_THREADS {
+            ticks.kernel += used;
         }
     }
     let stat = std::fs::read_to_string("/proc/stat")?;
@@ -128,14 +139,17 @@ mod tests {
 
     #[test]
     fn what_is_neither_the_servers_nor_ours_is_foreign() {
-        let ticks = |all, busy, servers, own| Ticks {
+        let ticks = |all, busy, servers, own, kernel| Ticks {
             all,
             busy,
             servers,
             own,
+            kernel,
         };
-        let used = used(ticks(1000, 500, 10, 5), ticks(1200, 600, 60, 25), 100);
+        let (before, after) = (ticks(1000, 500, 10, 5, 8), ticks(1200, 600, 60, 20, 13));
+        let used = used(before, after, 100.0, Duration::from_secs(1));
         assert_eq!(used.servers, Duration::from_millis(500));
+        assert_eq!(used.load_share, 0.15);
         assert_eq!(used.foreign_share, 30.0 / 200.0);
         assert!(used.is_busy());
     }

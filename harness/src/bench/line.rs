@@ -40,6 +40,7 @@ pub(super) struct Line {
     pub(super) p999_us: f64,
     pub(super) max_us: f64,
     pub(super) cpu_us_per_op: f64,
+    pub(super) load_cpu: f64,
     pub(super) foreign_cpu: f64,
     pub(super) floor_p50_us: Option<f64>,
     pub(super) floor_p99_us: Option<f64>,
@@ -116,7 +117,7 @@ impl Line {
         Some(Line {
             what: What {
                 system: system.name.to_string(),
-                setting: None,
+                setting: system.setting(),
                 nodes: system.nodes(options.nodes),
                 clients: point.clients,
                 pipeline: options.pipeline,
@@ -136,6 +137,7 @@ impl Line {
             p999_us: quantile(0.999),
             max_us: median(&|round: &Round| microseconds(round.latencies.max())),
             cpu_us_per_op: median(&|round: &Round| 1e6 * round.cpu_per_op.as_secs_f64()),
+            load_cpu: median(&|round: &Round| round.load_share),
             foreign_cpu: median(&|round: &Round| round.foreign_share),
             floor_p50_us: None,
             floor_p99_us: None,
@@ -177,6 +179,7 @@ mod tests {
                 per_second,
                 latencies: hdrhistogram::Histogram::new(3).unwrap(),
                 cpu_per_op: std::time::Duration::ZERO,
+                load_share: 0.0,
                 foreign_share: 0.0,
                 busy: false,
             })

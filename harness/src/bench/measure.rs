@@ -29,6 +29,8 @@ pub(super) struct Round {
     pub(super) latencies: Histogram<u64>,
     /// What the servers used of the processors for each request.
     pub(super) cpu_per_op: Duration,
+    /// What the load generator used of one processor.
+    pub(super) load_share: f64,
     /// What others used, as a share of the machine.
     pub(super) foreign_share: f64,
     /// Whether that was so much that the round is doubtful.
@@ -106,6 +108,7 @@ pub(super) fn measure(
         per_second: measured.per_second(),
         latencies: measured.latencies().clone(),
         cpu_per_op: used.servers.div_f64(measured.count() as f64),
+        load_share: used.load_share,
         foreign_share: used.foreign_share,
         busy: used.is_busy(),
     })

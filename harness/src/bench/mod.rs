@@ -134,9 +134,9 @@ fn find_systems(options: &BenchOptions) -> Vec<System> {
     let find = |name: &SystemName| {
         System::find(*name, options.node_binary.as_deref(), &options.node_args)
             .inspect_err(|error| eprintln!("harness: {name} is left out: {error}"))
-            .ok()
+            .unwrap_or_default()
     };
-    options.systems.iter().filter_map(find).collect()
+    options.systems.iter().flat_map(find).collect()
 }
 
 fn fresh_folder(below: &Path) -> io::Result<PathBuf> {

@@ -1,5 +1,6 @@
 //! The results as a table.
 
+use super::cpu::LOAD_SHARE_MAX;
 use super::line::Line;
 use crate::report::{Paint, grouped};
 use std::fmt::Write as _;
@@ -96,6 +97,12 @@ fn notes(line: &Line) -> Vec<String> {
             100.0 * line.foreign_cpu
         ));
     }
+    if line.load_cpu > LOAD_SHARE_MAX {
+        notes.push(format!(
+            "the load generator used {:.0} % of a processor: it may be what limits",
+            100.0 * line.load_cpu
+        ));
+    }
     if line.failed_rounds > 0 {
         notes.push(format!("{} of {} rounds failed", line.failed_rounds, line.rounds));
     }
@@ -157,6 +164,7 @@ pub(super) mod tests {
             p999_us: 4000.5,
             max_us: 5000.0,
             cpu_us_per_op: 31.25,
+            load_cpu: 0.4,
             foreign_cpu: 0.12,
             floor_p50_us: Some(450.0),
             floor_p99_us: Some(900.0),
@@ -176,6 +184,7 @@ pub(super) mod tests {
         });
         other.busy_rounds = 2;
         other.failed_rounds = 1;
+        other.load_cpu = 0.97;
         let mut single = line("node");
         single.what.clients = 1;
         single.what.rate = Some(1000);

@@ -23,9 +23,9 @@ const KEYS_MAX: u32 = 10_000_000;
 pub(super) struct BenchArgs {
     /// Which systems, with commas; all others are compared with the first one.
     ///
-    /// node: this project's. redis: on one node, with `appendonly yes` and `appendfsync always`. They take turns within each round,
+    /// node: this project's. etcd: with GOMAXPROCS as it is by default, and with 1. redis: on one node, with `appendonly yes` and `appendfsync always`. They take turns within each round,
     /// with their data on the same file system. One that is not installed is left out, and a line says so.
-    #[arg(long, value_name = "NAMES", default_value = "node,redis", value_delimiter = ',', value_parser = system)]
+    #[arg(long, value_name = "NAMES", default_value = "node,etcd,redis", value_delimiter = ',', value_parser = system)]
     system: Vec<SystemName>,
     /// How many nodes, from 1 to 9; redis has one.
     #[arg(long, value_name = "N", default_value = "3", value_parser = nodes)]

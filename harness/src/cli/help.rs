@@ -62,8 +62,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
 
 `harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
 
-  system          \"node\" or \"redis\"
-  setting         which of its settings; null if there is only one
+  system          \"node\", \"etcd\" or \"redis\"
+  setting         which of its settings: \"GOMAXPROCS=1\"; null for its default
   nodes           on how many nodes
   clients         how many there were, each with a connection
   pipeline        how many requests each had in flight
@@ -76,6 +76,7 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   per_second      requests done each second; per_second_min, per_second_max: in the slowest and the fastest round
   p50_us          latency in microseconds; also p90_us, p99_us, p999_us, max_us
   cpu_us_per_op   processor time of all its servers, for each request
+  load_cpu        what the load generator used of one processor: from 0.9 on it may be what limits
   foreign_cpu     what others used of the machine, from 0 to 1
   floor_p50_us    the floor of a commit; also floor_p99_us; null if it was not measured
   first_ratio     how many times as many requests a second the first system did, by round: {\"median\":…,\"min\":…,\"max\":…};

@@ -3,10 +3,14 @@
 //! Everything is encoded ahead: a request is a copy of a template with the key and the stamp written into it, so that the load
 //! generator costs the same whatever it loads.
 
+mod etcd;
+mod http2;
 mod node;
+mod protobuf;
 mod redis;
 mod template;
 
+pub(super) use etcd::EtcdProtocol;
 pub(super) use node::NodeProtocol;
 pub(super) use redis::RedisProtocol;
 

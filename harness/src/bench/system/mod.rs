@@ -1,10 +1,11 @@
 //! The systems that are measured: how they are started, and when they serve.
 
+mod etcd;
 mod node;
 mod process;
 mod redis;
 
-use super::protocol::{NodeProtocol, Protocol, RedisProtocol};
+use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};
 use process::Process;
 use std::collections::BTreeSet;
@@ -31,19 +32,22 @@ const ELECTION: Duration = Duration::from_millis(1000);
 pub(crate) enum SystemName {
     /// The project's own node.
     Node,
+    /// etcd, with each of its settings.
+    Etcd,
     /// Redis on one node, every write durable before its answer.
     Redis,
 }
 
 impl SystemName {
     /// All of them.
-    pub(crate) const ALL: [SystemName; 2] = [SystemName::Node, SystemName::Redis];
+    pub(crate) const ALL: [SystemName; 3] = [SystemName::Node, SystemName::Etcd, SystemName::Redis];
 }
 
 impl Display for SystemName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SystemName::Node => "node",
+            SystemName::Etcd => "etcd",
             SystemName::Redis => "redis",
         })
     }
@@ -86,18 +90,23 @@ pub(crate) enum SystemError {
 pub(super) struct System {
     pub(super) name: SystemName,
     program: PathBuf,
+    /// How many of a server's threads run at once, where that is a setting.
+    threads: Option<u32>,
     /// Further arguments for each node.
     extra_args: Vec<String>,
 }
 
 impl Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(f)
+        match self.setting() {
+            None => self.name.fmt(f),
+            Some(setting) => write!(f, "{} {setting}", self.name),
+        }
     }
 }
 
 impl System {
-    /// The system, if its program is there.
+    /// The system with each of its settings, if its program is there.
     ///
     /// # Errors
     /// It isn't.
@@ -105,28 +114,41 @@ impl System {
         name: SystemName,
         node_binary: Option<&Path>,
         node_args: &[String],
-    ) -> Result<System, SystemError> {
-        let (program, extra_args) = match name {
-            SystemName::Node => {
-                let binary = Binary::locate(node_binary)?;
-                (binary.path().to_owned(), node_args.to_vec())
-            }
-            SystemName::Redis => (
-                installed("redis-server", "with Debian: apt-get install redis-server")?,
-                Vec::new(),
-            ),
-        };
-        Ok(System {
+    ) -> Result<Vec<System>, SystemError> {
+        let system = |program, threads, extra_args| System {
             name,
             program,
+            threads,
             extra_args,
+        };
+        Ok(match name {
+            SystemName::Node => {
+                let binary = Binary::locate(node_binary)?;
+                vec![system(binary.path().to_owned(), None, node_args.to_vec())]
+            }
+            SystemName::Etcd => {
+                let program = installed("etcd", "with Debian: apt-get install etcd-server")?;
+                // Which one is faster depends on how many processors there are for how many members.
+                [None, Some(1)]
+                    .map(|threads| system(program.clone(), threads, Vec::new()))
+                    .into()
+            }
+            SystemName::Redis => {
+                let program = installed("redis-server", "with Debian: apt-get install redis-server")?;
+                vec![system(program, None, Vec::new())]
+            }
         })
+    }
+
+    /// Which of its settings it has, if that is not its default.
+    pub(super) fn setting(&self) -> Option<String> {
+        self.threads.map(|threads| format!("GOMAXPROCS={threads}"))
     }
 
     /// How many nodes it runs on when `asked` are asked for.
     pub(super) fn nodes(&self, asked: u64) -> u64 {
         match self.name {
-            SystemName::Node => asked,
+            SystemName::Node | SystemName::Etcd => asked,
             // Its replicas follow asynchronously: they would add nothing to what an answer means.
             SystemName::Redis => 1,
         }
@@ -140,6 +162,7 @@ impl System {
         let nodes = self.nodes(nodes);
         let (servers, leader) = match self.name {
             SystemName::Node => node::start(&self.program, &self.extra_args, nodes, dir)?,
+            SystemName::Etcd => etcd::start(&self.program, self.threads, nodes, dir)?,
             SystemName::Redis => redis::start(&self.program, dir)?,
         };
         Ok(Running { servers, leader })
@@ -149,6 +172,7 @@ impl System {
     pub(super) fn protocol(&self, value_bytes: usize) -> Box<dyn Protocol> {
         match self.name {
             SystemName::Node => Box::new(NodeProtocol::new(value_bytes)),
+            SystemName::Etcd => Box::new(EtcdProtocol::new(value_bytes)),
             SystemName::Redis => Box::new(RedisProtocol::new(value_bytes)),
         }
     }

@@ -1,0 +1,95 @@
+//! etcd, with heartbeats and elections as the node has them, and nothing that it would not do by itself.
+
+use super::process::Process;
+use super::{ELECTION, HEARTBEAT, SystemError, free_addresses, wait_for};
+use serde::Deserialize;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a member may take to answer how it is.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// The longest answer.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// More than any measurement writes; the default is 2 GB.
+const QUOTA_BYTES: u64 = 8 << 30;
+
+/// Starts `nodes` members; the processes, and where clients reach the leader. `threads`: how many of its threads run at once.
+pub(super) fn start(
+    program: &Path,
+    threads: Option<u32>,
+    nodes: u64,
+    dir: &Path,
+) -> Result<(Vec<Process>, SocketAddr), SystemError> {
+    let peers = free_addresses(2 * nodes)?;
+    let (peers, clients) = peers.split_at(peers.len() / 2);
+    let members: Vec<String> = (1..)
+        .zip(peers)
+        .map(|(number, at)| format!("etcd-{number}=http://{at}"))
+        .collect();
+    let members = members.join(",");
+    let mut servers = Vec::new();
+    for (number, (peer, client)) in (1..).zip(peers.iter().zip(clients)) {
+        let name = format!("etcd-{number}");
+        let mut command = Command::new(program);
+        command
+            .arg(format!("--name={name}"))
+            .arg(format!("--data-dir={}", dir.join(&name).display()))
+            .arg(format!("--listen-peer-urls=http://{peer}"))
+            .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
+            .arg(format!("--listen-client-urls=http://{client}"))
+            .arg(format!("--advertise-client-urls=http://{client}"))
+            .arg(format!("--initial-cluster={members}"))
+            .args(["--initial-cluster-state=new", "--initial-cluster-token=bench"])
+            .arg(format!("--heartbeat-interval={}", HEARTBEAT.as_millis()))
+            .arg(format!("--election-timeout={}", ELECTION.as_millis()))
+            .arg(format!("--quota-backend-bytes={QUOTA_BYTES}"))
+            .args(["--logger=zap", "--log-level=warn"]);
+        match threads {
+            Some(threads) => command.env("GOMAXPROCS", threads.to_string()),
+            None => command.env_remove("GOMAXPROCS"),
+        };
+        servers.push(Process::start(&name, command, dir)?);
+    }
+    let leader = wait_for(&mut servers, || {
+        clients
+            .iter()
+            .copied()
+            .find(|client| leads(*client) == Some(true))
+    })?;
+    Ok((servers, leader))
+}
+
+/// What a member says of itself; numbers are texts, as they are in the JSON of 64-bit numbers.
+#[derive(Debug, Deserialize)]
+struct Status {
+    header: Header,
+    #[serde(default)]
+    leader: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    member_id: String,
+}
+
+/// Whether a member leads; `None` if it does not say.
+fn leads(client: SocketAddr) -> Option<bool> {
+    let mut stream = TcpStream::connect_timeout(&client, ANSWER_TIME_MAX).ok()?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX)).ok()?;
+    let request = format!(
+        "POST /v3/maintenance/status HTTP/1.0\r\nHost: {client}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\n\r\n{{}}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    // It closes the connection behind its answer: HTTP 1.0 knows neither pieces nor a second request.
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let status: Status = serde_json::from_str(body).ok()?;
+    Some(status.leader == status.header.member_id)
+}

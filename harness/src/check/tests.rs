@@ -1,5 +1,6 @@
 use super::*;
 use crate::run::HISTORY;
+use checker::EngineChoice;
 use std::time::Duration;
 
 const WRITTEN: &str = r#"{"rustyraft-history":1,"workload":"register"}
@@ -55,6 +56,42 @@ fn nothing_is_unknown_and_what_is_no_history_is_a_usage_error() {
         json: true,
     };
     assert_eq!(check(&missing), Exit::Usage);
+}
+
+#[test]
+fn a_history_that_no_linear_engine_judges_is_a_usage_error_in_one_line_if_such_a_one_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("twice.jsonl");
+    let mut history = String::from("{\"rustyraft-history\":1,\"workload\":\"register\"}\n");
+    for (kind, f, value) in [
+        ("invoke", "write", "1"),
+        ("ok", "write", "null"),
+        ("invoke", "write", "1"),
+        ("ok", "write", "null"),
+    ] {
+        let call = format!("\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":0,\"value\":{value}");
+        history.push_str(&format!("{{\"time\":1,\"process\":0,{call}}}\n"));
+    }
+    fs::write(&file, history).unwrap();
+    let judged = |engine| {
+        let options = CheckOptions {
+            files: Vec::new(),
+            request: Request {
+                engine,
+                ..Request::default()
+            },
+            html: None,
+            json: false,
+        };
+        outcome::of(&file, &options)
+    };
+    assert_eq!(judged(EngineChoice::Auto).exit, Exit::Valid);
+    let refused = judged(EngineChoice::Linear);
+    assert_eq!((refused.exit, &*refused.stdout), (Exit::Usage, ""));
+    let reason =
+        "cas-register 0: no linear-time engine judges this history: a value is written more than once";
+    let line = format!("harness: {}: {reason}\n", file.display());
+    assert_eq!(refused.stderr, line);
 }
 
 #[test]

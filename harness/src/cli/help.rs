@@ -93,7 +93,7 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   reason         why it is not true; null if it is
   ops            how many operations were judged
   partitions     on how many objects
-  engine         how; null if there was nothing to judge
+  engine         which one: \"configurations\" is the general one, the others take linear time; null if there was nothing to judge
   parse_seconds  how long reading took
   check_seconds  how long judging took
   violations     what no order explains: the first one, or with `--all` one for each object that has any:

@@ -161,7 +161,7 @@ struct CheckArgs {
     /// What each object is at the beginning, as JSON; what is no JSON is a text.
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     init: Option<String>,
-    /// Which engine judges: `auto`, `general` or `linear`.
+    /// Which engine judges: `auto`, `general`, or `linear`, which refuses histories that no engine takes in linear time.
     #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = values::engine)]
     engine: checker::EngineChoice,
     /// Looks for the violations of all objects, and not only for the first.

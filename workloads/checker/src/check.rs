@@ -1,6 +1,6 @@
 //! From a history to a verdict, by the name of a model.
 
-use crate::engine::Limits;
+use crate::engine::{Limits, Refused};
 use crate::explain::{Explanation, explain};
 use crate::history::{Log, ReadError, Value};
 use crate::object::{ObjectViolation, Operation, check_each};
@@ -20,7 +20,7 @@ pub enum EngineChoice {
     Auto,
     /// The general one.
     General,
-    /// A linear-time engine; where the history does not qualify the verdict is unknown.
+    /// A linear-time engine; a history that does not qualify is not judged.
     Linear,
 }
 
@@ -37,7 +37,7 @@ pub struct CheckOptions<'a> {
     pub engine: EngineChoice,
     /// Whether the violations of all objects are looked for, and not only the first.
     pub all: bool,
-    /// Limits on the check.
+    /// Limits on the check; which engine judges is not taken from there.
     pub limits: Limits<'a>,
 }
 
@@ -172,6 +172,14 @@ fn place(place: usize) -> u32 {
 
 /// Holds a history against the model `M`.
 pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
+    let limits = Limits {
+        engine: options.engine,
+        ..options.limits
+    };
+    let options = &CheckOptions {
+        limits,
+        ..options.clone()
+    };
     let init = M::initial(options.init.as_ref()).map_err(CheckError::Options)?;
     let dialect = options.dialect.unwrap_or(log.format.dialect());
     let groups = Groups::of(log);
@@ -202,7 +210,7 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
         further: Vec::new(),
         unexplained: 0,
         model: M::NAME,
-        engine: "configurations",
+        engine: found.judges.name::<M>(),
         operations,
         partitions: partitions.into_inner(),
     };
@@ -219,6 +227,10 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
         }
         report.unexplained = others.len() - report.further.len();
     } else if let Some((object, refused)) = found.unknown {
+        if let Refused::Unqualified { .. } = refused {
+            let name = groups.name(object, M::NAME);
+            return Err(CheckError::Options(format!("{name}: {refused}")));
+        }
         report.verdict = Verdict::Unknown(format!("{}: {refused}", groups.name(object, M::NAME)));
     }
     Ok(report)

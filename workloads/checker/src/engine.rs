@@ -1,5 +1,6 @@
 //! The general engine, for every model: a [`Search`] that grows wider as more operations are open at once.
 
+use crate::check::EngineChoice;
 use crate::foresight::Foresight;
 use crate::model::Model;
 use crate::search::{Budget, Effort, Reductions, Search, Stop};
@@ -15,7 +16,9 @@ pub struct Limits<'a> {
     pub bytes_max: usize,
     /// Asked every millisecond or so: whether to give up.
     pub should_stop: &'a (dyn Fn() -> bool + Sync),
-    /// Which reductions are used.
+    /// Which engine judges a history that is there as a whole.
+    pub engine: EngineChoice,
+    /// Which reductions the general engine uses.
     pub reductions: Reductions,
 }
 
@@ -24,6 +27,7 @@ impl Default for Limits<'_> {
         Limits {
             bytes_max: 1 << 30,
             should_stop: &|| false,
+            engine: EngineChoice::Auto,
             reductions: Reductions::default(),
         }
     }
@@ -51,6 +55,12 @@ pub enum Refused {
     /// More operations are open at once than [`OPEN_OPERATIONS_MAX`].
     #[error("more than {OPEN_OPERATIONS_MAX} operations are open at once")]
     Width,
+    /// A linear-time engine was asked for, and the history is none that such an engine judges.
+    #[error("no linear-time engine judges this history: {reason}")]
+    Unqualified {
+        /// What stands in the way.
+        reason: &'static str,
+    },
 }
 
 enum Width<M: Model> {

@@ -10,8 +10,8 @@
 //!   and [`Online`] beside a live test;
 //! - [`explain`] says in words what is wrong, and shrinks it to the smallest core.
 //!
-//! The verdict has three values: a check that reached a limit is *unknown*, and so is one of nothing. The engine and its
-//! reductions are described in the module `search`.
+//! The verdict has three values: a check that reached a limit is *unknown*, and so is one of nothing. The general engine and its
+//! reductions are described in the module `search`; those for common types, of which a [`Kind`] tells, in the module `linear`.
 //!
 //! # Semantics
 //!
@@ -69,10 +69,12 @@ mod foresight;
 pub mod formats;
 pub mod history;
 mod intern;
+mod linear;
 mod model;
 pub mod models;
 mod object;
 mod online;
+mod part;
 mod registry;
 mod search;
 mod slots;
@@ -83,6 +85,7 @@ pub use check::{CheckError, CheckOptions, EngineChoice, Keyed, objects};
 pub use engine::{Engine, Limits, OPEN_OPERATIONS_MAX, OpenOperation, Refused};
 pub use explain::{Explanation, explain, shrink};
 pub use history::{Log, ReadError};
+pub use linear::{Kind, RegisterCall, RegisterCalls};
 pub use model::Model;
 pub use object::{ObjectVerdict, ObjectsVerdict, Operation, check_object, check_objects};
 pub use online::{Event, Online, OnlineVerdict, OnlineViolation, WAITING_EVENTS_MAX};

@@ -1,5 +1,6 @@
 //! What a model must tell the checker, over stateright's [`SequentialSpec`].
 
+use crate::linear::Kind;
 use stateright::semantics::SequentialSpec;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -14,6 +15,11 @@ pub trait Model:
 {
     /// Whether [`is_dead`](Model::is_dead) says anything, so that it is worth looking ahead.
     const LOOKS_AHEAD: bool = false;
+
+    /// The common type that the object is, if there is an engine for it that takes linear time: it judges the histories that qualify.
+    fn kind() -> Option<Kind<Self>> {
+        None
+    }
 
     /// Whether `op`, when it returned `ret`, leaves *every* state in which that is legal as it is: a read, a compare-and-set that
     /// failed or that replaces a value by itself. Not a write that happens to find its own value.

@@ -1,13 +1,10 @@
 //! Checking one object, and many of them apart (P-compositionality: a history is linearizable if and only if it is for each
 //! object; Herlihy and Wing, 1990, theorem 1).
 
-use crate::engine::{Engine, Limits, OpenOperation, Refused};
-use crate::foresight::Foresight;
+use crate::engine::{Engine, Limits, Refused};
+use crate::linear::Judges;
 use crate::model::Model;
-use crate::search::Effort;
-use rustc_hash::FxHashMap;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::part::{Part, parts, return_of};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An operation on one object.
@@ -48,16 +45,16 @@ pub enum ObjectVerdict<M> {
 /// Checks one object's operations, in any order, from the state `init` on.
 pub fn check_object<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> ObjectVerdict<M> {
     let mut engine = Engine::new(init.clone(), limits);
-    check_until(&mut engine, init, operations, &AtomicU64::new(u64::MAX))
+    check_until(&mut engine, init, operations, &AtomicU64::new(u64::MAX)).0
 }
 
-/// As [`check_object`], until the time that `end` shows.
+/// As [`check_object`], until the time that `end` shows; and which engines judged.
 fn check_until<M: Model>(
     engine: &mut Engine<'_, M>,
     init: &M,
     operations: &[Operation<M>],
     end: &AtomicU64,
-) -> ObjectVerdict<M> {
+) -> (ObjectVerdict<M>, Judges) {
     let parts = parts(operations);
     if let [part] = &parts[..] {
         return Part::new(init, operations, part).check(engine, end);
@@ -65,8 +62,10 @@ fn check_until<M: Model>(
     // Their least violation counts, so each is walked no further than to the least that is known.
     let end = AtomicU64::new(end.load(Ordering::Relaxed));
     let mut worst = ObjectVerdict::Valid;
+    let mut judges = Judges::default();
     for part in &parts {
-        let verdict = Part::new(init, operations, part).check(engine, &end);
+        let (verdict, judge) = Part::new(init, operations, part).check(engine, &end);
+        judges = judges.and(judge);
         match (&verdict, &worst) {
             (
                 ObjectVerdict::Violation { operation, .. },
@@ -80,226 +79,27 @@ fn check_until<M: Model>(
             (ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded, _) => {}
         }
     }
-    worst
+    (worst, judges)
 }
 
-/// The places of operations, those of each part of the object together, each in the order of their invocations.
-fn parts<M: Model>(operations: &[Operation<M>]) -> Vec<Vec<u32>> {
-    let place = |place: usize| u32::try_from(place).expect("fewer operations are in memory at once");
-    let mut order: Vec<u32> = (0..place(operations.len())).collect();
-    if !operations.is_sorted_by_key(|operation| operation.invoked) {
-        order.sort_by_key(|place| operations[*place as usize].invoked);
-    }
-    let Some(part) = operations.first().and_then(|first| M::partition(&first.op)) else {
-        return vec![order];
-    };
-    let mut known: FxHashMap<u64, usize> = FxHashMap::default();
-    known.insert(part, 0);
-    let mut parts = vec![Vec::new()];
-    for place in &order {
-        let Some(part) = M::partition(&operations[*place as usize].op) else {
-            return vec![order];
-        };
-        let part = *known.entry(part).or_insert(parts.len());
-        if part == parts.len() {
-            parts.push(Vec::new());
-        }
-        parts[part].push(*place);
-    }
-    parts
+/// Whether no order explains operations, as far as can be told within the limits.
+pub(crate) fn is_violation<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> bool {
+    let mut engine = Engine::new(init.clone(), limits);
+    let parts = parts(operations);
+    let mut parts = parts.iter().map(|part| Part::new(init, operations, part));
+    parts.any(|part| part.is_violation(&mut engine))
 }
 
-/// When an operation returns, and its place: returns are in this order.
-fn return_of<M: Model>(operations: &[Operation<M>], place: usize) -> (u64, usize) {
-    let operation = &operations[place];
-    (operation.returned.max(operation.invoked), place)
-}
-
-/// A part of an object that is checked on its own.
-struct Part<'a, M: Model> {
-    init: &'a M,
-    operations: &'a [Operation<M>],
-    /// The places of its operations, in the order of their invocations.
-    places: &'a [u32],
-}
-
-/// How many configurations a walk keeps that looks for any order, at first and then.
-const BEAMS: [usize; 2] = [32, 512];
-
-/// So often a walk that looks for the first violation looks at its limits before it is given up.
-const TRIAL_LOOKS_MAX: u64 = 2;
-
-/// A return that is the last one to be looked at.
-type Cut = (u64, usize);
-const NO_CUT: Cut = (u64::MAX, usize::MAX);
-
-impl<'a, M: Model> Part<'a, M> {
-    fn new(init: &'a M, operations: &'a [Operation<M>], places: &'a [u32]) -> Self {
-        Part {
-            init,
-            operations,
-            places,
-        }
-    }
-
-    /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
-    /// if they don't, all of them after all.
-    fn check(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
-        // A walk looks at its limits now and then; a short one might never.
-        if (engine.limits().should_stop)() {
-            return ObjectVerdict::Unknown(Refused::Stopped);
-        }
-        let mut walked = self.walk(engine, Effort::Patient, NO_CUT, end);
-        if engine.lost_patience() {
-            let efforts = BEAMS.map(Effort::Beam).into_iter().chain([Effort::Full]);
-            for effort in efforts {
-                walked = self.walk(engine, effort, NO_CUT, end);
-                if walked.is_ok() {
-                    break;
-                }
-            }
-        }
-        match walked {
-            Ok(verdict) => verdict,
-            Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found),
-            Err((_, operation)) => ObjectVerdict::Violation {
-                operation,
-                states: engine.states(),
-            },
-        }
-    }
-
-    /// A walk that looks ahead meets a violation at `found`, maybe before the return that makes it one. That return is looked for:
-    /// by doubling, since it is mostly near and short histories are easy, then by halving. Each trial takes a bounded number of
-    /// steps; where that is not enough it counts as if there were an order, so that what is told is a violation for certain.
-    fn first_violation(&self, engine: &mut Engine<'_, M>, found: Cut) -> ObjectVerdict<M> {
-        let mut returns: Vec<Cut> = Vec::new();
-        for place in self.places.iter().map(|place| *place as usize) {
-            if self.operations[place].ret.is_some() {
-                returns.push(return_of(self.operations, place));
-            }
-        }
-        returns.sort_unstable();
-        let limits = engine.limits();
-        let is_violation = |count: usize| self.try_walk(limits, returns[count - 1]).0.is_err();
-        // So many returns have an order.
-        let mut explained = returns.partition_point(|other| *other < found);
-        let mut violation = returns.len();
-        let mut step = 1;
-        while explained + step < violation {
-            if is_violation(explained + step) {
-                violation = explained + step;
-            } else {
-                explained += step;
-                step *= 2;
-            }
-        }
-        while violation - explained > 1 {
-            let middle = explained + (violation - explained) / 2;
-            if is_violation(middle) {
-                violation = middle;
-            } else {
-                explained = middle;
-            }
-        }
-        let states = match explained.checked_sub(1) {
-            Some(last) => self.try_walk(limits, returns[last]).1,
-            None => vec![self.init.clone()],
-        };
-        let operation = returns[violation - 1].1;
-        ObjectVerdict::Violation { operation, states }
-    }
-
-    /// As [`walk`](Part::walk), in a bounded number of steps; and the states at its end.
-    fn try_walk(&self, limits: Limits<'_>, cut: Cut) -> (Result<ObjectVerdict<M>, Cut>, Vec<M>) {
-        let looks = AtomicU64::new(0);
-        let should_stop =
-            || looks.fetch_add(1, Ordering::Relaxed) >= TRIAL_LOOKS_MAX || (limits.should_stop)();
-        let limits = Limits {
-            should_stop: &should_stop,
-            ..limits
-        };
-        let mut engine = Engine::new(self.init.clone(), limits);
-        let walked = self.walk(&mut engine, Effort::Full, cut, &AtomicU64::new(u64::MAX));
-        (walked, engine.states())
-    }
-
-    /// Leads the engine through the events in time order, invocations first where times are equal (intervals are closed), up to and
-    /// with the return `cut`. An error is the return that no order explains.
-    fn walk(
-        &self,
-        engine: &mut Engine<'_, M>,
-        effort: Effort,
-        cut: Cut,
-        end: &AtomicU64,
-    ) -> Result<ObjectVerdict<M>, Cut> {
-        engine.reset(self.init.clone(), effort);
-        if M::LOOKS_AHEAD {
-            engine.foresee(Foresight::new(self.init, self.operations, self.places, cut));
-        }
-        let sealed_at = self.sealed_at(cut);
-        let mut open: BinaryHeap<Reverse<(Cut, OpenOperation)>> = BinaryHeap::new();
-        let mut places = self
-            .places
-            .iter()
-            .map(|place| *place as usize)
-            .enumerate()
-            .peekable();
-        loop {
-            let is_before = |time: u64| {
-                open.peek()
-                    .is_none_or(|Reverse((returned, _))| time <= returned.0)
-            };
-            let next = places.next_if(|(_, place)| {
-                let invoked = self.operations[*place].invoked;
-                invoked <= cut.0 && is_before(invoked)
-            });
-            if let Some((nth, place)) = next {
-                let operation = &self.operations[place];
-                let returned = return_of(self.operations, place);
-                let ret = operation.ret.as_ref().map(|ret| (ret, returned.0));
-                match engine.invoke(&operation.op, ret) {
-                    Ok(slot) if ret.is_some() => open.push(Reverse((returned, slot))),
-                    Ok(_) => {}
-                    Err(refused) => return Ok(ObjectVerdict::Unknown(refused)),
-                }
-                if nth + 1 >= sealed_at {
-                    engine.seal(cut.0);
-                }
-                continue;
-            }
-            let Some(Reverse((returned, slot))) = open.pop() else {
-                return Ok(ObjectVerdict::Valid);
-            };
-            if returned > cut || engine.is_settled() {
-                return Ok(ObjectVerdict::Valid);
-            }
-            if returned.0 > end.load(Ordering::Relaxed) {
-                return Ok(ObjectVerdict::Superseded);
-            }
-            match engine.complete(slot) {
-                Ok(()) => {}
-                Err(Refused::Violation) => return Err(returned),
-                Err(refused @ (Refused::Stopped | Refused::Memory { .. } | Refused::Width)) => {
-                    return Ok(ObjectVerdict::Unknown(refused));
-                }
-            }
-        }
-    }
-
-    /// From which place in `places` on nothing that returns by `cut` could be illegal.
-    fn sealed_at(&self, cut: Cut) -> usize {
-        let is_at_risk = |place: &u32| {
-            let operation = &self.operations[*place as usize];
-            let ret = operation.ret.as_ref();
-            ret.is_some_and(|ret| !M::is_always_legal(&operation.op, ret))
-                && return_of(self.operations, *place as usize) <= cut
-        };
-        self.places
-            .iter()
-            .rposition(is_at_risk)
-            .map_or(0, |last| last + 1)
-    }
+/// The places of operations that no order explains even alone, if a linear-time engine finds any.
+pub(crate) fn conflict<M: Model>(
+    init: &M,
+    operations: &[Operation<M>],
+    limits: Limits<'_>,
+) -> Option<Vec<usize>> {
+    let parts = parts(operations);
+    let mut parts = parts.iter().map(|part| Part::new(init, operations, part));
+    let conflict = parts.find_map(|part| part.conflict(limits))?;
+    Some(conflict.into_iter().map(|place| place as usize).collect())
 }
 
 /// What came of checking many objects.
@@ -343,6 +143,8 @@ pub(crate) struct Found<M> {
     pub(crate) violations: Vec<ObjectViolation<M>>,
     /// The first object that could not be checked to the end, and why.
     pub(crate) unknown: Option<(usize, Refused)>,
+    /// Which engines judged.
+    pub(crate) judges: Judges,
 }
 
 /// Checks objects that all begin as `init`; the result does not depend on which is done first.
@@ -376,11 +178,11 @@ where
     O: AsRef<[Operation<M>]>,
 {
     let earliest = AtomicU64::new(u64::MAX);
-    // The verdict, and of a violation the time.
+    // The verdict, of a violation the time, and who judged.
     let check = |engine: &mut Engine<'_, M>, object: usize| {
         let object = make(object);
         let operations = object.as_ref();
-        let verdict = check_until(engine, init, operations, &earliest);
+        let (verdict, judges) = check_until(engine, init, operations, &earliest);
         let mut time = u64::MAX;
         if let ObjectVerdict::Violation { operation, .. } = &verdict {
             time = operations[*operation].returned;
@@ -388,10 +190,10 @@ where
                 earliest.fetch_min(time, Ordering::Relaxed);
             }
         }
-        (time, verdict)
+        (time, verdict, judges)
     };
     #[cfg(feature = "rayon")]
-    let verdicts: Vec<(u64, ObjectVerdict<M>)> = {
+    let verdicts: Vec<Checked<M>> = {
         use rayon::prelude::*;
         (0..count)
             .into_par_iter()
@@ -399,7 +201,7 @@ where
             .collect()
     };
     #[cfg(not(feature = "rayon"))]
-    let verdicts: Vec<(u64, ObjectVerdict<M>)> = {
+    let verdicts: Vec<Checked<M>> = {
         let mut engine = Engine::new(init.clone(), limits);
         (0..count).map(|object| check(&mut engine, object)).collect()
     };
@@ -411,9 +213,14 @@ where
     found
 }
 
-fn found<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> Found<M> {
+/// The verdict on an object, before it the time of a violation, and after it who judged.
+type Checked<M> = (u64, ObjectVerdict<M>, Judges);
+
+fn found<M: Model>(verdicts: Vec<Checked<M>>) -> Found<M> {
     let (mut violations, mut unknown) = (Vec::new(), None);
-    for (object, (time, verdict)) in verdicts.into_iter().enumerate() {
+    let mut judges = Judges::default();
+    for (object, (time, verdict, judge)) in verdicts.into_iter().enumerate() {
+        judges = judges.and(judge);
         match verdict {
             ObjectVerdict::Valid | ObjectVerdict::Superseded => {}
             ObjectVerdict::Violation { operation, states } => violations.push(ObjectViolation {
@@ -426,62 +233,9 @@ fn found<M: Model>(verdicts: Vec<(u64, ObjectVerdict<M>)>) -> Found<M> {
         }
     }
     violations.sort_by_key(|violation| (violation.time, violation.object));
-    Found { violations, unknown }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::models::{CasRegister, RegisterOp, RegisterRet};
-    use proptest::prelude::*;
-
-    type Op = Operation<CasRegister>;
-
-    fn call() -> impl Strategy<Value = (RegisterOp, Option<RegisterRet>)> {
-        let value = || prop::option::weighted(0.9, 0..3_u64);
-        prop_oneof![
-            value().prop_map(|value| (RegisterOp::Read, Some(RegisterRet::Value(value)))),
-            (0..3_u64, any::<bool>())
-                .prop_map(|(value, known)| (RegisterOp::Write(value), known.then_some(RegisterRet::Written))),
-            (value(), 0..3_u64, prop::option::weighted(0.7, any::<bool>()))
-                .prop_map(|(old, new, ret)| (RegisterOp::Cas(old, new), ret.map(RegisterRet::Swapped))),
-        ]
-    }
-
-    fn operations() -> impl Strategy<Value = Vec<Op>> {
-        prop::collection::vec((call(), 0..20_u64, 0..20_u64), 1..10).prop_map(|calls| {
-            let operation = |((op, ret), one, other): ((RegisterOp, _), u64, u64)| Operation {
-                process: 0,
-                node: None,
-                op,
-                ret,
-                invoked: one.min(other),
-                returned: one.max(other),
-            };
-            calls.into_iter().map(operation).collect()
-        })
-    }
-
-    fn walk(operations: &[Op], effort: Effort) -> bool {
-        let init = CasRegister::default();
-        let parts = parts(operations);
-        let part = Part::new(&init, operations, &parts[0]);
-        let mut engine = Engine::new(init, Limits::default());
-        let walked = part.walk(&mut engine, effort, NO_CUT, &AtomicU64::new(u64::MAX));
-        assert!(!engine.lost_patience() && !matches!(walked, Ok(ObjectVerdict::Unknown(_))));
-        walked.is_ok()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn what_a_narrow_walk_finds_in_order_is_in_order(operations in operations()) {
-            let full = walk(&operations, Effort::Full);
-            prop_assert_eq!(walk(&operations, Effort::Patient), full);
-            for width in 1..4 {
-                prop_assert!(full || !walk(&operations, Effort::Beam(width)), "{}", width);
-            }
-        }
+    Found {
+        violations,
+        unknown,
+        judges,
     }
 }

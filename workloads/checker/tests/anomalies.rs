@@ -11,7 +11,8 @@ use checker::models::{
     RegisterRet::{self, Swapped, Value, Written},
 };
 use checker::{
-    Limits, ObjectVerdict, ObjectsVerdict, Operation, Refused, check_object, check_objects, explain,
+    EngineChoice, Limits, ObjectVerdict, ObjectsVerdict, Operation, Refused, check_object, check_objects,
+    explain,
 };
 
 type Op = Operation<CasRegister>;
@@ -155,28 +156,32 @@ fn more_than_64_operations_may_be_open_at_once() {
 
 #[test]
 fn what_does_not_fit_the_limits_is_unknown_with_the_reason() {
+    let general = Limits {
+        engine: EngineChoice::General,
+        ..Limits::default()
+    };
+    let check = |operations: &[Op], limits| check_object(&CasRegister::default(), operations, limits);
     let too_wide: Vec<Op> = (0..1025).map(|value| lost(Write(value), 0)).collect();
-    assert_eq!(verdict(&too_wide), ObjectVerdict::Unknown(Refused::Width));
+    assert_eq!(check(&too_wide, general), ObjectVerdict::Unknown(Refused::Width));
 
     // Twenty crashed writes of different values, and reads that find each in turn: many configurations.
     let mut hard: Vec<Op> = (0..20).map(|value| lost(Write(value), 0)).collect();
     hard.extend((0..40).map(|turn| ok(Write(100 + turn), Written, 1, 1000)));
     hard.push(ok(Read, Value(Some(5)), 2, 3));
     hard.push(ok(Read, Value(Some(999)), 4, 5));
-    let check = |limits| check_object(&CasRegister::default(), &hard, limits);
     let little = Limits {
         bytes_max: 1 << 12,
-        ..Limits::default()
+        ..general
     };
     assert_eq!(
-        check(little),
+        check(&hard, little),
         ObjectVerdict::Unknown(Refused::Memory { bytes_max: 1 << 12 })
     );
     let stopped = Limits {
         should_stop: &|| true,
         ..Limits::default()
     };
-    assert_eq!(check(stopped), ObjectVerdict::Unknown(Refused::Stopped));
+    assert_eq!(check(&hard, stopped), ObjectVerdict::Unknown(Refused::Stopped));
 }
 
 #[test]

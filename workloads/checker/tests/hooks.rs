@@ -9,7 +9,9 @@
 
 use checker::models::stateright::{Exact, Register, Vector};
 use checker::models::{CasRegister, KvAppend, KvOp, KvRet, RegisterOp, RegisterRet, Set, SetOp, SetRet};
-use checker::{Limits, Model, ObjectVerdict, Operation, Reductions, SequentialSpec, check_object};
+use checker::{
+    EngineChoice, Limits, Model, ObjectVerdict, Operation, Reductions, SequentialSpec, check_object,
+};
 use proptest::prelude::*;
 use stateright::semantics::register;
 use stateright::semantics::vec::{VecOp, VecRet};
@@ -82,6 +84,7 @@ fn holds<M: Model>(
             absorption: mask & 8 != 0,
         };
         let limits = Limits {
+            engine: EngineChoice::General,
             reductions,
             ..Limits::default()
         };

@@ -7,7 +7,9 @@
 )]
 
 use checker::models::{CasRegister, RegisterOp, RegisterRet};
-use checker::{Limits, ObjectVerdict, Operation, Reductions, SequentialSpec, check_object, shrink};
+use checker::{
+    EngineChoice, Limits, ObjectVerdict, Operation, Reductions, SequentialSpec, check_object, shrink,
+};
 use proptest::prelude::*;
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 
@@ -43,6 +45,7 @@ fn has_order(state: CasRegister, left: &[Op]) -> bool {
 
 fn check(operations: &[Op], reductions: Reductions) -> bool {
     let limits = Limits {
+        engine: EngineChoice::General,
         reductions,
         ..Limits::default()
     };

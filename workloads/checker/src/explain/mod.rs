@@ -81,7 +81,7 @@ pub fn explain<M: Model>(
     let _ = writeln!(text, "  {operation}");
     let _ = writeln!(
         text,
-        "  No order of the operations explains that: the value could only have been {}.",
+        "  No order of the operations explains that{}.",
         alternatives(&states)
     );
     let (these, of) = (core.len(), before.len());
@@ -132,12 +132,16 @@ pub fn explain<M: Model>(
     }
 }
 
-/// `0 or 4 or 7`; not all of them where they are many.
+/// `: the value could only have been 0 or 4 or 7`; not all of them where they are many, and nothing where none is known.
 fn alternatives(states: &[String]) -> String {
+    if states.is_empty() {
+        return String::new();
+    }
     let shown = states.len().min(STATES_SHOWN_MAX);
     let named = states[..shown].join(" or ");
-    match states.len() - shown {
-        0 => named,
-        more => format!("{named} or {more} others"),
-    }
+    let others = match states.len() - shown {
+        0 => String::new(),
+        more => format!(" or {more} others"),
+    };
+    format!(": the value could only have been {named}{others}")
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::Limits;
 use crate::model::Model;
-use crate::object::{ObjectVerdict, Operation, check_object};
+use crate::object::{Operation, conflict, is_violation};
 
 /// How many checks the shrinking of one violation may take.
 const CHECKS_MAX: usize = 4000;
@@ -33,7 +33,8 @@ pub(super) fn within<M: Model>(
         checks: 0,
         walked: 0,
     };
-    let core = shrinking.last(places.to_vec());
+    let conflict = shrinking.conflict(places);
+    let core = shrinking.last(conflict.unwrap_or_else(|| places.to_vec()));
     shrinking.shrink(core)
 }
 
@@ -53,14 +54,21 @@ impl<M: Model> Shrinking<'_, M> {
     fn fails(&mut self, candidate: &[usize]) -> bool {
         self.checks += 1;
         self.walked += candidate.len();
-        let operations: Vec<Operation<M>> = candidate
+        is_violation(self.init, &self.taken(candidate), self.limits)
+    }
+
+    fn taken(&self, places: &[usize]) -> Vec<Operation<M>> {
+        places
             .iter()
             .map(|place| self.operations[*place].clone())
-            .collect();
-        matches!(
-            check_object(self.init, &operations, self.limits),
-            ObjectVerdict::Violation { .. }
-        )
+            .collect()
+    }
+
+    /// What a linear-time engine finds to be a violation on its own, if there is one for the model and the history qualifies.
+    fn conflict(&mut self, places: &[usize]) -> Option<Vec<usize>> {
+        let found = conflict(self.init, &self.taken(places), self.limits)?;
+        let candidate: Vec<usize> = found.into_iter().map(|place| places[place]).collect();
+        self.fails(&candidate).then_some(candidate)
     }
 
     /// The fewest last operations that are a violation on their own, give or take a factor of two: of a long history that takes no more

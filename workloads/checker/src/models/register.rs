@@ -1,6 +1,7 @@
 //! A register with read, write and compare-and-set.
 
 use crate::history::{Call, End, Value};
+use crate::linear::{Kind, RegisterCall, RegisterCalls};
 use crate::model::Model;
 use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, optional, unknown_operation};
 use stateright::semantics::SequentialSpec;
@@ -60,6 +61,10 @@ impl<V: Datum> SequentialSpec for CasRegister<V> {
 }
 
 impl<V: Datum> Model for CasRegister<V> {
+    fn kind() -> Option<Kind<Self>> {
+        Some(Kind::register())
+    }
+
     fn is_read_only(op: &RegisterOp<V>, ret: &RegisterRet<V>) -> bool {
         match (op, ret) {
             (RegisterOp::Read, _) | (RegisterOp::Cas(..), RegisterRet::Swapped(false)) => true,
@@ -113,6 +118,30 @@ impl<V: Datum> Model for CasRegister<V> {
 
     fn describe_state(&self) -> String {
         value(self.0.as_ref())
+    }
+}
+
+impl<V: Datum> RegisterCalls for CasRegister<V> {
+    type Value = V;
+
+    fn held(&self) -> Option<&V> {
+        self.0.as_ref()
+    }
+
+    fn register_call<'a>(op: &'a RegisterOp<V>, ret: Option<&'a RegisterRet<V>>) -> RegisterCall<'a, V> {
+        match (op, ret) {
+            (RegisterOp::Read, Some(RegisterRet::Value(value))) => RegisterCall::Read(value.as_ref()),
+            (RegisterOp::Write(value), Some(RegisterRet::Written) | None) => RegisterCall::Write(value),
+            (RegisterOp::Cas(Some(expected), new), None) if expected == new => RegisterCall::Nothing,
+            (RegisterOp::Cas(Some(expected), new), Some(RegisterRet::Swapped(true))) if expected == new => {
+                RegisterCall::Read(Some(expected))
+            }
+            (RegisterOp::Cas(expected, new), Some(RegisterRet::Swapped(true)) | None) => {
+                RegisterCall::Swap(expected.as_ref(), new)
+            }
+            (RegisterOp::Read, None) => RegisterCall::Nothing,
+            (RegisterOp::Read | RegisterOp::Write(_) | RegisterOp::Cas(..), _) => RegisterCall::Other,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Their calls are compared by `PartialEq` alone, and a [`Model`]'s by `Eq` and `Hash`; [`Exact`] says that the one is the other.
 
+use crate::linear::{Kind, RegisterCall, RegisterCalls};
 use crate::model::Model;
 use stateright::semantics::SequentialSpec;
 use stateright::semantics::register;
@@ -38,6 +39,10 @@ impl<T: Clone + Debug + PartialEq> SequentialSpec for Register<T> {
 }
 
 impl<T: Clone + Debug + Eq + Hash> Model for Register<T> {
+    fn kind() -> Option<Kind<Self>> {
+        Some(Kind::register())
+    }
+
     fn is_read_only(op: &Self::Op, _: &Self::Ret) -> bool {
         op.0 == register::RegisterOp::Read
     }
@@ -49,6 +54,24 @@ impl<T: Clone + Debug + Eq + Hash> Model for Register<T> {
     fn overwrites(op: &Self::Op, ret: Option<&Self::Ret>) -> bool {
         matches!(op.0, register::RegisterOp::Write(_))
             && ret.is_none_or(|ret| ret.0 == register::RegisterRet::WriteOk)
+    }
+}
+
+impl<T: Clone + Debug + Eq + Hash> RegisterCalls for Register<T> {
+    type Value = T;
+
+    fn held(&self) -> Option<&T> {
+        Some(&self.0.0)
+    }
+
+    fn register_call<'a>(op: &'a Self::Op, ret: Option<&'a Self::Ret>) -> RegisterCall<'a, T> {
+        use register::{RegisterOp, RegisterRet};
+        match (&op.0, ret.map(|ret| &ret.0)) {
+            (RegisterOp::Read, Some(RegisterRet::ReadOk(value))) => RegisterCall::Read(Some(value)),
+            (RegisterOp::Read, None) => RegisterCall::Nothing,
+            (RegisterOp::Write(value), Some(RegisterRet::WriteOk) | None) => RegisterCall::Write(value),
+            (RegisterOp::Read | RegisterOp::Write(_), Some(_)) => RegisterCall::Other,
+        }
     }
 }
 

@@ -1,0 +1,89 @@
+//! Random histories for the linear-time engines, judged by three oracles too:
+//!
+//! ```text
+//! cargo run --release -p rustyraft-checker --example fuzz -- --histories 1000000 --seed 1
+//! ```
+//!
+//! `--model NAME` leaves out all others. A disagreement ends it, with the history and the seed that makes it again alone.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a command reads its arguments; the checker itself has no surroundings"
+)]
+
+#[path = "../tests/fuzz/mod.rs"]
+mod fuzz;
+
+use checker::Vocabulary;
+use checker::models::CasRegister;
+use fuzz::{Fuzzed, fuzz};
+use std::process::ExitCode;
+
+struct Arguments {
+    histories: u64,
+    seed: u64,
+    model: Option<String>,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        histories: 1_000_000,
+        seed: 1,
+        model: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+        let number = || {
+            value
+                .parse()
+                .map_err(|_| format!("{word} needs a number, not {value}"))
+        };
+        match &*word {
+            "--histories" => arguments.histories = number()?,
+            "--seed" => arguments.seed = number()?,
+            "--model" => arguments.model = Some(value),
+            _ => return Err(format!("allowed are --histories, --seed and --model, not {word}")),
+        }
+    }
+    Ok(arguments)
+}
+
+/// Whether all agreed.
+fn run<M: Fuzzed + Vocabulary>(arguments: &Arguments) -> bool {
+    if arguments.model.as_ref().is_some_and(|model| model != M::NAME) {
+        return true;
+    }
+    match fuzz::<M>(arguments.histories, arguments.seed) {
+        Ok(tally) => {
+            println!(
+                "{}: {} histories, {} qualified, {} of them violations; all agree",
+                M::NAME,
+                tally.histories,
+                tally.qualified,
+                tally.violations
+            );
+            true
+        }
+        Err(disagreement) => {
+            println!("{}: not all agree; {disagreement}", M::NAME);
+            false
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("fuzz: {error}");
+            return ExitCode::from(254);
+        }
+    };
+    let runs = [run::<CasRegister>];
+    if runs.iter().all(|run| run(&arguments)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}

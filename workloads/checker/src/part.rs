@@ -1,0 +1,384 @@
+//! A part of an object that is checked on its own: which engine judges it, and which operation no order explains.
+
+use crate::check::EngineChoice;
+use crate::engine::{Engine, Limits, OpenOperation, Refused};
+use crate::foresight::Foresight;
+use crate::linear::{self, Halt, Judges};
+use crate::model::Model;
+use crate::object::{ObjectVerdict, Operation};
+use crate::search::Effort;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The places of operations, those of each part of the object together, each in the order of their invocations.
+pub(crate) fn parts<M: Model>(operations: &[Operation<M>]) -> Vec<Vec<u32>> {
+    let place = |place: usize| u32::try_from(place).expect("fewer operations are in memory at once");
+    let mut order: Vec<u32> = (0..place(operations.len())).collect();
+    if !operations.is_sorted_by_key(|operation| operation.invoked) {
+        order.sort_by_key(|place| operations[*place as usize].invoked);
+    }
+    let Some(part) = operations.first().and_then(|first| M::partition(&first.op)) else {
+        return vec![order];
+    };
+    let mut known: FxHashMap<u64, usize> = FxHashMap::default();
+    known.insert(part, 0);
+    let mut parts = vec![Vec::new()];
+    for place in &order {
+        let Some(part) = M::partition(&operations[*place as usize].op) else {
+            return vec![order];
+        };
+        let part = *known.entry(part).or_insert(parts.len());
+        if part == parts.len() {
+            parts.push(Vec::new());
+        }
+        parts[part].push(*place);
+    }
+    parts
+}
+
+/// When an operation returns, and its place: returns are in this order.
+pub(crate) fn return_of<M: Model>(operations: &[Operation<M>], place: usize) -> (u64, usize) {
+    let operation = &operations[place];
+    (operation.returned.max(operation.invoked), place)
+}
+
+/// A part of an object that is checked on its own.
+pub(crate) struct Part<'a, M: Model> {
+    init: &'a M,
+    operations: &'a [Operation<M>],
+    /// The places of its operations, in the order of their invocations.
+    places: &'a [u32],
+}
+
+/// How many configurations a walk keeps that looks for any order, at first and then.
+const BEAMS: [usize; 2] = [32, 512];
+
+/// So often a walk that looks for the first violation looks at its limits before it is given up.
+const TRIAL_LOOKS_MAX: u64 = 2;
+
+/// Builds with assertions hold conflicts of so few operations against the general engine.
+const CONFLICT_ASSERTED_MAX: usize = 16;
+
+/// A return that is the last one to be looked at.
+type Cut = (u64, usize);
+const NO_CUT: Cut = (u64::MAX, usize::MAX);
+
+impl<'a, M: Model> Part<'a, M> {
+    pub(crate) fn new(init: &'a M, operations: &'a [Operation<M>], places: &'a [u32]) -> Self {
+        Part {
+            init,
+            operations,
+            places,
+        }
+    }
+
+    /// By the engine for its kind if the history qualifies, else by the general one; and by which.
+    pub(crate) fn check(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> (ObjectVerdict<M>, Judges) {
+        let limits = engine.limits();
+        // A walk looks at its limits now and then; a short one might never.
+        if (limits.should_stop)() {
+            return (ObjectVerdict::Unknown(Refused::Stopped), Judges::default());
+        }
+        match self.judge(limits) {
+            Ok(()) => (ObjectVerdict::Valid, Judges::LINEAR),
+            Err(Halt::Conflict(conflict)) => (self.name_violation(engine, conflict, end), Judges::LINEAR),
+            Err(Halt::Stopped) => (ObjectVerdict::Unknown(Refused::Stopped), Judges::LINEAR),
+            Err(Halt::Unqualified(reason)) if limits.engine == EngineChoice::Linear => {
+                let refused = Refused::Unqualified { reason };
+                (ObjectVerdict::Unknown(refused), Judges::LINEAR)
+            }
+            Err(Halt::Unqualified(_)) => (self.search(engine, end), Judges::GENERAL),
+        }
+    }
+
+    /// What the engine for its kind says, if it may be asked.
+    fn judge(&self, limits: Limits<'_>) -> Result<(), Halt> {
+        match limits.engine {
+            EngineChoice::Auto | EngineChoice::Linear => {
+                linear::judge(self.init, self.operations, self.places, limits)
+            }
+            EngineChoice::General => Err(Halt::Unqualified("the general engine was asked for")),
+        }
+    }
+
+    /// Whether no order explains it, as far as can be told within the limits.
+    pub(crate) fn is_violation(&self, engine: &mut Engine<'_, M>) -> bool {
+        match self.judge(engine.limits()) {
+            Ok(()) => false,
+            Err(Halt::Conflict(_)) => true,
+            Err(Halt::Unqualified(_) | Halt::Stopped) => {
+                let verdict = self.search(engine, &AtomicU64::new(u64::MAX));
+                matches!(verdict, ObjectVerdict::Violation { .. })
+            }
+        }
+    }
+
+    /// Operations that no order explains even alone, if a linear-time engine finds any.
+    pub(crate) fn conflict(&self, limits: Limits<'_>) -> Option<Vec<u32>> {
+        match self.judge(limits) {
+            Err(Halt::Conflict(conflict)) => Some(conflict),
+            Ok(()) | Err(Halt::Unqualified(_) | Halt::Stopped) => None,
+        }
+    }
+
+    /// The operation that no order explains, where operations in `conflict` have none: of the whole history if the general engine
+    /// comes to it soon, else of those alone.
+    fn name_violation(
+        &self,
+        engine: &mut Engine<'_, M>,
+        mut conflict: Vec<u32>,
+        end: &AtomicU64,
+    ) -> ObjectVerdict<M> {
+        conflict.sort_by_key(|place| self.operations[*place as usize].invoked);
+        let alone = Part::new(self.init, self.operations, &conflict);
+        debug_assert!(
+            conflict.len() > CONFLICT_ASSERTED_MAX || alone.has_no_order(),
+            "operations {conflict:?} have an order on their own"
+        );
+        let walked = self.walk(engine, Effort::Patient, NO_CUT, end);
+        match self.verdict(engine, walked) {
+            ObjectVerdict::Unknown(_) => {}
+            ObjectVerdict::Valid => {
+                panic!("operations {conflict:?} have no order, and the whole history has")
+            }
+            verdict @ (ObjectVerdict::Violation { .. } | ObjectVerdict::Superseded) => return verdict,
+        }
+        match alone.search(engine, end) {
+            verdict @ (ObjectVerdict::Violation { .. } | ObjectVerdict::Superseded) => verdict,
+            // They are a violation all the same, at the latest when the last of them has returned.
+            ObjectVerdict::Unknown(_) | ObjectVerdict::Valid => {
+                let places = conflict.iter().map(|place| *place as usize);
+                let returned = places.filter(|place| self.operations[*place].ret.is_some());
+                let last = returned.max_by_key(|place| return_of(self.operations, *place));
+                ObjectVerdict::Violation {
+                    operation: last.expect("what need not have happened contradicts nothing"),
+                    states: Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn has_no_order(&self) -> bool {
+        let mut engine = Engine::new(self.init.clone(), Limits::default());
+        let walked = self.walk(&mut engine, Effort::Full, NO_CUT, &AtomicU64::new(u64::MAX));
+        walked.is_err()
+    }
+
+    /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
+    /// if they don't, all of them after all.
+    fn search(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
+        let mut walked = self.walk(engine, Effort::Patient, NO_CUT, end);
+        if engine.lost_patience() {
+            let efforts = BEAMS.map(Effort::Beam).into_iter().chain([Effort::Full]);
+            for effort in efforts {
+                walked = self.walk(engine, effort, NO_CUT, end);
+                if walked.is_ok() {
+                    break;
+                }
+            }
+        }
+        self.verdict(engine, walked)
+    }
+
+    fn verdict(&self, engine: &mut Engine<'_, M>, walked: Result<ObjectVerdict<M>, Cut>) -> ObjectVerdict<M> {
+        match walked {
+            Ok(verdict) => verdict,
+            Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found),
+            Err((_, operation)) => ObjectVerdict::Violation {
+                operation,
+                states: engine.states(),
+            },
+        }
+    }
+
+    /// A walk that looks ahead meets a violation at `found`, maybe before the return that makes it one. That return is looked for:
+    /// by doubling, since it is mostly near and short histories are easy, then by halving. Each trial takes a bounded number of
+    /// steps; where that is not enough it counts as if there were an order, so that what is told is a violation for certain.
+    fn first_violation(&self, engine: &mut Engine<'_, M>, found: Cut) -> ObjectVerdict<M> {
+        let mut returns: Vec<Cut> = Vec::new();
+        for place in self.places.iter().map(|place| *place as usize) {
+            if self.operations[place].ret.is_some() {
+                returns.push(return_of(self.operations, place));
+            }
+        }
+        returns.sort_unstable();
+        let limits = engine.limits();
+        let is_violation = |count: usize| self.try_walk(limits, returns[count - 1]).0.is_err();
+        // So many returns have an order.
+        let mut explained = returns.partition_point(|other| *other < found);
+        let mut violation = returns.len();
+        let mut step = 1;
+        while explained + step < violation {
+            if is_violation(explained + step) {
+                violation = explained + step;
+            } else {
+                explained += step;
+                step *= 2;
+            }
+        }
+        while violation - explained > 1 {
+            let middle = explained + (violation - explained) / 2;
+            if is_violation(middle) {
+                violation = middle;
+            } else {
+                explained = middle;
+            }
+        }
+        let states = match explained.checked_sub(1) {
+            Some(last) => self.try_walk(limits, returns[last]).1,
+            None => vec![self.init.clone()],
+        };
+        let operation = returns[violation - 1].1;
+        ObjectVerdict::Violation { operation, states }
+    }
+
+    /// As [`walk`](Part::walk), in a bounded number of steps; and the states at its end.
+    fn try_walk(&self, limits: Limits<'_>, cut: Cut) -> (Result<ObjectVerdict<M>, Cut>, Vec<M>) {
+        let looks = AtomicU64::new(0);
+        let should_stop =
+            || looks.fetch_add(1, Ordering::Relaxed) >= TRIAL_LOOKS_MAX || (limits.should_stop)();
+        let limits = Limits {
+            should_stop: &should_stop,
+            ..limits
+        };
+        let mut engine = Engine::new(self.init.clone(), limits);
+        let walked = self.walk(&mut engine, Effort::Full, cut, &AtomicU64::new(u64::MAX));
+        (walked, engine.states())
+    }
+
+    /// Leads the engine through the events in time order, invocations first where times are equal (intervals are closed), up to and
+    /// with the return `cut`. An error is the return that no order explains.
+    fn walk(
+        &self,
+        engine: &mut Engine<'_, M>,
+        effort: Effort,
+        cut: Cut,
+        end: &AtomicU64,
+    ) -> Result<ObjectVerdict<M>, Cut> {
+        engine.reset(self.init.clone(), effort);
+        if M::LOOKS_AHEAD {
+            engine.foresee(Foresight::new(self.init, self.operations, self.places, cut));
+        }
+        let sealed_at = self.sealed_at(cut);
+        let mut open: BinaryHeap<Reverse<(Cut, OpenOperation)>> = BinaryHeap::new();
+        let mut places = self
+            .places
+            .iter()
+            .map(|place| *place as usize)
+            .enumerate()
+            .peekable();
+        loop {
+            let is_before = |time: u64| {
+                open.peek()
+                    .is_none_or(|Reverse((returned, _))| time <= returned.0)
+            };
+            let next = places.next_if(|(_, place)| {
+                let invoked = self.operations[*place].invoked;
+                invoked <= cut.0 && is_before(invoked)
+            });
+            if let Some((nth, place)) = next {
+                let operation = &self.operations[place];
+                let returned = return_of(self.operations, place);
+                let ret = operation.ret.as_ref().map(|ret| (ret, returned.0));
+                match engine.invoke(&operation.op, ret) {
+                    Ok(slot) if ret.is_some() => open.push(Reverse((returned, slot))),
+                    Ok(_) => {}
+                    Err(refused) => return Ok(ObjectVerdict::Unknown(refused)),
+                }
+                if nth + 1 >= sealed_at {
+                    engine.seal(cut.0);
+                }
+                continue;
+            }
+            let Some(Reverse((returned, slot))) = open.pop() else {
+                return Ok(ObjectVerdict::Valid);
+            };
+            if returned > cut || engine.is_settled() {
+                return Ok(ObjectVerdict::Valid);
+            }
+            if returned.0 > end.load(Ordering::Relaxed) {
+                return Ok(ObjectVerdict::Superseded);
+            }
+            match engine.complete(slot) {
+                Ok(()) => {}
+                Err(Refused::Violation) => return Err(returned),
+                Err(refused) => {
+                    return Ok(ObjectVerdict::Unknown(refused));
+                }
+            }
+        }
+    }
+
+    /// From which place in `places` on nothing that returns by `cut` could be illegal.
+    fn sealed_at(&self, cut: Cut) -> usize {
+        let is_at_risk = |place: &u32| {
+            let operation = &self.operations[*place as usize];
+            let ret = operation.ret.as_ref();
+            ret.is_some_and(|ret| !M::is_always_legal(&operation.op, ret))
+                && return_of(self.operations, *place as usize) <= cut
+        };
+        self.places
+            .iter()
+            .rposition(is_at_risk)
+            .map_or(0, |last| last + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{CasRegister, RegisterOp, RegisterRet};
+    use proptest::prelude::*;
+
+    type Op = Operation<CasRegister>;
+
+    fn call() -> impl Strategy<Value = (RegisterOp, Option<RegisterRet>)> {
+        let value = || prop::option::weighted(0.9, 0..3_u64);
+        prop_oneof![
+            value().prop_map(|value| (RegisterOp::Read, Some(RegisterRet::Value(value)))),
+            (0..3_u64, any::<bool>())
+                .prop_map(|(value, known)| (RegisterOp::Write(value), known.then_some(RegisterRet::Written))),
+            (value(), 0..3_u64, prop::option::weighted(0.7, any::<bool>()))
+                .prop_map(|(old, new, ret)| (RegisterOp::Cas(old, new), ret.map(RegisterRet::Swapped))),
+        ]
+    }
+
+    fn operations() -> impl Strategy<Value = Vec<Op>> {
+        prop::collection::vec((call(), 0..20_u64, 0..20_u64), 1..10).prop_map(|calls| {
+            let operation = |((op, ret), one, other): ((RegisterOp, _), u64, u64)| Operation {
+                process: 0,
+                node: None,
+                op,
+                ret,
+                invoked: one.min(other),
+                returned: one.max(other),
+            };
+            calls.into_iter().map(operation).collect()
+        })
+    }
+
+    fn walk(operations: &[Op], effort: Effort) -> bool {
+        let init = CasRegister::default();
+        let parts = parts(operations);
+        let part = Part::new(&init, operations, &parts[0]);
+        let mut engine = Engine::new(init, Limits::default());
+        let walked = part.walk(&mut engine, effort, NO_CUT, &AtomicU64::new(u64::MAX));
+        assert!(!engine.lost_patience() && !matches!(walked, Ok(ObjectVerdict::Unknown(_))));
+        walked.is_ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_narrow_walk_finds_in_order_is_in_order(operations in operations()) {
+            let full = walk(&operations, Effort::Full);
+            prop_assert_eq!(walk(&operations, Effort::Patient), full);
+            for width in 1..4 {
+                prop_assert!(full || !walk(&operations, Effort::Beam(width)), "{}", width);
+            }
+        }
+    }
+}

@@ -39,6 +39,10 @@ fn bad_values_are_refused_with_what_is_allowed() {
     refused(&["run", "--replay", "/nowhere/at/all"], &["/nowhere/at/all"]);
     refused(&["run", "--no-such-flag"], &["--no-such-flag"]);
     refused(&["check", "/nowhere/at/all"], &["/nowhere/at/all"]);
+    refused(
+        &["report", "/nowhere/at/all"],
+        &["/nowhere/at/all", "expected the folder of a run"],
+    );
 }
 
 #[test]

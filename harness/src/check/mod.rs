@@ -8,12 +8,12 @@ mod line;
 mod outcome;
 
 use crate::cli::exit::Exit;
+use crate::report::print;
 use crate::run::Request;
 use indicatif::ProgressBar;
 use outcome::Outcome;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -99,11 +99,6 @@ fn tell(outcomes: Receiver<(usize, Outcome)>, bar: &ProgressBar) -> (Exit, Optio
         }
     }
     (worst, page.map(|(_, html)| html))
-}
-
-/// Whoever closes stdout early has seen enough.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ Over several tests or files a violation outranks everything; then come 255, 254,
 const JSON: &str = "\
 With `--json` stdout has JSON lines only, one object each; everything else goes to stderr. Fields are only ever added.
 
-`harness run` prints a line at the end of each test:
+`harness run` prints a line at the end of each test, and `harness report` one:
 
   valid        true, false or \"unknown\"
   reason       why it is not true; null if it is

@@ -1,19 +1,20 @@
 //! The command line: what can be asked for, and what a program that asks is told.
 
 mod bench;
+mod check;
 pub mod exit;
 mod help;
 mod values;
 
 use crate::cli::exit::Exit;
 use crate::cli::values::Rate;
+use crate::report::print;
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
-use crate::{check, model, run, simulate, up};
+use crate::{model, run, simulate, up};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,7 +43,12 @@ enum Command {
     /// code says how it ended: see `harness help exit-codes`.
     Run(Box<RunArgs>),
     /// Checks histories that were recorded earlier.
-    Check(CheckArgs),
+    Check(check::CheckArgs),
+    /// Renders what is said of an earlier run again: its results, report, page and plots.
+    ///
+    /// The history is judged anew, by this build. A run that was interrupted before its report was written gets one, of what its history
+    /// tells.
+    Report(ReportArgs),
     /// Visits every reachable state of small worlds around the production core.
     ///
     /// The servers are the node's own Raft core; time-outs, losses, doublings, crashes and slow writes come at every point where they
@@ -148,35 +154,10 @@ struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-struct CheckArgs {
-    /// Histories, or folders of runs, interrupted ones too.
-    #[arg(required_unless_present = "model", value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// What the histories were recorded in: `native`, `jepsen`, `porcupine-etcd` or `porcupine-kv`; by default they tell themselves.
-    #[arg(long, value_name = "FORMAT", value_parser = values::format)]
-    format: Option<checker::formats::Format>,
-    /// The model that judges, by name; `list` prints what there is. By default the operations' names tell.
-    #[arg(long, value_name = "NAME", value_parser = values::model)]
-    model: Option<String>,
-    /// What each object is at the beginning, as JSON; what is no JSON is a text.
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-    init: Option<String>,
-    /// Which engine judges: `auto`, `general`, or `linear`, which refuses histories that no engine takes in linear time.
-    #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = values::engine)]
-    engine: checker::EngineChoice,
-    /// Looks for the violations of all objects, and not only for the first.
-    #[arg(long)]
-    all: bool,
-    /// Writes a page about the history: the first one that is a violation, or else the first. It opens in a browser, without network.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// How long the check of one history may take; then its verdict is unknown.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
-    time_limit: Duration,
-    /// How much memory the check of one object may take, in MiB; then the verdict is unknown.
-    #[arg(long, value_name = "MIB", default_value = "1024", value_parser = values::mebibytes)]
-    memory_limit: usize,
-    /// Prints one JSON line for each file to stdout, and everything else to stderr; see `harness help json`.
+struct ReportArgs {
+    /// The folder of the run, such as `store/latest`.
+    run: PathBuf,
+    /// Prints the JSON line of `harness run` to stdout, and everything else to stderr; see `harness help json`.
     #[arg(long)]
     json: bool,
 }
@@ -286,7 +267,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> 
 }
 
 /// What is said to whoever names no command, or another one.
-const COMMANDS: &str = "there are run, check, model, simulate, bench, up and help";
+const COMMANDS: &str = "there are run, check, report, model, simulate, bench, up and help";
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
 fn one_line(rendered: &str) -> String {
@@ -303,29 +284,8 @@ fn one_line(rendered: &str) -> String {
 fn execute(command: Command) -> Exit {
     match command {
         Command::Run(arguments) => execute_run(*arguments),
-        Command::Check(arguments) if arguments.model.as_deref() == Some(values::LIST) => {
-            for model in checker::registry() {
-                print(&format!("{:<16} {}\n", model.name, model.about));
-            }
-            Exit::Valid
-        }
-        Command::Check(arguments) if arguments.files.is_empty() => {
-            usage("a history, or a folder of them, is needed")
-        }
-        Command::Check(arguments) => check::check(&check::CheckOptions {
-            files: arguments.files,
-            request: run::Request {
-                format: arguments.format,
-                model: arguments.model,
-                init: arguments.init.as_deref().map(values::init),
-                engine: arguments.engine,
-                all: arguments.all,
-                time_limit: arguments.time_limit,
-                bytes_max: arguments.memory_limit << 20,
-            },
-            html: arguments.html,
-            json: arguments.json,
-        }),
+        Command::Check(arguments) => check::execute(arguments),
+        Command::Report(arguments) => run::rerender(&arguments.run, arguments.json),
         Command::Model(arguments) => execute_model(arguments),
         Command::Simulate(arguments) => execute_simulate(&arguments),
         Command::Bench(arguments) => bench::execute(arguments),
@@ -455,18 +415,13 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, model, simulate, bench, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, report, model, simulate, bench, up, {topics}"
     ))
 }
 
 fn usage(line: &str) -> Exit {
     eprintln!("harness: {line}");
     Exit::Usage
-}
-
-/// Prints to stdout. Whoever closes it early, such as `head`, has seen enough.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What the recorder counts.
 
+use checker::Log;
+use checker::history::End;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ const REASONS_MAX: usize = 64;
 const OTHER_REASONS: &str = "other reasons";
 
 /// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It took effect.
@@ -24,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Operations by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// They took effect.
     pub ok: u64,
@@ -42,7 +45,7 @@ impl Counts {
 }
 
 /// Latencies, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// How many operations.
     pub count: u64,
@@ -58,7 +61,7 @@ pub struct Latency {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     invoked: u64,
-    by_kind: BTreeMap<(&'static str, Outcome), Histogram<u32>>,
+    by_kind: BTreeMap<(Cow<'static, str>, Outcome), Histogram<u32>>,
     reasons: BTreeMap<(Outcome, String), u64>,
 }
 
@@ -67,8 +70,13 @@ impl Tally {
         self.invoked += 1;
     }
 
-    pub(super) fn completed(&mut self, kind: &'static str, outcome: Outcome, latency: Duration) {
-        let histogram = self.by_kind.entry((kind, outcome)).or_insert_with(|| {
+    pub(super) fn completed(
+        &mut self,
+        kind: impl Into<Cow<'static, str>>,
+        outcome: Outcome,
+        latency: Duration,
+    ) {
+        let histogram = self.by_kind.entry((kind.into(), outcome)).or_insert_with(|| {
             Histogram::new_with_max(LATENCY_MICROSECONDS_MAX, 2)
                 .expect("two digits are one of the precisions it has")
         });
@@ -87,6 +95,25 @@ impl Tally {
             OTHER_REASONS.to_owned()
         };
         *self.reasons.entry((outcome, reason)).or_default() += 1;
+    }
+
+    /// What can be counted in a history. Reasons are not kept there.
+    pub fn of(log: &Log) -> Tally {
+        let mut tally = Tally::default();
+        for call in &log.calls {
+            tally.invoked();
+            let outcome = match call.end {
+                End::Ok => Outcome::Ok,
+                End::Fail => Outcome::Fail,
+                End::Info => Outcome::Info,
+            };
+            // One that is open at the end of the history was not completed.
+            if call.returned != u64::MAX {
+                let latency = Duration::from_nanos(call.returned.saturating_sub(call.invoked));
+                tally.completed(call.f.to_string(), outcome, latency);
+            }
+        }
+        tally
     }
 
     /// How many operations were invoked.
@@ -120,7 +147,7 @@ impl Tally {
     }
 
     /// Latencies by kind and outcome.
-    pub fn latencies(&self) -> BTreeMap<(&'static str, Outcome), Latency> {
+    pub fn latencies(&self) -> BTreeMap<(Cow<'static, str>, Outcome), Latency> {
         self.by_kind
             .iter()
             .map(|(of, histogram)| {
@@ -130,7 +157,7 @@ impl Tally {
                     p99_us: histogram.value_at_quantile(0.99),
                     max_us: histogram.max(),
                 };
-                (*of, latency)
+                (of.clone(), latency)
             })
             .collect()
     }
@@ -182,12 +209,12 @@ mod tests {
             }
         );
         assert_eq!((tally.ok_of("read"), tally.ok_of("write")), (100, 0));
-        let read = tally.latencies()[&("read", Outcome::Ok)];
+        let read = tally.latencies()[&("read".into(), Outcome::Ok)];
         assert!((49_000..=51_000).contains(&read.p50_us), "{read:?}");
         assert!((99_000..=101_000).contains(&read.p99_us), "{read:?}");
         assert!(read.max_us >= 100_000, "{read:?}");
         // What lasted longer than can be told counts as the longest.
-        assert!(tally.latencies()[&("write", Outcome::Info)].max_us >= LATENCY_MICROSECONDS_MAX);
+        assert!(tally.latencies()[&("write".into(), Outcome::Info)].max_us >= LATENCY_MICROSECONDS_MAX);
         let reasons: Vec<_> = tally.reasons().collect();
         assert_eq!(
             reasons,

@@ -2,7 +2,9 @@
 
 use crate::cli::exit::Exit;
 use crate::record::{Counts, Latency, Outcome, Tally};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -38,8 +40,25 @@ impl Serialize for Valid {
     }
 }
 
+impl<'de> Deserialize<'de> for Valid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Valid, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Known(bool),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Known(true) => Ok(Valid::True),
+            Written::Known(false) => Ok(Valid::False),
+            Written::Word(word) if word == "unknown" => Ok(Valid::Unknown),
+            Written::Word(word) => Err(D::Error::custom(format!("{word:?} is no verdict"))),
+        }
+    }
+}
+
 /// The line that `harness run --json` prints. Fields are only ever added, and `harness help json` says what they are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The verdict.
     pub valid: Valid,
@@ -48,7 +67,7 @@ pub struct Summary {
     /// The workload's name.
     pub workload: String,
     /// What was tested.
-    pub system: &'static str,
+    pub system: Cow<'static, str>,
     /// How many nodes.
     pub nodes: u64,
     /// How long the cluster was loaded.
@@ -65,8 +84,15 @@ pub struct Summary {
     pub run_dir: PathBuf,
 }
 
+impl Summary {
+    /// It as one line of JSON, without its end.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("its fields have string keys")
+    }
+}
+
 /// `results.json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// What `--json` prints.
     #[serde(flatten)]
@@ -85,15 +111,28 @@ pub struct Results {
     pub checked: Option<Checked>,
     /// The violation in words.
     pub explanation: Option<String>,
+    /// What the verdict would be if the history had an order.
+    pub apart: Standing,
     /// What else there is to say.
     pub notes: Vec<String>,
 }
 
+/// How a run stands apart from its history: by what its nodes did, and by how hard it was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The verdict.
+    pub valid: Valid,
+    /// Why it is not true.
+    pub reason: Option<String>,
+    /// The last words of a node, where they tell more.
+    pub explanation: Option<String>,
+}
+
 /// Latencies of one kind of operation that ended in one way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyOf {
     /// The operation.
-    pub op: &'static str,
+    pub op: Cow<'static, str>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.
@@ -102,7 +141,7 @@ pub struct LatencyOf {
 }
 
 /// A reason for which operations were not ok.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonOf {
     /// How they ended.
     pub outcome: Outcome,
@@ -113,12 +152,12 @@ pub struct ReasonOf {
 }
 
 /// What was checked, and how.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
     /// The model that judged.
-    pub model: &'static str,
+    pub model: Cow<'static, str>,
     /// The engine that did.
-    pub engine: &'static str,
+    pub engine: Cow<'static, str>,
     /// How many operations.
     pub ops: usize,
     /// On how many objects.

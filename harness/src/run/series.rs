@@ -3,11 +3,11 @@
 use crate::cli::exit::Exit;
 use crate::cluster::{Binary, Cluster, ClusterError};
 use crate::nemesis::Schedule;
-use crate::report::{self, Live, Paint, Results, Valid, grouped};
-use crate::run::directory::{DirectoryError, RunDirectory, Test};
+use crate::report::{self, Live, Paint, Results, Valid, grouped, print};
+use crate::run::directory::{DirectoryError, RunDirectory};
+use crate::run::recorded::Test;
 use crate::run::test::{self, Surroundings, TestError};
 use crate::run::{Options, seed};
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -166,11 +166,7 @@ async fn run_one(
     let (results, cluster) = test::run(&mut test, &surroundings)
         .await
         .map_err(|error| series_error(series, &error))?;
-    let kept = || async {
-        directory.write_results(&results)?;
-        directory.write_report(&report::render(&results, Paint::PLAIN, report::program()))
-    };
-    let written = kept().await;
+    let written = directory.write_words(&results);
     if series.keep_running {
         live.clear();
         tell(series, &results, number);
@@ -196,7 +192,7 @@ fn series_error(series: &Series, error: &TestError) -> SeriesError {
         | TestError::Directory(DirectoryError::Write { .. }) => SeriesError::Usage(words),
         TestError::Cluster(ClusterError::Start { .. }) if theirs => SeriesError::Usage(words),
         TestError::Cluster(_)
-        | TestError::Directory(DirectoryError::Replay { .. })
+        | TestError::Directory(DirectoryError::Read { .. })
         | TestError::History(_)
         | TestError::Recorder(_)
         | TestError::Judge(_) => SeriesError::Internal(words),
@@ -230,8 +226,7 @@ fn tell(series: &Series, results: &Results, number: u32) {
     };
     if series.json {
         eprint!("{}", words(Paint::for_stream(&std::io::stderr())));
-        let line = serde_json::to_string(&results.summary).expect("its fields have string keys");
-        print(&format!("{line}\n"));
+        print(&format!("{}\n", results.summary.line()));
     } else {
         print(&words(Paint::for_stream(&std::io::stdout())));
     }
@@ -265,12 +260,6 @@ fn summarize(series: &Series, done: &[Results]) {
     } else {
         print(&line);
     }
-}
-
-/// Whoever closes stdout early has seen enough.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Leaves the nodes running until somebody interrupts.

@@ -5,12 +5,12 @@ use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
-use crate::run::directory::{DirectoryError, RunDirectory, Test};
+use crate::run::directory::{DirectoryError, RunDirectory};
 use crate::run::judge::{JudgeError, Request, judge};
 use crate::run::load::{self, Load, MakeClient};
+use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{finish, narrate};
-use checker::Explanation;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -140,27 +140,11 @@ pub(super) async fn run(
         let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
         findings.judged = Some(judged.await.expect("the check does not panic")?);
     }
-    let log = findings
-        .judged
-        .as_mut()
-        .map(|judged| std::mem::take(&mut judged.log));
-    if let (Some(log), Some(judged)) = (&log, &mut findings.judged) {
-        judged.log.warnings.clone_from(&log.warnings);
-    }
-    let violations: Vec<Explanation> = findings
-        .judged
-        .iter()
-        .flat_map(|judged| judged.report.violations())
-        .cloned()
-        .collect();
-    let mut results = conclude(test, surroundings.directory.path(), findings);
-    if let Some(log) = &log {
-        let written = surroundings
-            .directory
-            .write_pictures(&results, log, violations.iter().collect());
-        if let Err(error) = written {
-            results.notes.push(error.to_string());
-        }
+    let mut results = conclude(test, surroundings.directory.path(), &findings);
+    if let Some(judged) = &findings.judged
+        && let Err(error) = surroundings.directory.write_pictures(&results, judged)
+    {
+        results.notes.push(error.to_string());
     }
     Ok((results, cluster))
 }

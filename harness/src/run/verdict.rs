@@ -3,12 +3,13 @@
 use crate::client::MISANSWERED;
 use crate::cluster::{NodeExit, NodeNumber};
 use crate::record::Tally;
-use crate::report::{Checked, LatencyOf, ReasonOf, Results, Summary, Valid};
-use crate::run::directory::Test;
+use crate::report::{Checked, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
 use crate::run::gate;
 use crate::run::judge::Judged;
+use crate::run::recorded::Test;
 use crate::run::test::Loaded;
 use checker::Verdict;
+use std::borrow::Cow;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -37,76 +38,19 @@ pub(super) struct Findings {
     pub(super) notes: Vec<String>,
 }
 
-/// Weighs what was found. In this order: a violation in what clients saw; a node that found its own state broken; nodes that differ;
-/// what keeps the run from proving anything; valid.
-pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> Results {
+/// Weighs what was found.
+pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Results {
     let options = &test.options;
-    let objection = first_objection(test, &findings);
-    let crash = findings.exits.iter().find(|exit| is_crash(exit));
-    let mut explanation = crash.map(last_words);
-    let verdict = findings.judged.as_ref().map(|judged| &judged.report.verdict);
-    let (valid, reason) = match (verdict, crash, findings.divergence) {
-        (Some(Verdict::Violation(violation)), _, _) => {
-            explanation = Some(violation.text.clone());
-            (
-                Valid::False,
-                Some(format!(
-                    "{} is not linearizable. {}",
-                    violation.object, violation.operation
-                )),
-            )
-        }
-        (_, Some(exit), _) => (
-            Valid::False,
-            Some(format!(
-                "node {} found its own state broken: {}",
-                exit.node, exit.status
-            )),
-        ),
-        (_, None, Some((one, other, index))) => (
-            Valid::False,
-            Some(format!(
-                "nodes {one} and {other} are in different states after the same {index} entries"
-            )),
-        ),
-        (Some(Verdict::Unknown(reason)), None, None) => {
-            (Valid::Unknown, Some(objection.unwrap_or_else(|| reason.clone())))
-        }
-        (Some(Verdict::Valid), None, None) => match objection {
-            Some(objection) => (Valid::Unknown, Some(objection)),
-            None => (Valid::True, None),
-        },
-        (None, None, None) => (Valid::Unknown, objection),
-    };
-    if valid == Valid::Unknown && explanation.is_none() {
-        explanation = findings.exits.first().map(last_words);
-    }
-    let checked = findings.judged.as_mut().map(|judged| {
-        findings.notes.append(&mut judged.log.warnings);
-        Checked {
-            model: judged.report.model,
-            engine: judged.report.engine,
-            ops: judged.report.operations,
-            partitions: judged.report.partitions,
-            parse_seconds: judged.parse.as_secs_f64(),
-            check_seconds: judged.check.as_secs_f64(),
-        }
-    });
-    let faults = findings.loaded.as_ref().map(|loaded| {
-        findings.notes.extend(loaded.outcome.troubles.iter().cloned());
-        loaded
-            .outcome
-            .took_effect
-            .iter()
-            .map(|(kind, count)| (kind.to_string(), *count))
-            .collect()
-    });
-    Results {
+    let apart = apart(test, findings);
+    let outcome = findings.loaded.as_ref().map(|loaded| &loaded.outcome);
+    let faults = outcome.iter().flat_map(|outcome| &outcome.took_effect);
+    let troubles = outcome.iter().flat_map(|outcome| &outcome.troubles);
+    let mut results = Results {
         summary: Summary {
-            valid,
-            reason,
+            valid: Valid::Unknown,
+            reason: None,
             workload: options.workload.clone(),
-            system: "node",
+            system: Cow::Borrowed("node"),
             nodes: options.nodes,
             seconds: findings
                 .loaded
@@ -114,7 +58,7 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
                 .map_or(0.0, |loaded| loaded.took.as_secs_f64()),
             ops: findings.tally.counts(),
             elections: findings.elections,
-            faults: faults.unwrap_or_default(),
+            faults: faults.map(|(kind, count)| (kind.to_string(), *count)).collect(),
             seed: test.seed,
             run_dir: run_dir.to_owned(),
         },
@@ -123,9 +67,85 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, mut findings: Findings) -> R
         recovery_seconds: findings.recovery.map(|recovery| recovery.as_secs_f64()),
         latencies: LatencyOf::all(&findings.tally),
         reasons: ReasonOf::all(&findings.tally),
-        checked,
-        explanation,
-        notes: findings.notes,
+        checked: None,
+        explanation: None,
+        apart,
+        notes: findings.notes.iter().chain(troubles).cloned().collect(),
+    };
+    weigh(&mut results, findings.judged.as_ref());
+    results
+}
+
+/// Comes to the verdict, from what was judged of the history and how the run stands apart from it. In this order: a violation in what
+/// clients saw; a node that found its own state broken; nodes that differ; what keeps the run from proving anything; valid.
+pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
+    let mut standing = results.apart.clone();
+    match judged.map(|judged| &judged.report.verdict) {
+        Some(Verdict::Violation(violation)) => {
+            standing = Standing {
+                valid: Valid::False,
+                reason: Some(format!(
+                    "{} is not linearizable. {}",
+                    violation.object, violation.operation
+                )),
+                explanation: Some(violation.text.clone()),
+            };
+        }
+        Some(Verdict::Unknown(reason)) if standing.valid != Valid::False => {
+            standing.valid = Valid::Unknown;
+            standing.reason.get_or_insert_with(|| reason.clone());
+        }
+        None if standing.valid == Valid::True => standing.valid = Valid::Unknown,
+        Some(Verdict::Valid | Verdict::Unknown(_)) | None => {}
+    }
+    results.summary.valid = standing.valid;
+    results.summary.reason = standing.reason;
+    results.explanation = standing.explanation;
+    results.checked = judged.map(|judged| Checked {
+        model: Cow::Borrowed(judged.report.model),
+        engine: Cow::Borrowed(judged.report.engine),
+        ops: judged.report.operations,
+        partitions: judged.report.partitions,
+        parse_seconds: judged.parse.as_secs_f64(),
+        check_seconds: judged.check.as_secs_f64(),
+    });
+    for warning in judged.iter().flat_map(|judged| &judged.log.warnings) {
+        if !results.notes.contains(warning) {
+            results.notes.push(warning.clone());
+        }
+    }
+}
+
+/// How a run stands apart from its history.
+fn apart(test: &Test, findings: &Findings) -> Standing {
+    if let Some(exit) = findings.exits.iter().find(|exit| is_crash(exit)) {
+        return Standing {
+            valid: Valid::False,
+            reason: Some(format!(
+                "node {} found its own state broken: {}",
+                exit.node, exit.status
+            )),
+            explanation: Some(last_words(exit)),
+        };
+    }
+    if let Some((one, other, index)) = findings.divergence {
+        return Standing {
+            valid: Valid::False,
+            reason: Some(format!(
+                "nodes {one} and {other} are in different states after the same {index} entries"
+            )),
+            explanation: None,
+        };
+    }
+    let reason = first_objection(test, findings);
+    Standing {
+        valid: if reason.is_some() {
+            Valid::Unknown
+        } else {
+            Valid::True
+        },
+        reason,
+        explanation: findings.exits.first().map(last_words),
     }
 }
 

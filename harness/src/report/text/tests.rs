@@ -1,6 +1,6 @@
 use super::*;
 use crate::record::{Counts, Latency};
-use crate::report::{Checked, LatencyOf, ReasonOf, Summary, junit};
+use crate::report::{Checked, LatencyOf, ReasonOf, Standing, Summary, junit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
             valid,
             reason: reason.map(str::to_owned),
             workload: String::from("register"),
-            system: "node",
+            system: "node".into(),
             nodes: 5,
             seconds: 20.004,
             ops: Counts {
@@ -33,7 +33,7 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
         start_seconds: Some(0.1523),
         recovery_seconds: Some(0.0017),
         latencies: vec![LatencyOf {
-            op: "read",
+            op: "read".into(),
             outcome: Outcome::Ok,
             latency,
         }],
@@ -43,14 +43,19 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
             count: 120,
         }],
         checked: Some(Checked {
-            model: "register",
-            engine: "configurations",
+            model: "register".into(),
+            engine: "configurations".into(),
             ops: 19_412,
             partitions: 70,
             parse_seconds: 0.035,
             check_seconds: 0.0045,
         }),
         explanation: explanation.map(str::to_owned),
+        apart: Standing {
+            valid: Valid::True,
+            reason: None,
+            explanation: None,
+        },
         notes: vec![String::from("something else")],
     }
 }

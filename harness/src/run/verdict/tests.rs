@@ -103,7 +103,7 @@ fn exit(raw: i32, last_line: &str) -> NodeExit {
     }
 }
 
-fn verdict(findings: Findings) -> (Valid, String, String) {
+fn verdict(findings: &Findings) -> (Valid, String, String) {
     let results = conclude(&test(), Path::new("store/run"), findings);
     (
         results.summary.valid,
@@ -115,7 +115,7 @@ fn verdict(findings: Findings) -> (Valid, String, String) {
 #[test]
 fn a_good_history_of_a_run_that_was_hurt_is_valid() {
     assert_eq!(
-        verdict(findings(GOOD)),
+        verdict(&findings(GOOD)),
         (Valid::True, String::new(), String::new())
     );
 }
@@ -125,7 +125,7 @@ fn a_bad_history_is_a_violation_whatever_else_went_wrong() {
     let mut all_wrong = findings(&format!("{GOOD}{STALE}"));
     all_wrong.objections.push(String::from("the run was interrupted"));
     all_wrong.exits.push(exit(255 << 8, "disk full"));
-    let (valid, reason, explanation) = verdict(all_wrong);
+    let (valid, reason, explanation) = verdict(&all_wrong);
     assert_eq!(valid, Valid::False);
     assert!(
         reason.starts_with("cas-register 0 is not linearizable. Process 0"),
@@ -146,7 +146,7 @@ fn a_node_that_panicked_is_a_violation_with_its_last_words() {
     ] {
         let mut crashed = findings(GOOD);
         crashed.exits.push(exit(raw, line));
-        let (valid, reason, explanation) = verdict(crashed);
+        let (valid, reason, explanation) = verdict(&crashed);
         assert_eq!(valid, Valid::False);
         assert!(
             reason.starts_with("node 2 found its own state broken"),
@@ -160,7 +160,7 @@ fn a_node_that_panicked_is_a_violation_with_its_last_words() {
 fn nodes_that_differ_are_a_violation_though_no_client_noticed() {
     let mut diverged = findings(GOOD);
     diverged.divergence = Some((1, 3, 17));
-    let (valid, reason, _) = verdict(diverged);
+    let (valid, reason, _) = verdict(&diverged);
     assert_eq!(valid, Valid::False);
     assert_eq!(
         reason,
@@ -175,7 +175,7 @@ fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
     ended
         .objections
         .push(String::from("the final reads at node 2 did not succeed"));
-    let (valid, reason, explanation) = verdict(ended);
+    let (valid, reason, explanation) = verdict(&ended);
     assert_eq!(valid, Valid::Unknown);
     assert_eq!(reason, "node 2 ended by itself: exit status: 255");
     assert!(explanation.contains("no space left on device"), "{explanation}");
@@ -187,26 +187,29 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     objected
         .objections
         .push(String::from("the cluster did not come back"));
-    assert_eq!(verdict(objected).1, "the cluster did not come back");
+    assert_eq!(verdict(&objected).1, "the cluster did not come back");
 
     let mut hurtless = findings(GOOD);
     hurtless.loaded.as_mut().unwrap().outcome.took_effect.clear();
-    assert_eq!(verdict(hurtless).1, "no kill ever took effect");
+    assert_eq!(verdict(&hurtless).1, "no kill ever took effect");
 
     let mut idle = findings(GOOD);
     // What the final reads find when all is over shows nothing of what went before.
     idle.loaded.as_mut().unwrap().tally = record::Tally::default();
-    assert_eq!(verdict(idle).1, "no read was ever ok");
+    assert_eq!(verdict(&idle).1, "no read was ever ok");
 
     let mut helpless = findings(GOOD);
     helpless.loaded.as_mut().unwrap().counts_when_calm.ok = 4;
-    assert_eq!(verdict(helpless).1, "no operation was ok from the first fault on");
+    assert_eq!(
+        verdict(&helpless).1,
+        "no operation was ok from the first fault on"
+    );
 
     // The operation counts as failed, and nothing that was seen contradicts anything.
     let mut confused = findings(GOOD);
     confused.tally = tally_with(&Completion::Fail(String::from(MISANSWERED)));
     assert_eq!(
-        verdict(confused).1,
+        verdict(&confused).1,
         "a node does not answer what it is asked: the answer is to another question"
     );
 
@@ -215,7 +218,7 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
         ..Findings::default()
     };
     assert_eq!(
-        verdict(never_served),
+        verdict(&never_served),
         (Valid::Unknown, String::from("nobody served"), String::new())
     );
 }
@@ -223,7 +226,7 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
 #[test]
 fn an_empty_history_is_unknown() {
     let header = GOOD.lines().next().unwrap();
-    let (valid, reason, _) = verdict(findings(&format!("{header}\n")));
+    let (valid, reason, _) = verdict(&findings(&format!("{header}\n")));
     assert_eq!(valid, Valid::Unknown);
     assert!(reason.contains("no operation"), "{reason}");
 }

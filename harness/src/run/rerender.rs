@@ -1,0 +1,125 @@
+//! What is said of an earlier run, said again by this build.
+//!
+//! The history is judged anew. How the run stands apart from it, by what its nodes did and how hard it was tried, is taken from what it
+//! recorded of itself; of a run that was interrupted before that nothing is known but the history.
+
+use crate::cli::exit::Exit;
+use crate::record::Tally;
+use crate::report::{self, LatencyOf, Paint, Results, Standing, Summary, Valid};
+use crate::run::directory::{DirectoryError, RunDirectory};
+use crate::run::judge::{JudgeError, Judged, Request, judge};
+use crate::run::recorded::{Test, recorded};
+use crate::run::verdict::weigh;
+use checker::Log;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Why a run can't be rendered again.
+#[derive(Debug, thiserror::Error)]
+enum RerenderError {
+    #[error("{0}")]
+    Directory(#[from] DirectoryError),
+    #[error("{0}")]
+    Judge(#[from] JudgeError),
+}
+
+/// Writes a run's results, report, page and plots anew, and prints the report, or with `json` the line of `harness run`. How the run
+/// ended.
+pub fn rerender(run: &Path, json: bool) -> Exit {
+    match anew(run) {
+        Ok(results) if json => {
+            eprint!("{}", words(&results, Paint::for_stream(&std::io::stderr())));
+            report::print(&format!("{}\n", results.summary.line()));
+            results.summary.valid.exit()
+        }
+        Ok(results) => {
+            report::print(&words(&results, Paint::for_stream(&std::io::stdout())));
+            results.summary.valid.exit()
+        }
+        Err(error) => {
+            eprintln!("harness: {error}");
+            Exit::Usage
+        }
+    }
+}
+
+fn words(results: &Results, paint: Paint) -> String {
+    report::render(results, paint, report::program())
+}
+
+fn anew(run: &Path) -> Result<Results, RerenderError> {
+    let test = recorded(run)?;
+    let directory = RunDirectory::of(run);
+    let history = directory.history();
+    let judged = if history.exists() {
+        Some(judge(&history, &Request::default())?)
+    } else {
+        None
+    };
+    let mut results = match directory.results()? {
+        Some(results) => results,
+        None => interrupted(&test, judged.as_ref()),
+    };
+    weigh(&mut results, judged.as_ref());
+    let recorded_at = fs::canonicalize(&results.summary.run_dir).ok();
+    if recorded_at.is_none() || recorded_at != fs::canonicalize(directory.path()).ok() {
+        // It was moved since.
+        directory.path().clone_into(&mut results.summary.run_dir);
+    }
+    if let Some(judged) = &judged {
+        directory.write_pictures(&results, judged)?;
+    }
+    directory.write_words(&results)?;
+    Ok(results)
+}
+
+/// What can be told of a run that ended before its results were written.
+fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
+    let nothing = Log::default();
+    let log = judged.map_or(&nothing, |judged| &judged.log);
+    let tally = Tally::of(log);
+    let mut faults: BTreeMap<String, u32> = BTreeMap::new();
+    for remark in &log.remarks {
+        if let Some(kind) = remark.f.strip_suffix(" start") {
+            *faults.entry(kind.to_owned()).or_default() += 1;
+        }
+    }
+    let ends = log.calls.iter().map(|call| call.returned);
+    let last = ends.filter(|returned| *returned != u64::MAX).max();
+    Results {
+        summary: Summary {
+            valid: Valid::Unknown,
+            reason: None,
+            workload: test.options.workload.clone(),
+            system: Cow::Borrowed("node"),
+            nodes: test.options.nodes,
+            seconds: Duration::from_nanos(last.unwrap_or(0)).as_secs_f64(),
+            ops: tally.counts(),
+            elections: 0,
+            faults,
+            seed: test.seed,
+            run_dir: Path::new("").to_owned(),
+        },
+        concurrency: test.options.concurrency,
+        start_seconds: None,
+        recovery_seconds: None,
+        latencies: LatencyOf::all(&tally),
+        reasons: Vec::new(),
+        checked: None,
+        explanation: None,
+        apart: Standing {
+            valid: Valid::Unknown,
+            reason: Some(String::from("the run was interrupted")),
+            explanation: None,
+        },
+        notes: vec![String::from(
+            "this is what the history tells; elections, and why operations failed, were not recorded",
+        )],
+    }
+}
+
+#[cfg(test)]
+mod tests;

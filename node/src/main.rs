@@ -51,6 +51,7 @@ mod disk;
 mod exit;
 mod logging;
 mod output;
+mod probe;
 mod serve;
 mod server;
 
@@ -110,6 +111,19 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             &reach,
         ),
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
+        Command::Probe {
+            data,
+            value_size,
+            samples,
+            json,
+        } => probe::probe(
+            &probe::Plan {
+                data,
+                value_bytes: value_size,
+                samples,
+            },
+            json,
+        ),
         Command::Version { json } => Ok(output::print(version(json).as_bytes())),
         Command::Help { topic } => help(topic.as_deref()).map(|text| output::print(text.as_bytes())),
     }

@@ -64,6 +64,7 @@ fn writes_and_reads_are_measured_and_kept() {
     );
     for line in &lines {
         assert!(line["per_second"].as_f64() > Some(0.0), "{line}");
+        assert!(line["floor_p50_us"].as_f64() > Some(0.0), "{line}");
         assert!(line["p50_us"].as_f64() <= line["max_us"].as_f64(), "{line}");
     }
     let kept = result(&data);

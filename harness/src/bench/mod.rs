@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   for each point (clients, operation)
-//!     for each round
+//!     for each round           measure the floor
 //!       for each system        start ─▶ fill ─▶ warm up ─▶ measure ─▶ stop
 //! ```
 //!
 //! - `system`: how systems are started; `protocol`: how requests look to them;
 //! - `load`: the load generator;
-//! - `measure`: one measurement of one system; `cpu`: who used the processors meanwhile;
+//! - `measure`: one measurement of one system; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
 //! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
 //!
 //! # What can be trusted
@@ -19,6 +19,7 @@
 
 mod baseline;
 mod cpu;
+mod floor;
 mod line;
 mod load;
 mod measure;
@@ -34,6 +35,7 @@ pub(crate) use system::SystemName;
 use crate::cli::exit::Exit;
 use crate::report::Paint;
 use baseline::Baseline;
+use floor::{Floor, Prober};
 use indicatif::{ProgressBar, ProgressStyle};
 use line::{Line, Point};
 use measure::{Round, measure};
@@ -95,13 +97,15 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
         Ok(folder) => folder,
         Err(error) => return refused(&format!("can't write below {}: {error}", options.data.display())),
     };
-    let durable = measure::is_durable(&folder);
-    if !durable {
+    if !measure::is_durable(&folder) {
         eprintln!(
             "harness: {} is in memory: nothing is durable there",
             folder.display()
         );
     }
+    let prober = Prober::find(options.node_binary.as_deref(), options.value_bytes)
+        .inspect_err(|error| eprintln!("harness: the floor is not measured: {error}"))
+        .ok();
     let mut results = Results {
         lines: Vec::new(),
         plots: Vec::new(),
@@ -110,8 +114,8 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
     let points = points(options);
     let bar = progress(points.len() * systems.len() * options.rounds as usize);
     for point in &points {
-        let rounds = measure_point(options, &systems, point, &folder, &bar);
-        results.add(options, &systems, point, &rounds, durable, &baseline);
+        let measured = measure_point(options, &systems, prober.as_ref(), point, &folder, &bar);
+        results.add(options, &systems, point, &measured, &baseline);
     }
     bar.finish_and_clear();
     match results.tell(options, &folder) {
@@ -167,22 +171,44 @@ fn progress(measurements: usize) -> ProgressBar {
     bar
 }
 
-/// Measures a point in all rounds; by system and round, `None` where it failed.
+/// What was measured at one point.
+struct Measured {
+    /// By system and round; `None` where it failed.
+    rounds: Vec<Vec<Option<Round>>>,
+    /// In the rounds in which it was measured.
+    floors: Vec<Floor>,
+    /// Whether it was on a file system that keeps anything.
+    durable: bool,
+}
+
 fn measure_point(
     options: &BenchOptions,
     systems: &[System],
+    prober: Option<&Prober>,
     point: &Point,
     folder: &Path,
     bar: &ProgressBar,
-) -> Vec<Vec<Option<Round>>> {
-    let mut rounds = vec![Vec::new(); systems.len()];
+) -> Measured {
+    let mut measured = Measured {
+        rounds: vec![Vec::new(); systems.len()],
+        floors: Vec::new(),
+        durable: measure::is_durable(folder),
+    };
+    let failed = |what: &str, error: &dyn std::error::Error| {
+        bar.suspend(|| eprintln!("harness: {what}: {error}"));
+    };
     for number in 1..=options.rounds {
-        for (system, rounds) in systems.iter().zip(&mut rounds) {
+        if let Some(prober) = prober {
+            bar.set_message(format!("{point}, round {number}, the floor"));
+            let floor = prober.measure(folder);
+            let floor = floor.inspect_err(|error| failed("the floor is not measured", error));
+            measured.floors.extend(floor);
+        }
+        for (system, rounds) in systems.iter().zip(&mut measured.rounds) {
             let name = format!("{point}, round {number}, {system}");
             bar.set_message(name.clone());
             let dir = folder.join(name.replace(", ", "_").replace(' ', "-"));
-            let round = measure(options, system, point, &dir)
-                .inspect_err(|error| bar.suspend(|| eprintln!("harness: {name}: {error}")));
+            let round = measure(options, system, point, &dir).inspect_err(|error| failed(&name, error));
             if round.is_ok() {
                 // Of one that failed, the folder may tell why.
                 let _ = fs::remove_dir_all(&dir);
@@ -191,7 +217,7 @@ fn measure_point(
             bar.inc(1);
         }
     }
-    rounds
+    measured
 }
 
 /// What all points came to.
@@ -208,18 +234,20 @@ impl Results {
         options: &BenchOptions,
         systems: &[System],
         point: &Point,
-        rounds: &[Vec<Option<Round>>],
-        durable: bool,
+        measured: &Measured,
         baseline: &Baseline,
     ) {
         let mut panel = plot::Panel::new(point.to_string());
-        for (place, (system, own)) in systems.iter().zip(rounds).enumerate() {
-            let first = (place > 0).then(|| rounds[0].as_slice());
+        for (place, (system, own)) in systems.iter().zip(&measured.rounds).enumerate() {
+            let first = (place > 0).then(|| measured.rounds[0].as_slice());
             let Some(mut line) = Line::new(options, system, point, own, first) else {
                 self.incomplete = true;
                 continue;
             };
-            line.fsync = durable;
+            line.fsync = measured.durable;
+            let floor = floor::median(&measured.floors, point.op, line.what.nodes);
+            line.floor_p50_us = floor.map(|floor| floor.p50_us);
+            line.floor_p99_us = floor.map(|floor| floor.p99_us);
             baseline.compare(&mut line);
             let latencies = own.iter().flatten().map(|round| &round.latencies);
             panel.add(system.to_string(), latencies);

@@ -26,7 +26,7 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
     let point = |line: &Line| (line.what.op, line.what.clients);
     for lines in lines.chunk_by(|one, other| point(one) == point(other)) {
         let rows: Vec<[String; HEADINGS.len()]> = lines.iter().map(row).collect();
-        let _ = writeln!(text, "{}", title(&lines[0]));
+        let _ = writeln!(text, "{}", title(lines));
         let widths: [usize; HEADINGS.len()] = std::array::from_fn(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.chain([HEADINGS[column].chars().count()]).max().unwrap_or(0)
@@ -40,24 +40,43 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
         }
         text.push('\n');
     }
-    text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. floor: p50 as a multiple of the floor's.\n");
+    text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. floor: p50 and p99 as multiples of the floor's.\n");
     text.push_str(
         "first is: how many times as many per second the first system does, by round: median, from … to.\n",
     );
     text
 }
 
-fn title(line: &Line) -> String {
-    let what = &line.what;
+fn title(lines: &[Line]) -> String {
+    let what = &lines[0].what;
+    // Those on one node need no peers, and have another one.
+    let mut floors: Vec<String> = lines.iter().filter_map(floor).collect();
+    floors.sort();
+    floors.dedup();
+    let floors = floors.join("");
     let plural = if what.clients == 1 { "" } else { "s" };
     let loop_ = match what.rate {
         Some(rate) => format!("{} a second", grouped(rate)),
         None => format!("{} in flight each", what.pipeline),
     };
     format!(
-        "{} of {} bytes, {} client{plural}, {loop_}",
+        "{} of {} bytes, {} client{plural}, {loop_}{floors}",
         what.op, what.value_bytes, what.clients
     )
+}
+
+/// What the operation costs at least, on as many nodes as the line is about.
+fn floor(line: &Line) -> Option<String> {
+    let on = if line.what.nodes == 1 {
+        "one node"
+    } else {
+        "several nodes"
+    };
+    Some(format!(
+        "; floor on {on} {}, p99 {}",
+        whole(line.floor_p50_us?),
+        whole(line.floor_p99_us?)
+    ))
 }
 
 fn row(line: &Line) -> [String; HEADINGS.len()] {
@@ -65,9 +84,12 @@ fn row(line: &Line) -> [String; HEADINGS.len()] {
         Some(setting) => format!("{} {setting}", line.what.system),
         None => line.what.system.clone(),
     };
-    let floor = line
-        .floor_p50_us
-        .map(|floor| format!("×{:.2}", line.p50_us / floor));
+    let over = |floor: Option<f64>, own: f64| floor.map(|floor| format!("×{:.2}", own / floor));
+    let floor = [
+        over(line.floor_p50_us, line.p50_us),
+        over(line.floor_p99_us, line.p99_us),
+    ];
+    let floor: Vec<String> = floor.into_iter().flatten().collect();
     let ratio = line
         .first_ratio
         .map(|ratio| format!("×{:.2}, ×{:.2} … ×{:.2}", ratio.median, ratio.min, ratio.max));
@@ -82,7 +104,7 @@ fn row(line: &Line) -> [String; HEADINGS.len()] {
         whole(line.p999_us),
         whole(line.max_us),
         format!("{:.1}", line.cpu_us_per_op),
-        floor.unwrap_or_default(),
+        floor.join(", "),
         ratio.unwrap_or_default(),
     ]
 }

@@ -78,7 +78,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   cpu_us_per_op   processor time of all its servers, for each request
   load_cpu        what the load generator used of one processor: from 0.9 on it may be what limits
   foreign_cpu     what others used of the machine, from 0 to 1
-  floor_p50_us    the floor of a commit; also floor_p99_us; null if it was not measured
+  floor_p50_us    what an operation on as many nodes costs at least, by `node probe` in the same rounds; also floor_p99_us; null
+                  for a mixture, or if it was not measured
   first_ratio     how many times as many requests a second the first system did, by round: {\"median\":…,\"min\":…,\"max\":…};
                   null for itself
   baseline        this as a multiple of the baseline's: {\"per_second\":…,\"p50\":…,\"p99\":…}; null without one

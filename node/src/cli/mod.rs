@@ -9,6 +9,7 @@ pub(crate) use serve::{LogLevel, ServeArgs, Settings};
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A node of a small replicated key-value store, and the client for people.
@@ -84,6 +85,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Measures what this machine lets a commit cost at least.
+    ///
+    /// A sync of what a put takes in the log, round trips of clients and of nodes, and all that one after the other, as a commit
+    /// must: with the node's own disk and connections, all on this machine, and without Raft.
+    Probe {
+        /// The folder on whose file system is written, in a folder of its own that is removed at the end.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// How long the value is, in bytes.
+        #[arg(long, value_name = "BYTES", default_value = "256", value_parser = value_bytes)]
+        value_size: usize,
+        /// How often each is measured.
+        #[arg(long, value_name = "N", default_value = "1000", value_parser = samples)]
+        samples: usize,
+        /// Print a JSON object, in one line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the version of this program and of the protocol that it speaks.
     Version {
         /// Print a JSON object.
@@ -114,6 +133,22 @@ pub(crate) struct Reach {
     /// How long to try, all in all.
     #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
+}
+
+/// The most samples of a probe.
+const SAMPLES_MAX: usize = 1_000_000;
+
+fn samples(text: &str) -> Result<usize, String> {
+    within(text, 1, SAMPLES_MAX)
+}
+
+fn value_bytes(text: &str) -> Result<usize, String> {
+    within(text, 0, wire::limits::VALUE_BYTES_MAX)
+}
+
+fn within(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
 }
 
 /// The longest duration that a flag takes. Not every longer one can be added to the present time.

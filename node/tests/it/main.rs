@@ -7,6 +7,7 @@ mod command_line;
 mod connection;
 mod hostile;
 mod logs;
+mod probe;
 mod process;
 mod relay;
 mod requests;

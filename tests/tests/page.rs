@@ -243,3 +243,52 @@ fn a_hundred_thousand_operations_are_drawn_within_bounds_and_answer_a_zoom() {
     assert_ne!(browser.value("timeline.hovered"), Value::Null);
     has_no_complaints(&browser);
 }
+
+/// What a run records of itself when it begins.
+const TEST: &str = r#"{"rustyraft-test":1,"version":"0.1.0","node_binary":"node","node_version":"0.1.0","started":"2026-11-24T10:00:00.000Z","seed":1,
+"options":{"workload":"register","nodes":3,"concurrency":4,"rate":null,"time_limit_seconds":1.0,"nemesis":["kill"],
+"nemesis_interval_seconds":1.0,"timeout_seconds":0.5,"node_args":[]}}"#;
+
+#[test]
+fn the_page_of_an_interrupted_run_is_made_later_and_has_plots_in_the_colours_of_the_page() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run_dir = folder.path();
+    fs::write(run_dir.join("test.json"), TEST).unwrap();
+    fs::write(run_dir.join("history.jsonl"), violations()).unwrap();
+    let said = run(&harness(), &["report", "--json", run_dir.to_str().unwrap()]);
+    assert_eq!(
+        (said.code, said.json()["valid"].clone()),
+        (1, false.into()),
+        "{said:?}"
+    );
+
+    browser.open(&run_dir.join("report.html"));
+    browser.until("window.timeline && timeline.frames > 0");
+    assert!(text(&browser, "words").contains("cas-register 7 is not linearizable"));
+    assert_eq!(browser.value("document.querySelectorAll('.plots svg').length"), 2);
+    for plot in 0..2 {
+        let of_plot = format!("document.querySelectorAll('.plots svg')[{plot}]");
+        // A panel for each of cas, read and write, of which the compare-and-set was never completed.
+        let panels = browser.value(&format!("{of_plot}.querySelectorAll('.name').length"));
+        assert_eq!(panels, 2);
+        let height = number(&browser, &format!("{of_plot}.getBoundingClientRect().height"));
+        assert!(height > 200.0, "{height}");
+        let line = browser.value(&format!(
+            "getComputedStyle({of_plot}.querySelector('.ok')).stroke"
+        ));
+        let legend = "getComputedStyle(document.querySelector('.legend .ok')).backgroundColor";
+        assert_eq!(line, browser.value(legend));
+    }
+    has_no_complaints(&browser);
+    for plot in ["latency.svg", "rate.svg"] {
+        browser.open(&run_dir.join(plot));
+        assert!(
+            number(
+                &browser,
+                "document.documentElement.querySelectorAll('path').length"
+            ) > 4.0
+        );
+        has_no_complaints(&browser);
+    }
+}

@@ -1,10 +1,11 @@
-//! Reads a history in any format and checks it, with the time that each step takes:
+//! Reads a history in any format and checks it, with the time that each step takes, and the memory that all took:
 //!
 //! ```text
 //! cargo run --release -p rustyraft-checker --features rayon --example check -- FILE [MODEL]
 //! ```
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "the library has no clock and reads no files; whoever calls it does"
 )]
@@ -50,5 +51,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         report.partitions,
         begun.elapsed()
     );
+    if let Some(peak) = peak_kib() {
+        println!("{} MiB at most", peak / 1024);
+    }
     Ok(())
+}
+
+/// The most memory that this process has had, in KiB, where the system tells.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

@@ -1,11 +1,11 @@
 //! Writes a native history of registers that are linearizable by construction, to try the checker on:
 //!
 //! ```text
-//! cargo run --release -p rustyraft-checker --example generate -- OPERATIONS KEYS PROCESSES SEED > history.jsonl
+//! cargo run --release -p rustyraft-checker --example generate -- OPERATIONS KEYS PROCESSES SEED [LOST] > history.jsonl
 //! ```
 //!
-//! Each operation takes effect at an instant between its invocation and its return. One of a thousand loses its answer, whether it
-//! took effect or not, and its process is replaced by another.
+//! Each operation takes effect at an instant between its invocation and its return. One of LOST, which is a
+//! thousand if nothing is said, loses its answer, whether it took effect or not, and its process is replaced by another; 0: none does.
 
 use checker::history::{Header, Kind, Process, Record, Value};
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use std::io::Write as _;
 
 /// How many different values a register gets.
 const VALUES: u64 = 5;
-/// One of so many operations loses its answer.
+/// One of so many operations loses its answer, if nothing is said.
 const LOST: u64 = 1000;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
@@ -54,10 +54,12 @@ fn main() -> std::io::Result<()> {
         .skip(1)
         .filter_map(|word| word.parse().ok())
         .collect();
-    let [operations, keys, processes, seed] = numbers[..] else {
-        eprintln!("usage: generate OPERATIONS KEYS PROCESSES SEED");
+    let (&[operations, keys, processes, seed] | &[operations, keys, processes, seed, _]) = &numbers[..]
+    else {
+        eprintln!("usage: generate OPERATIONS KEYS PROCESSES SEED [LOST]");
         std::process::exit(254);
     };
+    let lost = numbers.get(4).copied().unwrap_or(LOST);
     let (keys, processes) = (keys.max(1), processes.max(1));
     let mut random = Random(seed);
     let mut registers: Vec<Option<u64>> = (0..keys).map(|_| None).collect();
@@ -85,7 +87,7 @@ fn main() -> std::io::Result<()> {
                 say(Kind::Invoke, key, op, argument(op));
                 Phase::Invoked(key, op)
             }
-            Phase::Invoked(key, op) if random.below(2 * LOST) == 0 => {
+            Phase::Invoked(key, op) if lost > 0 && random.below(2 * lost) == 0 => {
                 say(Kind::Info, key, op, Value::Null);
                 (client.process, next_process) = (next_process, next_process + 1);
                 Phase::Idle
@@ -94,7 +96,7 @@ fn main() -> std::io::Result<()> {
                 let register = &mut registers[usize::try_from(key).expect("keys are in memory")];
                 Phase::Done(key, op, apply(register, op))
             }
-            Phase::Done(key, op, _) if random.below(2 * LOST) == 0 => {
+            Phase::Done(key, op, _) if lost > 0 && random.below(2 * lost) == 0 => {
                 say(Kind::Info, key, op, Value::Null);
                 (client.process, next_process) = (next_process, next_process + 1);
                 Phase::Idle

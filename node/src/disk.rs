@@ -10,15 +10,23 @@
 //! DIR/….new                 a file that is about to replace the one without the suffix
 //! ```
 
+mod times;
+
+pub(crate) use times::DiskAccount;
+
 use replica::{Disk, DiskError, FileId};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use times::Work;
 
 /// The file whose lock says that a node uses the folder.
 const LOCK: &str = "lock";
+
+/// What the names of the log's files begin with.
+const LOG_PREFIX: &str = "wal-";
 
 /// What the name of a file that is about to replace another ends in.
 const REPLACEMENT_SUFFIX: &str = ".new";
@@ -39,6 +47,7 @@ pub(crate) struct DataFolder {
     folder: File,
     /// By [`FileId`]; `None` once removed.
     files: Vec<Option<OpenFile>>,
+    account: DiskAccount,
     /// Its lock goes when it is closed, and so when the process ends in whichever way.
     _lock: File,
 }
@@ -80,12 +89,27 @@ impl DataFolder {
                     path: path.to_path_buf(),
                     folder,
                     files: Vec::new(),
+                    account: DiskAccount::default(),
                     _lock: lock,
                 })
             }
             Err(TryLockError::WouldBlock) => Err(LockError::Busy(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
+    }
+
+    /// The account of how long everything takes.
+    pub(crate) fn account(&self) -> DiskAccount {
+        self.account.clone()
+    }
+
+    /// Does something that changes files, and notes how long it took.
+    fn timed<T>(&self, work: Work, act: impl FnOnce() -> T) -> (T, Duration) {
+        let begun = Instant::now();
+        let result = act();
+        let took = begun.elapsed();
+        self.account.note(work, took);
+        (result, took)
     }
 
     fn opened(&mut self, name: &str, file: File) -> FileId {
@@ -191,12 +215,13 @@ impl Disk for DataFolder {
     }
 
     fn replace_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        self.write_replacement(name, bytes)
-            .map_err(failed("replace", name))
+        let (replaced, _) = self.timed(Work::Other, || self.write_replacement(name, bytes));
+        replaced.map_err(failed("replace", name))
     }
 
     fn create(&mut self, name: &str, bytes: u64) -> Result<FileId, DiskError> {
-        let file = self.create_zeroed(name, bytes).map_err(failed("create", name))?;
+        let (created, _) = self.timed(Work::Other, || self.create_zeroed(name, bytes));
+        let file = created.map_err(failed("create", name))?;
         Ok(self.opened(name, file))
     }
 
@@ -215,9 +240,11 @@ impl Disk for DataFolder {
             .as_mut()
             .expect("a removed file is not used any more");
         let old = std::mem::replace(&mut slot.name, name.to_string());
-        std::fs::rename(self.path.join(&old), self.path.join(name))
-            .and_then(|()| self.folder.sync_all())
-            .map_err(failed("rename", &old))
+        let (renamed, _) = self.timed(Work::Other, || {
+            std::fs::rename(self.path.join(&old), self.path.join(name))?;
+            self.folder.sync_all()
+        });
+        renamed.map_err(failed("rename", &old))
     }
 
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
@@ -226,9 +253,11 @@ impl Disk for DataFolder {
                 *slot = None;
             }
         }
-        std::fs::remove_file(self.path.join(name))
-            .and_then(|()| self.folder.sync_all())
-            .map_err(failed("remove", name))
+        let (removed, _) = self.timed(Work::Other, || {
+            std::fs::remove_file(self.path.join(name))?;
+            self.folder.sync_all()
+        });
+        removed.map_err(failed("remove", name))
     }
 
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
@@ -238,14 +267,24 @@ impl Disk for DataFolder {
 
     fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let OpenFile { name, file } = self.file(file);
-        file.write_all_at(bytes, offset).map_err(failed("write", name))
+        let work = if name.starts_with(LOG_PREFIX) {
+            Work::LogWrite
+        } else {
+            Work::Other
+        };
+        let (written, _) = self.timed(work, || file.write_all_at(bytes, offset));
+        written.map_err(failed("write", name))
     }
 
     fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
         let OpenFile { name, file } = self.file(file);
-        let begun = Instant::now();
-        file.sync_data().map_err(failed("sync", name))?;
-        let took = begun.elapsed();
+        let work = if name.starts_with(LOG_PREFIX) {
+            Work::LogSync
+        } else {
+            Work::Other
+        };
+        let (synced, took) = self.timed(work, || file.sync_data());
+        synced.map_err(failed("sync", name))?;
         if took >= SYNC_SLOW {
             tracing::warn!("a sync of {name} took {} ms", took.as_millis());
         }

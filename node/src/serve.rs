@@ -58,6 +58,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         LockError::Busy(_) | LockError::Unusable(..) => Failure::Usage(error.to_string()),
     })?;
     let (listener, listen) = listen(settings.listen).await?;
+    let disk_account = disk.account();
     let replica =
         Replica::open(disk, &options(&settings)?, EventLog).map_err(|error| open_failure(&error))?;
     let client_address = match &settings.client_address {
@@ -71,6 +72,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         client_address,
         tick: settings.tick,
         replica,
+        disk_account,
         listener,
     });
     say_ready(settings.id, listen);

@@ -47,7 +47,16 @@ fn writes_and_reads_are_measured_and_kept() {
     let data = folder.path().join("data");
     let said = bench(
         &data,
-        &["--op", "put,get", "--pipeline", "3", "--keys", "50", "--json"],
+        &[
+            "--op",
+            "put,get",
+            "--pipeline",
+            "3",
+            "--keys",
+            "50",
+            "--stages",
+            "--json",
+        ],
     );
     assert_eq!(said.code, 0, "{said:?}");
     let lines = lines(&said);
@@ -65,6 +74,7 @@ fn writes_and_reads_are_measured_and_kept() {
     for line in &lines {
         assert!(line["per_second"].as_f64() > Some(0.0), "{line}");
         assert!(line["floor_p50_us"].as_f64() > Some(0.0), "{line}");
+        assert_eq!(line["stages"][0]["stage"], "queue", "{line}");
         assert!(line["p50_us"].as_f64() <= line["max_us"].as_f64(), "{line}");
     }
     let kept = result(&data);

@@ -1,6 +1,7 @@
 //! What the rounds of one system at one point come to.
 
 use super::measure::Round;
+use super::stages::StageLine;
 use super::system::System;
 use super::{BenchOptions, Op};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub(super) struct Line {
     pub(super) floor_p99_us: Option<f64>,
     /// How many times as many requests a second the run's first system has done, by round.
     pub(super) first_ratio: Option<Spread>,
+    #[serde(default, skip_deserializing)]
+    pub(super) stages: Option<Vec<StageLine>>,
     #[serde(default, skip_deserializing)]
     pub(super) baseline: Option<Compared>,
     pub(super) fsync: bool,
@@ -142,6 +145,7 @@ impl Line {
             floor_p50_us: None,
             floor_p99_us: None,
             first_ratio: first.and_then(|first| ratio(first, rounds)),
+            stages: stages(&done),
             baseline: None,
             fsync: true,
         })
@@ -152,6 +156,16 @@ impl Line {
 fn ratio(first: &[Option<Round>], own: &[Option<Round>]) -> Option<Spread> {
     let both = first.iter().zip(own);
     Spread::of(both.filter_map(|(first, own)| Some(first.as_ref()?.per_second / own.as_ref()?.per_second)))
+}
+
+/// All rounds together.
+fn stages(rounds: &[&Round]) -> Option<Vec<StageLine>> {
+    let mut rounds = rounds.iter().filter_map(|round| round.stages.as_ref());
+    let mut all = rounds.next()?.clone();
+    for round in rounds {
+        all.add(round);
+    }
+    Some(all.lines())
 }
 
 fn microseconds(nanoseconds: u64) -> f64 {
@@ -182,6 +196,7 @@ mod tests {
                 load_share: 0.0,
                 foreign_share: 0.0,
                 busy: false,
+                stages: None,
             })
         };
         let first = [round(10.0), None, round(30.0), round(8.0)];

@@ -2,6 +2,7 @@
 
 use super::line::Point;
 use super::load::{Course, Load, LoadError, Measured, Questions};
+use super::stages::Stages;
 use super::system::{System, SystemError};
 use super::{BenchOptions, cpu};
 use hdrhistogram::Histogram;
@@ -35,6 +36,8 @@ pub(super) struct Round {
     pub(super) foreign_share: f64,
     /// Whether that was so much that the round is doubtful.
     pub(super) busy: bool,
+    /// Where the leader's time went, warming up included; `None` if nobody wants to know, or the system does not count it.
+    pub(super) stages: Option<Stages>,
 }
 
 /// Why a round has no result.
@@ -89,6 +92,14 @@ pub(super) fn measure(
         warm_up: WARM_UP,
         duration: options.duration,
     };
+    let stages = || {
+        if options.stages {
+            running.stages()
+        } else {
+            Ok(None)
+        }
+    };
+    let stages_before = stages()?;
     let servers = running.pids();
     let (measured, used) = std::thread::scope(|scope| {
         // In a thread of its own: looking at every process takes longer than many a request.
@@ -97,8 +108,12 @@ pub(super) fn measure(
         let used = watch.join().expect("watching does not panic");
         (measured, used)
     });
+    let stages_after = stages();
     running.check()?;
     let measured = measured?;
+    let stages = stages_before
+        .zip(stages_after?)
+        .map(|(before, after)| Stages::between(&before, &after));
     accepted(&measured)?;
     if measured.count() == 0 {
         return Err(MeasureError::Nothing);
@@ -111,6 +126,7 @@ pub(super) fn measure(
         load_share: used.load_share,
         foreign_share: used.foreign_share,
         busy: used.is_busy(),
+        stages,
     })
 }
 

@@ -9,6 +9,7 @@
 //! - `system`: how systems are started; `protocol`: how requests look to them;
 //! - `load`: the load generator;
 //! - `measure`: one measurement of one system; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
+//! - `stages`: where the node's time went;
 //! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
 //!
 //! # What can be trusted
@@ -25,6 +26,7 @@ mod load;
 mod measure;
 mod plot;
 mod protocol;
+mod stages;
 mod system;
 mod table;
 
@@ -79,6 +81,8 @@ pub(crate) struct BenchOptions {
     pub(crate) node_binary: Option<PathBuf>,
     /// Further arguments for each node.
     pub(crate) node_args: Vec<String>,
+    /// Whether it is shown where the node's time went.
+    pub(crate) stages: bool,
     /// Whether JSON lines are printed instead of a table.
     pub(crate) json: bool,
 }

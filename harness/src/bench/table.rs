@@ -2,6 +2,7 @@
 
 use super::cpu::LOAD_SHARE_MAX;
 use super::line::Line;
+use super::stages::StageLine;
 use crate::report::{Paint, grouped};
 use std::fmt::Write as _;
 
@@ -34,6 +35,9 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
         let _ = writeln!(text, "{}", paint.dim(&aligned(&HEADINGS, &widths)));
         for (line, row) in lines.iter().zip(&rows) {
             let _ = writeln!(text, "{}", aligned(row, &widths));
+            for stage in line.stages.iter().flatten() {
+                let _ = writeln!(text, "{}", paint.dim(&stage_row(stage)));
+            }
             for note in notes(line) {
                 let _ = writeln!(text, "      {}", paint.doubtful(&note));
             }
@@ -107,6 +111,19 @@ fn row(line: &Line) -> [String; HEADINGS.len()] {
         floor.join(", "),
         ratio.unwrap_or_default(),
     ]
+}
+
+fn stage_row(stage: &StageLine) -> String {
+    let StageLine {
+        stage,
+        count,
+        p50_us,
+        p99_us,
+    } = stage;
+    format!(
+        "      {stage:<10}{:>12} times  p50 {p50_us:>9.1}  p99 {p99_us:>9.1}",
+        grouped(*count)
+    )
 }
 
 fn notes(line: &Line) -> Vec<String> {
@@ -191,6 +208,7 @@ pub(super) mod tests {
             floor_p50_us: Some(450.0),
             floor_p99_us: Some(900.0),
             first_ratio: None,
+            stages: None,
             baseline: None,
             fsync: true,
         }
@@ -215,6 +233,12 @@ pub(super) mod tests {
             p50: 0.98,
             p99: 1.1,
         });
+        single.stages = Some(vec![StageLine {
+            stage: "sync",
+            count: 2500,
+            p50_us: 120.25,
+            p99_us: 1234.5,
+        }]);
         vec![line("node"), other, single]
     }
 

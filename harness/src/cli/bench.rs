@@ -69,6 +69,13 @@ pub(super) struct BenchArgs {
     /// A further argument for each node; may be given several times.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     node_arg: Vec<String>,
+    /// Shows where the time of the node that leads went, from what it counts itself, over all rounds with their warming up.
+    ///
+    /// queue: a request waits for its turn. encode: what came is taken in, and appends are encoded and sent. log_write and sync: of
+    /// the leader's own log. peer: from an append to its acknowledgement. apply: what is committed. reply: answers are encoded and
+    /// sent. commit: a write from its arrival to its answer.
+    #[arg(long)]
+    stages: bool,
     /// Prints one JSON line for each system at each point to stdout; see `harness help json`.
     #[arg(long)]
     json: bool,
@@ -90,6 +97,7 @@ pub(super) fn execute(arguments: BenchArgs) -> Exit {
         baseline: arguments.baseline,
         node_binary: arguments.node_binary,
         node_args: arguments.node_arg,
+        stages: arguments.stages,
         json: arguments.json,
     })
 }

@@ -82,6 +82,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
                   for a mixture, or if it was not measured
   first_ratio     how many times as many requests a second the first system did, by round: {\"median\":…,\"min\":…,\"max\":…};
                   null for itself
+  stages          with `--stages`, where the leading node's time went: [{\"stage\":…,\"count\":n,\"p50_us\":…,\"p99_us\":…},…]; null
+                  for other systems
   baseline        this as a multiple of the baseline's: {\"per_second\":…,\"p50\":…,\"p99\":…}; null without one
   fsync           whether every answer came after its write was durable; false if the data lay in memory
 

@@ -24,7 +24,9 @@ pub(super) async fn status(node: NodeNumber, address: SocketAddr, kept: &mut Kep
         *kept = Some((address, connection));
         match reply {
             Reply::Status(status) => Some(status),
-            Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) => None,
+            Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Stages(_) => {
+                None
+            }
         }
     };
     tokio::time::timeout(ANSWER_TIME_MAX, asking).await.ok().flatten()

@@ -59,7 +59,10 @@ impl Frame for Sent<'_> {
 /// Asks the cluster until it answers, or the time is up.
 pub(super) async fn ask(body: RequestBody, reach: &Reach) -> Outcome {
     let deadline = Instant::now() + reach.timeout;
-    let changes_nothing = matches!(body, RequestBody::Get { .. } | RequestBody::Status);
+    let changes_nothing = matches!(
+        body,
+        RequestBody::Get { .. } | RequestBody::Status | RequestBody::Stages
+    );
     let request = Request { id: 1, body };
     let mut endpoints = reach.endpoints.iter().cycle();
     let mut redirect: Option<String> = None;

@@ -44,7 +44,7 @@ fn print(reply: Reply) -> u8 {
         Reply::Written | Reply::Swapped(true) | Reply::Deleted(true) => exit::DONE,
         Reply::Swapped(false) => nothing("not done: the key does not hold what is expected"),
         Reply::Deleted(false) => nothing("the key had no value"),
-        Reply::Status(_) => nothing("the node answered something else than was asked"),
+        Reply::Status(_) | Reply::Stages(_) => nothing("the node answered something else than was asked"),
     }
 }
 

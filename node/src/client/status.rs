@@ -7,7 +7,7 @@ use crate::{exit, output};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use wire::client::{NodeRole, Reply, Request, RequestBody, Status};
+use wire::client::{NodeRole, Reply, Request, RequestBody, StageTimes, Status};
 
 const HEADINGS: [&str; 9] = [
     "ENDPOINT",
@@ -25,6 +25,8 @@ const HEADINGS: [&str; 9] = [
 struct Line {
     endpoint: Address,
     answer: Result<Status, String>,
+    /// Where its time went; asked for only where it is shown, and `None` if it does not know.
+    stages: Option<Vec<StageTimes>>,
 }
 
 /// Asks all endpoints at once, prints what they say, and returns the exit code.
@@ -35,8 +37,17 @@ pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
         .map(|endpoint| {
             let (endpoint, timeout) = (endpoint.clone(), reach.timeout);
             tokio::task::spawn_local(async move {
-                let answer = ask(&endpoint, timeout).await;
-                Line { endpoint, answer }
+                let answer = ask_status(&endpoint, timeout).await;
+                let stages = if as_json && answer.is_ok() {
+                    ask_stages(&endpoint, timeout).await
+                } else {
+                    None
+                };
+                Line {
+                    endpoint,
+                    answer,
+                    stages,
+                }
             })
         })
         .collect();
@@ -51,20 +62,31 @@ pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
     }
 }
 
-async fn ask(endpoint: &Address, timeout: Duration) -> Result<Status, String> {
+async fn ask_status(endpoint: &Address, timeout: Duration) -> Result<Status, String> {
+    match ask(endpoint, RequestBody::Status, timeout).await? {
+        Reply::Status(status) => Ok(status),
+        Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Stages(_) => {
+            Err("it answered something else than was asked".to_string())
+        }
+    }
+}
+
+/// A node that is older than the question closes the connection.
+async fn ask_stages(endpoint: &Address, timeout: Duration) -> Option<Vec<StageTimes>> {
+    match ask(endpoint, RequestBody::Stages, timeout).await.ok()? {
+        Reply::Stages(stages) => Some(stages),
+        Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Status(_) => None,
+    }
+}
+
+async fn ask(endpoint: &Address, body: RequestBody, timeout: Duration) -> Result<Reply, String> {
     let deadline = Instant::now() + timeout;
     let dialled = dial(endpoint.as_str(), &client_hello(), timeout)
         .await
         .map_err(|error| error.to_string())?;
-    let request = Request {
-        id: 1,
-        body: RequestBody::Status,
-    };
+    let request = Request { id: 1, body };
     match timeout_at(deadline, exchange(dialled, &request)).await {
-        Ok(Ok(Ok(Reply::Status(status)))) => Ok(status),
-        Ok(Ok(Ok(Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_)))) => {
-            Err("it answered something else than was asked".to_string())
-        }
+        Ok(Ok(Ok(reply))) => Ok(reply),
         Ok(Ok(Err(error))) => Err(error.to_string()),
         Ok(Err(reason)) => Err(reason),
         Err(_) => Err("no answer in time".to_string()),
@@ -82,7 +104,7 @@ fn role(role: NodeRole) -> &'static str {
 
 fn table(lines: &[Line]) -> String {
     let mut rows = vec![HEADINGS.map(str::to_string)];
-    for Line { endpoint, answer } in lines {
+    for Line { endpoint, answer, .. } in lines {
         if let Ok(status) = answer {
             rows.push(row(endpoint, status));
         }
@@ -99,7 +121,7 @@ fn table(lines: &[Line]) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    for Line { endpoint, answer } in lines {
+    for Line { endpoint, answer, .. } in lines {
         if let Err(reason) = answer {
             text.push_str(&format!("{endpoint}  {reason}\n"));
         }
@@ -130,7 +152,13 @@ fn json_text(lines: &[Line]) -> String {
     text
 }
 
-fn json_line(Line { endpoint, answer }: &Line) -> Value {
+fn json_line(
+    Line {
+        endpoint,
+        answer,
+        stages,
+    }: &Line,
+) -> Value {
     let status = match answer {
         Ok(status) => status,
         Err(reason) => return json!({ "endpoint": endpoint.as_str(), "error": reason }),
@@ -159,5 +187,27 @@ fn json_line(Line { endpoint, answer }: &Line) -> Value {
         "state_hash": format!("{:016x}", status.state_hash),
         "voters": status.voters,
         "progress": status.progress.iter().map(progress).collect::<Vec<Value>>(),
+        "stages": stages.as_deref().map(json_stages),
     })
+}
+
+/// Each stage's times in microseconds: how many, some quantiles, and all of them as pairs of a time and how often.
+fn json_stages(stages: &[StageTimes]) -> Value {
+    let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1e3;
+    let stage = |times: &StageTimes| {
+        let quantile = |per_mille| times.quantile(per_mille).map(microseconds);
+        let counted = times
+            .times
+            .iter()
+            .map(|time| json!([microseconds(time.nanoseconds), time.count]));
+        let value = json!({
+            "count": times.count(),
+            "p50_us": quantile(500),
+            "p99_us": quantile(990),
+            "max_us": quantile(1000),
+            "times": counted.collect::<Vec<Value>>(),
+        });
+        (times.stage.name().to_string(), value)
+    };
+    Value::Object(stages.iter().map(stage).collect())
 }

@@ -6,7 +6,7 @@ use crate::connection::{Frame, Incoming, Outgoing};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::tcp::OwnedWriteHalf;
 use wire::client::{Request, Response};
 
@@ -85,11 +85,12 @@ async fn take_in(shared: &Shared, client: &Rc<Client>, incoming: &mut Incoming) 
         };
         let request: Request = wire::decode(&frame).map_err(|error| format!("no request: {error}"))?;
         client.unanswered.set(client.unanswered.get() + 1);
-        let client = Rc::clone(client);
-        shared
-            .inbox
-            .put(Input::Request { client, request }, frame.len())
-            .await;
+        let input = Input::Request {
+            client: Rc::clone(client),
+            request,
+            came: Instant::now(),
+        };
+        shared.inbox.put(input, frame.len()).await;
     }
 }
 

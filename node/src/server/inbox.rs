@@ -4,6 +4,7 @@ use super::clients::Client;
 use raft::NodeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 use tokio::sync::Notify;
 use wire::client::Request;
 use wire::peer::Packet;
@@ -19,7 +20,11 @@ const INPUT_BYTES: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A client asks.
-    Request { client: Rc<Client>, request: Request },
+    Request {
+        client: Rc<Client>,
+        request: Request,
+        came: Instant,
+    },
     /// Another node says something.
     Packet(Packet),
     /// What was sent to another node may be lost.

@@ -7,10 +7,11 @@ mod inbox;
 mod peers;
 mod request;
 mod shared;
+mod stages;
 mod status;
 
 use crate::cli::Address;
-use crate::disk::DataFolder;
+use crate::disk::{DataFolder, DiskAccount};
 use crate::logging::EventLog;
 use clients::{Client, Places};
 use handshake::Membership;
@@ -20,13 +21,14 @@ use raft::NodeId;
 use replica::{Fatal, Outbox, Refusal, Replica, Ticket};
 use request::Task;
 use shared::Shared;
+use stages::{Stages, Turn};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
-use wire::client::{Error, Leader, Reply, Request, Response};
+use wire::client::{Error, Leader, Reply, Request, Response, Stage};
 
 /// How often the replica's wheel is turned before anybody else has a turn. It stands still after a few turns, but for a node that has
 /// much to apply: one that starts again applies all of its log.
@@ -42,6 +44,8 @@ pub(crate) struct Parts {
     pub(crate) client_address: String,
     pub(crate) tick: Duration,
     pub(crate) replica: Replica<DataFolder, EventLog>,
+    /// The account of the replica's disk.
+    pub(crate) disk_account: DiskAccount,
     pub(crate) listener: TcpListener,
 }
 
@@ -52,7 +56,7 @@ pub(crate) struct Server {
     replica: Replica<DataFolder, EventLog>,
     tick: Duration,
     /// Requests that the replica has and has not answered; as many as all clients together may have in flight.
-    asked: HashMap<Ticket, (Rc<Client>, u64)>,
+    asked: HashMap<Ticket, Asked>,
     last_ticket: u64,
     /// Clients that were answered since the last flush; one may be here several times.
     answered: Vec<Rc<Client>>,
@@ -60,6 +64,21 @@ pub(crate) struct Server {
     inputs: Vec<Input>,
     /// Empty between turns; kept for its memory.
     out: Outbox,
+    /// When the writes came that are being answered. Empty between turns; kept for its memory.
+    done: Vec<Instant>,
+    stages: Stages,
+    /// How long taking in took since the last turn.
+    taken_in: Duration,
+}
+
+/// A request that the replica has.
+#[derive(Debug)]
+struct Asked {
+    client: Rc<Client>,
+    /// The client's name for it.
+    id: u64,
+    /// When it came, if it is a write.
+    write_came: Option<Instant>,
 }
 
 impl Server {
@@ -72,6 +91,7 @@ impl Server {
             client_address,
             tick,
             replica,
+            disk_account,
             listener,
         } = parts;
         let incarnation = replica.incarnation();
@@ -98,6 +118,9 @@ impl Server {
             answered: Vec::new(),
             inputs: Vec::new(),
             out: Outbox::default(),
+            done: Vec::new(),
+            stages: Stages::new(disk_account),
+            taken_in: Duration::ZERO,
         }
     }
 
@@ -126,26 +149,42 @@ impl Server {
 
     /// Feeds the replica what came in.
     fn take_in(&mut self) {
+        let now = Instant::now();
         let mut inputs = std::mem::take(&mut self.inputs);
         self.shared.inbox.take(&mut inputs);
         for input in inputs.drain(..) {
             match input {
-                Input::Request { client, request } => self.ask(client, request),
-                Input::Packet(packet) => self.replica.step(packet),
-                Input::Unreachable(node) => self.replica.unreachable(node),
+                Input::Request {
+                    client,
+                    request,
+                    came,
+                } => {
+                    self.stages
+                        .took(Stage::Queue, now.saturating_duration_since(came));
+                    self.ask(client, request, came);
+                }
+                Input::Packet(packet) => {
+                    self.stages.heard(&packet, now);
+                    self.replica.step(packet);
+                }
+                Input::Unreachable(node) => {
+                    self.stages.lost(node);
+                    self.replica.unreachable(node);
+                }
             }
         }
         self.inputs = inputs;
+        self.taken_in += now.elapsed();
     }
 
-    fn ask(&mut self, client: Rc<Client>, Request { id, body }: Request) {
+    fn ask(&mut self, client: Rc<Client>, Request { id, body }: Request, came: Instant) {
         match request::task(body) {
             Ok(Task::Read { key }) => {
-                let ticket = self.ticket(client, id);
+                let ticket = self.ticket(client, id, None);
                 self.replica.read(ticket, key);
             }
             Ok(Task::Write(command)) => {
-                let ticket = self.ticket(client, id);
+                let ticket = self.ticket(client, id, Some(came));
                 self.replica.command(ticket, &command);
             }
             Ok(Task::Status) => {
@@ -153,14 +192,23 @@ impl Server {
                 let status = status::to_wire(own.id, &own.cluster_id, self.replica.status());
                 self.answer(client, id, Ok(Reply::Status(status)));
             }
+            Ok(Task::Stages) => {
+                let stages = self.stages.to_wire();
+                self.answer(client, id, Ok(Reply::Stages(stages)));
+            }
             Err(error) => self.answer(client, id, Err(error)),
         }
     }
 
-    fn ticket(&mut self, client: Rc<Client>, id: u64) -> Ticket {
+    fn ticket(&mut self, client: Rc<Client>, id: u64, write_came: Option<Instant>) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        self.asked.insert(ticket, (client, id));
+        let asked = Asked {
+            client,
+            id,
+            write_came,
+        };
+        self.asked.insert(ticket, asked);
         ticket
     }
 
@@ -171,25 +219,47 @@ impl Server {
                 self.flush_clients();
                 return Ok(true);
             }
+            let begun = Instant::now();
             self.replica.send(&mut self.out);
-            self.pass_on();
+            let sent = self.pass_on(begun);
             self.replica.carry_out(&mut self.out)?;
-            self.pass_on();
+            let has_replies = !self.out.replies.is_empty();
+            let carried_out = Instant::now();
+            let replied = self.pass_on(carried_out);
+            self.stages.turned(&Turn {
+                taken_in: std::mem::take(&mut self.taken_in),
+                begun,
+                sent,
+                carried_out,
+                replied,
+                has_replies,
+            });
         }
         Ok(false)
     }
 
-    fn pass_on(&mut self) {
+    /// Gives everything that leaves to the sockets, which is `now`; when that was done.
+    fn pass_on(&mut self, now: Instant) -> Instant {
         for packet in self.out.messages.drain(..) {
             let to = packet.to();
+            self.stages.sent(&packet, now);
             if !self.shared.peers.post(packet) {
+                self.stages.lost(to);
                 self.replica.unreachable(to);
             }
         }
         self.shared.peers.flush();
         let mut replies = std::mem::take(&mut self.out.replies);
         for (ticket, result) in replies.drain(..) {
-            let (client, id) = self.asked.remove(&ticket).expect("a ticket is answered once");
+            let asked = self.asked.remove(&ticket).expect("a ticket is answered once");
+            let Asked {
+                client,
+                id,
+                write_came,
+            } = asked;
+            if result.is_ok() {
+                self.done.extend(write_came);
+            }
             let result = match result {
                 Ok(answer) => Ok(request::reply(answer)),
                 Err(refusal) => Err(self.error(refusal)),
@@ -198,6 +268,12 @@ impl Server {
         }
         self.out.replies = replies;
         self.flush_clients();
+        let done = Instant::now();
+        for came in self.done.drain(..) {
+            self.stages
+                .took(Stage::Commit, done.saturating_duration_since(came));
+        }
+        done
     }
 
     fn answer(&mut self, client: Rc<Client>, id: u64, result: Result<Reply, Error>) {
@@ -235,78 +311,4 @@ impl Server {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-    use replica::Options;
-    use std::path::Path;
-    use wire::record::Command;
-
-    fn replica(data: &Path, apply_bytes_max: usize) -> Replica<DataFolder, EventLog> {
-        let disk = DataFolder::lock(data).unwrap();
-        let mut options = Options::new(NodeId(1), "test".to_string(), vec![NodeId(1)]);
-        options.raft.apply_bytes_max = apply_bytes_max;
-        Replica::open(disk, &options, EventLog).unwrap()
-    }
-
-    /// Leaves a log of `commands` commands that are known to be committed.
-    fn write_log(data: &Path, commands: u64) {
-        let mut replica = replica(data, usize::MAX);
-        let mut out = Outbox::default();
-        let mut turn = |replica: &mut Replica<DataFolder, EventLog>| {
-            while replica.has_work() {
-                replica.send(&mut out);
-                replica.carry_out(&mut out).unwrap();
-            }
-        };
-        replica.campaign();
-        turn(&mut replica);
-        for number in 0..commands {
-            let key = Bytes::copy_from_slice(&number.to_be_bytes());
-            replica.command(Ticket(number), &Command::Delete { key });
-        }
-        turn(&mut replica);
-        // What is committed is written with the next entry.
-        replica.command(Ticket(commands), &Command::Delete { key: Bytes::new() });
-        turn(&mut replica);
-    }
-
-    #[test]
-    fn others_have_their_turn_while_a_long_log_is_applied() {
-        const TURNS: u64 = 20;
-        let dir = tempfile::tempdir().unwrap();
-        write_log(dir.path(), 1000);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
-        let status = runtime.block_on(async {
-            let mut server = Server::begin(Parts {
-                id: NodeId(1),
-                cluster_id: "test".to_string(),
-                members: BTreeMap::from([(NodeId(1), "127.0.0.1:1".parse().unwrap())]),
-                client_address: String::new(),
-                tick: Duration::from_secs(3600),
-                // An entry a turn.
-                replica: replica(dir.path(), 1),
-                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            });
-            // Somebody else on this thread, who must have had some turns before the node is told to stop.
-            let somebody = tokio::task::spawn_local(async {
-                for _ in 0..TURNS {
-                    tokio::task::yield_now().await;
-                }
-            });
-            // The wheel is turned from the beginning, not from the first tick.
-            server.shared.inbox.poke();
-            server.run(async { somebody.await.unwrap() }).await.unwrap();
-            server.replica.status()
-        });
-        assert!(status.commit_index.0 > 1000, "{status:?}");
-        let applied = status.applied_index.0;
-        assert!(
-            applied <= 2 * TURNS * WHEEL_TURNS_MAX as u64,
-            "{applied} were applied before somebody else had {TURNS} turns"
-        );
-    }
-}
+mod tests;

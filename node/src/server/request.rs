@@ -11,6 +11,7 @@ pub(crate) enum Task {
     Read { key: Bytes },
     Write(Command),
     Status,
+    Stages,
 }
 
 /// What is to be done about a request; an error if it breaks a limit.
@@ -40,6 +41,7 @@ pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
             Ok(Task::Write(Command::Delete { key }))
         }
         RequestBody::Status => Ok(Task::Status),
+        RequestBody::Stages => Ok(Task::Stages),
     }
 }
 

@@ -45,6 +45,10 @@ fn the_status_shows_every_endpoint() {
         assert_eq!(code(&output), Some(0));
         text(&output.stdout).contains("leader").then_some(())
     });
+    for value in ["a", "b"] {
+        let output = run(&["put", "k", value, "-e", &endpoint, "--timeout", "30s"]);
+        assert_eq!(code(&output), Some(0));
+    }
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -55,6 +59,14 @@ fn the_status_shows_every_endpoint() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json[0]["role"], "leader");
     assert_eq!(json[0]["endpoint"], endpoint);
+    let stages = &json[0]["stages"];
+    assert_eq!(stages["commit"]["count"], 2, "{stages}");
+    let longest = |stage: &str| stages[stage]["max_us"].as_f64().unwrap();
+    for stage in ["queue", "encode", "log_write", "sync", "apply", "reply"] {
+        assert!(longest(stage) > 0.0, "{stage}: {stages}");
+    }
+    assert!(stages["commit"]["p50_us"].as_f64() <= Some(longest("commit")));
+    assert_eq!(stages["peer"]["count"], 0, "it has no peers");
     assert_eq!(json[1]["endpoint"], closed);
     assert!(json[1]["error"].is_string());
 }

@@ -47,6 +47,8 @@ pub enum RequestBody {
     },
     /// How this node is; answered from local state by any node.
     Status,
+    /// Where this node's time went since it started; answered from local state by any node.
+    Stages,
 }
 
 /// The answer to one [`Request`].
@@ -71,6 +73,8 @@ pub enum Reply {
     Deleted(bool),
     /// To [`RequestBody::Status`].
     Status(Status),
+    /// To [`RequestBody::Stages`]: each stage once.
+    Stages(Vec<StageTimes>),
 }
 
 /// Why a request did not succeed.
@@ -180,4 +184,118 @@ pub struct PeerStatus {
     pub in_flight: u32,
     /// Whether it answered since the last quorum check.
     pub active: bool,
+}
+
+/// A part of what a node does for a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// A request has come and waits for its turn; once for each request.
+    Queue,
+    /// What came in is taken in, and what leaves for other nodes is encoded and given to the sockets; once for each turn that writes
+    /// the log.
+    Encode,
+    /// A batch is written to the log, not durably yet; once for each write.
+    LogWrite,
+    /// The log is made durable; once for each sync.
+    Sync,
+    /// An append was given to a peer's socket and is not acknowledged; once for each append.
+    Peer,
+    /// What is committed is applied; once for each turn that answers requests.
+    Apply,
+    /// Answers are encoded and given to the sockets; once for each turn that answers requests.
+    Reply,
+    /// All of it: from a write's arrival until its answer is given to the socket; once for each write that succeeds.
+    Commit,
+}
+
+impl Stage {
+    /// All of them, in the order in which a commit meets them.
+    pub const ALL: [Stage; 8] = [
+        Stage::Queue,
+        Stage::Encode,
+        Stage::LogWrite,
+        Stage::Sync,
+        Stage::Peer,
+        Stage::Apply,
+        Stage::Reply,
+        Stage::Commit,
+    ];
+
+    /// Its name where people and programs read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Queue => "queue",
+            Stage::Encode => "encode",
+            Stage::LogWrite => "log_write",
+            Stage::Sync => "sync",
+            Stage::Peer => "peer",
+            Stage::Apply => "apply",
+            Stage::Reply => "reply",
+            Stage::Commit => "commit",
+        }
+    }
+}
+
+/// How long a stage took, as a histogram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageTimes {
+    /// Which stage.
+    pub stage: Stage,
+    /// From the shortest to the longest; every time stands for those within 1 % of it.
+    pub times: Vec<TimeCount>,
+}
+
+impl StageTimes {
+    /// How many times there are.
+    pub fn count(&self) -> u64 {
+        self.times
+            .iter()
+            .fold(0, |count, time| count.saturating_add(time.count))
+    }
+
+    /// The shortest of the times that at least so many of 1,000 don't exceed, in nanoseconds; `None` if there are none.
+    pub fn quantile(&self, per_mille: u64) -> Option<u64> {
+        let rank = u128::from(self.count()) * u128::from(per_mille);
+        let rank = rank.div_ceil(1000).max(1);
+        let mut counted = 0;
+        let reached = self.times.iter().find(|time| {
+            counted += u128::from(time.count);
+            counted >= rank
+        });
+        reached.map(|time| time.nanoseconds)
+    }
+}
+
+/// How often something took how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeCount {
+    /// How long, in nanoseconds.
+    pub nanoseconds: u64,
+    /// How often since the node started.
+    pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_all_that_was_counted() {
+        let times = |times: &[(u64, u64)]| StageTimes {
+            stage: Stage::Sync,
+            times: times
+                .iter()
+                .map(|(nanoseconds, count)| TimeCount {
+                    nanoseconds: *nanoseconds,
+                    count: *count,
+                })
+                .collect(),
+        };
+        let some = times(&[(10, 500), (20, 499), (30, 1)]);
+        assert_eq!(some.count(), 1000);
+        let quantiles = [0, 500, 501, 999, 1000].map(|per_mille| some.quantile(per_mille));
+        assert_eq!(quantiles, [10, 10, 20, 20, 30].map(Some));
+        assert_eq!(times(&[]).quantile(500), None);
+        assert_eq!(times(&[(1, u64::MAX), (2, u64::MAX)]).quantile(500), Some(1));
+    }
 }

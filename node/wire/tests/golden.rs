@@ -4,7 +4,10 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
-use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
+use wire::client::{
+    Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Stage, StageTimes, Status,
+    TimeCount,
+};
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
     Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
@@ -163,6 +166,7 @@ fn what_clients_ask() {
     );
     pinned(&request(RequestBody::Delete { key: bytes("k") }), "ac0203016b");
     pinned(&request(RequestBody::Status), "ac0204");
+    pinned(&request(RequestBody::Stages), "ac0205");
 }
 
 #[test]
@@ -210,6 +214,29 @@ fn how_a_node_is() {
     pinned(
         &response(Ok(Reply::Status(status(NodeRole::Leader)))),
         "ac02000401016303020103040506ffffffffffffffffff01020103010307080570726f62650901",
+    );
+}
+
+#[test]
+fn where_a_nodes_time_went() {
+    let times = |stage| StageTimes {
+        stage,
+        times: vec![TimeCount {
+            nanoseconds: 300,
+            count: 2,
+        }],
+    };
+    pinned(
+        &response(Ok(Reply::Stages(Stage::ALL.map(times).to_vec()))),
+        "ac02000508\
+         0001ac0202\
+         0101ac0202\
+         0201ac0202\
+         0301ac0202\
+         0401ac0202\
+         0501ac0202\
+         0601ac0202\
+         0701ac0202",
     );
 }
 

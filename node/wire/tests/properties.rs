@@ -8,7 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::Decoder;
-use wire::client::{Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Status};
+use wire::client::{
+    Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Stage, StageTimes, Status,
+    TimeCount,
+};
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
     Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
@@ -112,6 +115,7 @@ fn request() -> impl Strategy<Value = Request> {
         }),
         bytes().prop_map(|key| RequestBody::Delete { key }),
         Just(RequestBody::Status),
+        Just(RequestBody::Stages),
     ];
     (any::<u64>(), body).prop_map(|(id, body)| Request { id, body })
 }
@@ -159,6 +163,12 @@ fn status() -> impl Strategy<Value = Status> {
     )
 }
 
+fn stage_times() -> impl Strategy<Value = StageTimes> {
+    let time = any::<(u64, u64)>().prop_map(|(nanoseconds, count)| TimeCount { nanoseconds, count });
+    (proptest::sample::select(&Stage::ALL[..]), vec(time, 0..5))
+        .prop_map(|(stage, times)| StageTimes { stage, times })
+}
+
 fn response() -> impl Strategy<Value = Response> {
     let leader = (any::<u64>(), text()).prop_map(|(node, client_address)| Leader { node, client_address });
     let result = prop_oneof![
@@ -167,6 +177,7 @@ fn response() -> impl Strategy<Value = Response> {
         any::<bool>().prop_map(|swapped| Ok(Reply::Swapped(swapped))),
         any::<bool>().prop_map(|deleted| Ok(Reply::Deleted(deleted))),
         status().prop_map(|status| Ok(Reply::Status(status))),
+        vec(stage_times(), 0..4).prop_map(|stages| Ok(Reply::Stages(stages))),
         option::of(leader).prop_map(|leader| Err(Error::NotLeader { leader })),
         Just(Err(Error::LeadershipLost)),
         Just(Err(Error::ReadAborted)),

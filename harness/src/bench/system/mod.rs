@@ -14,6 +14,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wire::client::StageTimes;
 
 /// How long a system may take from its start until it serves.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -80,6 +81,9 @@ pub(crate) enum SystemError {
         /// The end of its log.
         words: String,
     },
+    /// It does not say where its time goes.
+    #[error("it did not answer where its time goes")]
+    Silent,
     /// It does not serve.
     #[error("it did not serve within {}", humantime::format_duration(*.0))]
     NotServing(Duration),
@@ -165,7 +169,11 @@ impl System {
             SystemName::Etcd => etcd::start(&self.program, self.threads, nodes, dir)?,
             SystemName::Redis => redis::start(&self.program, dir)?,
         };
-        Ok(Running { servers, leader })
+        Ok(Running {
+            name: self.name,
+            servers,
+            leader,
+        })
     }
 
     /// Its protocol, for one connection that writes values of `value_bytes`.
@@ -181,6 +189,7 @@ impl System {
 /// A system that serves. When it is dropped, its processes are killed.
 #[derive(Debug)]
 pub(super) struct Running {
+    name: SystemName,
     servers: Vec<Process>,
     leader: SocketAddr,
 }
@@ -189,6 +198,17 @@ impl Running {
     /// Where clients reach the server that does not send them elsewhere.
     pub(super) fn leader(&self) -> SocketAddr {
         self.leader
+    }
+
+    /// Where the leader's time went since it started; `None` where the system does not count that.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn stages(&self) -> Result<Option<Vec<StageTimes>>, SystemError> {
+        match self.name {
+            SystemName::Node => node::stages(self.leader).map(Some),
+            SystemName::Etcd | SystemName::Redis => Ok(None),
+        }
     }
 
     /// The numbers of its processes.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use wire::client::{NodeRole, Reply, RequestBody};
+use wire::client::{NodeRole, Reply, RequestBody, StageTimes};
 
 /// How long the nodes' ticks are.
 const TICK: Duration = Duration::from_millis(10);
@@ -49,10 +49,7 @@ pub(super) fn start(
             .args(extra_args);
         servers.push(Process::start(&format!("node-{id}"), command, dir)?);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| SystemError::System("start a runtime", error))?;
+    let runtime = runtime()?;
     let leader = wait_for(&mut servers, || {
         addresses
             .iter()
@@ -62,16 +59,35 @@ pub(super) fn start(
     Ok((servers, leader))
 }
 
+fn runtime() -> Result<Runtime, SystemError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| SystemError::System("start a runtime", error))
+}
+
 /// Whether a node leads and serves.
 fn leads(runtime: &Runtime, address: SocketAddr) -> bool {
+    let Some(Reply::Status(status)) = ask(runtime, address, RequestBody::Status) else {
+        return false;
+    };
+    // The entry that opens its term is committed: from then on it serves.
+    status.role == NodeRole::Leader && status.commit_index > 0
+}
+
+/// Where a node's time went since it started.
+pub(super) fn stages(address: SocketAddr) -> Result<Vec<StageTimes>, SystemError> {
+    let Some(Reply::Stages(stages)) = ask(&runtime()?, address, RequestBody::Stages) else {
+        return Err(SystemError::Silent);
+    };
+    Ok(stages)
+}
+
+fn ask(runtime: &Runtime, address: SocketAddr, question: RequestBody) -> Option<Reply> {
     let asking = async {
         let mut connection = Connection::dial(address, "", None).await.ok()?;
-        let Reply::Status(status) = connection.call(RequestBody::Status).await.ok()?.ok()? else {
-            return None;
-        };
-        // The entry that opens its term is committed: from then on it serves.
-        Some(status.role == NodeRole::Leader && status.commit_index > 0)
+        connection.call(question).await.ok()?.ok()
     };
     let answer = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, asking).await });
-    matches!(answer, Ok(Some(true)))
+    answer.ok().flatten()
 }

@@ -1,0 +1,75 @@
+use super::*;
+use bytes::Bytes;
+use replica::Options;
+use std::path::Path;
+use wire::record::Command;
+
+fn replica(data: &Path, apply_bytes_max: usize) -> Replica<DataFolder, EventLog> {
+    let disk = DataFolder::lock(data).unwrap();
+    let mut options = Options::new(NodeId(1), "test".to_string(), vec![NodeId(1)]);
+    options.raft.apply_bytes_max = apply_bytes_max;
+    Replica::open(disk, &options, EventLog).unwrap()
+}
+
+/// Leaves a log of `commands` commands that are known to be committed.
+fn write_log(data: &Path, commands: u64) {
+    let mut replica = replica(data, usize::MAX);
+    let mut out = Outbox::default();
+    let mut turn = |replica: &mut Replica<DataFolder, EventLog>| {
+        while replica.has_work() {
+            replica.send(&mut out);
+            replica.carry_out(&mut out).unwrap();
+        }
+    };
+    replica.campaign();
+    turn(&mut replica);
+    for number in 0..commands {
+        let key = Bytes::copy_from_slice(&number.to_be_bytes());
+        replica.command(Ticket(number), &Command::Delete { key });
+    }
+    turn(&mut replica);
+    // What is committed is written with the next entry.
+    replica.command(Ticket(commands), &Command::Delete { key: Bytes::new() });
+    turn(&mut replica);
+}
+
+#[test]
+fn others_have_their_turn_while_a_long_log_is_applied() {
+    const TURNS: u64 = 20;
+    let dir = tempfile::tempdir().unwrap();
+    write_log(dir.path(), 1000);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    let status = runtime.block_on(async {
+        // An entry a turn.
+        let replica = replica(dir.path(), 1);
+        let mut server = Server::begin(Parts {
+            id: NodeId(1),
+            cluster_id: "test".to_string(),
+            members: BTreeMap::from([(NodeId(1), "127.0.0.1:1".parse().unwrap())]),
+            client_address: String::new(),
+            tick: Duration::from_secs(3600),
+            replica,
+            disk_account: DiskAccount::default(),
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        });
+        // Somebody else on this thread, who must have had some turns before the node is told to stop.
+        let somebody = tokio::task::spawn_local(async {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        });
+        // The wheel is turned from the beginning, not from the first tick.
+        server.shared.inbox.poke();
+        server.run(async { somebody.await.unwrap() }).await.unwrap();
+        server.replica.status()
+    });
+    assert!(status.commit_index.0 > 1000, "{status:?}");
+    let applied = status.applied_index.0;
+    assert!(
+        applied <= 2 * TURNS * WHEEL_TURNS_MAX as u64,
+        "{applied} were applied before somebody else had {TURNS} turns"
+    );
+}

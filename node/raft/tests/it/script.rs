@@ -25,56 +25,22 @@
 //! | `stabilize` | delivers and persists until nothing moves |
 //! | `status`, `progress I`, `log [I]` | shows |
 
+mod network;
+mod servers;
+mod shown;
 mod words;
 
 use crate::server::Server;
 use bytes::Bytes;
-use raft::{
-    Change, Config, Configuration, Envelope, HardState, Index, MemoryStorage, NodeId, ProgressState, Raft,
-    ReadOutcome, ReadToken, SnapshotStatus, Term, Write, WriteId,
-};
+use raft::{Change, Config, Envelope, MemoryStorage, NodeId, Raft, ReadToken, SnapshotStatus};
+use shown::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
-use words::{Selection, change, given_log, node, number, selection, show, show_write};
-
-/// More deliveries than any script needs to come to rest.
-const STABILIZE_DELIVERIES_MAX: usize = 10_000;
+use words::{change, node, number, selection};
 
 enum Slot {
     Up(Box<Server<Bytes>>),
     Down(MemoryStorage<Bytes>),
-}
-
-/// What is shown of a server when it changes.
-#[derive(Clone, PartialEq)]
-struct Seen {
-    who: String,
-    vote: Option<NodeId>,
-    term: Term,
-    commit: Index,
-    configuration: Configuration,
-    /// Where its log begins.
-    first: Index,
-}
-
-impl Seen {
-    fn of(raft: &Raft<MemoryStorage<Bytes>>) -> Seen {
-        Seen {
-            who: who(raft),
-            vote: raft.vote(),
-            term: raft.term(),
-            commit: raft.commit_index(),
-            configuration: raft.configuration().clone(),
-            first: raft.first_index(),
-        }
-    }
-}
-
-fn who(raft: &Raft<MemoryStorage<Bytes>>) -> String {
-    let leader = raft.leader().filter(|leader| *leader != raft.id());
-    let leader = leader.map_or(String::new(), |leader| format!("({leader})"));
-    format!("{}@{} {}{leader}", raft.id(), raft.term(), raft.role())
 }
 
 pub(crate) struct Interpreter {
@@ -183,91 +149,6 @@ impl Interpreter {
         writeln!(self.out, "{line}").expect("a string takes everything");
     }
 
-    fn cluster(&mut self, args: &[&str]) {
-        let count: u64 = number(args[0]);
-        self.options = args[1..].iter().map(|option| (*option).to_owned()).collect();
-        self.manual_persist = self.options.iter().any(|option| option == "persist=manual");
-        let voters = self
-            .options
-            .iter()
-            .find_map(|option| option.strip_prefix("voters="));
-        let voters: u64 = voters.map_or(count, number);
-        for id in (1..=count).map(NodeId) {
-            let storage = if id.0 <= voters {
-                MemoryStorage::new((1..=voters).map(NodeId))
-            } else {
-                MemoryStorage::with_configuration(Configuration::default())
-            };
-            self.slots.insert(id, Slot::Down(storage));
-            self.start(id);
-        }
-        if let Some(leader) = self
-            .options
-            .iter()
-            .find_map(|option| option.strip_prefix("leader="))
-        {
-            let leader = node(leader);
-            self.act(leader, Raft::campaign);
-            self.stabilize();
-            self.act(leader, Raft::heartbeat_timeout);
-            self.stabilize();
-            self.out.clear();
-            self.status();
-        }
-    }
-
-    fn config(&self, id: NodeId) -> Config {
-        let mut config = Config::new(id);
-        for option in &self.options {
-            match option.split_once('=').expect("an option is key=value") {
-                ("pre-vote", "off") => config.pre_vote = false,
-                ("check-quorum", "off") => config.check_quorum = false,
-                ("persist", "manual") | ("leader" | "voters", _) => {}
-                ("promote", "any") => config.promote_caught_up_only = false,
-                ("entries-max", value) => config.append_entries_max = number(value),
-                ("window", value) => config.in_flight_messages_max = number(value),
-                ("uncommitted-bytes", value) => config.uncommitted_bytes_max = number(value),
-                _ => panic!("there is no option {option}"),
-            }
-        }
-        (self.configure)(&mut config);
-        config
-    }
-
-    /// Starts a server that is down, silently.
-    fn start(&mut self, id: NodeId) {
-        let Some(Slot::Down(storage)) = self.slots.remove(&id) else {
-            panic!("{id} is up already")
-        };
-        let server = Server::start(self.config(id), storage);
-        self.seen.insert(id, Seen::of(&server.raft));
-        self.slots.insert(id, Slot::Up(Box::new(server)));
-    }
-
-    fn given(&mut self, args: &[&str]) {
-        let id = node(args[0]);
-        let voters: Vec<NodeId> = self.slots.keys().copied().collect();
-        let (mut hard_state, mut entries) = (HardState::default(), Vec::new());
-        for arg in &args[1..] {
-            match arg.split_once('=').expect("what is given is key=value") {
-                ("term", term) => hard_state.term = Term(number(term)),
-                ("vote", vote) => hard_state.vote = Some(node(vote)),
-                ("commit", commit) => hard_state.commit = Index(number(commit)),
-                ("log", terms) => entries = given_log(terms),
-                _ => panic!("{arg} can't be given"),
-            }
-        }
-        let mut storage = MemoryStorage::new(voters);
-        storage.apply(&Write {
-            id: WriteId(0),
-            hard_state,
-            snapshot: None,
-            entries,
-        });
-        self.slots.insert(id, Slot::Down(storage));
-        self.start(id);
-    }
-
     fn server(&mut self, id: NodeId) -> &mut Server<Bytes> {
         match self.slots.get_mut(&id) {
             Some(Slot::Up(server)) => server,
@@ -281,70 +162,6 @@ impl Interpreter {
         input(&mut self.server(id).raft);
         self.observe(id);
         self.settle(id);
-    }
-
-    fn settle(&mut self, id: NodeId) {
-        while self.server(id).raft.has_ready() {
-            let ready = self.server(id).ready();
-            self.observe(id);
-            for envelope in ready.messages {
-                let cut = self.isolated.contains(&envelope.from) || self.isolated.contains(&envelope.to);
-                if !cut {
-                    self.network.push(envelope);
-                }
-            }
-            if let Some(last) = ready.committed.last() {
-                let applied: Vec<String> = ready.committed.iter().map(show).collect();
-                self.say(format_args!("{id} applies {}", applied.join(" ")));
-                self.server(id).raft.applied(last.index);
-            }
-            for outcome in ready.reads {
-                match outcome {
-                    ReadOutcome::Confirmed { token, index } => {
-                        self.say(format_args!("{id} read {} may see {index}", token.0));
-                    }
-                    ReadOutcome::Aborted { token } => {
-                        self.say(format_args!("{id} read {} is aborted", token.0));
-                    }
-                }
-            }
-            match ready.write {
-                Some(write) if self.manual_persist => {
-                    self.say(format_args!("{id} hands out {}", show_write(&write)));
-                }
-                Some(_) => {
-                    self.server(id).persist();
-                    self.observe(id);
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Shows what changed at a server.
-    fn observe(&mut self, id: NodeId) {
-        let after = Seen::of(&self.server(id).raft);
-        let before = self.seen.insert(id, after.clone()).expect("every server is seen");
-        if before.who != after.who {
-            self.say(format_args!("{} ⇨ {}", before.who, after.who));
-        }
-        if let Some(candidate) = after.vote
-            && (before.term, before.vote) != (after.term, after.vote)
-        {
-            self.say(format_args!("{id}@{} votes for {candidate}", after.term));
-        }
-        if before.first != after.first {
-            self.say(format_args!("{id} begins its log at {}", after.first));
-        }
-        if before.configuration != after.configuration {
-            self.say(format_args!(
-                "{id} has the configuration ({})",
-                after.configuration
-            ));
-        }
-        if before.commit != after.commit {
-            self.say(format_args!("{id} commits {}", after.commit));
-        }
     }
 
     fn propose(&mut self, id: NodeId, commands: &[&str]) {
@@ -372,13 +189,6 @@ impl Interpreter {
         self.settle(id);
     }
 
-    fn compact(&mut self, id: NodeId) {
-        let raft = &mut self.server(id).raft;
-        let snapshot = raft.snapshot_meta().expect("something was applied");
-        raft.storage_mut().compact(Arc::new(snapshot));
-        self.observe(id);
-    }
-
     fn read(&mut self, id: NodeId, tokens: &[&str]) {
         for token in tokens {
             if let Err(error) = self.server(id).raft.read_index(ReadToken(number(token))) {
@@ -386,143 +196,5 @@ impl Interpreter {
             }
         }
         self.settle(id);
-    }
-
-    /// Takes messages out of the network.
-    fn select(&mut self, selection: &Selection) -> Vec<Envelope<Bytes>> {
-        let wanted = |envelope: &Envelope<Bytes>| {
-            selection
-                .link
-                .is_none_or(|link| link == (envelope.from, envelope.to))
-        };
-        let places = self.network.iter().enumerate();
-        let mut places: Vec<usize> = places
-            .filter(|(_, e)| wanted(e))
-            .map(|(place, _)| place)
-            .collect();
-        assert!(!places.is_empty(), "no such message is in flight");
-        match selection.one {
-            Some(true) => places.truncate(1),
-            Some(false) => places = places.split_off(places.len() - 1),
-            None => {}
-        }
-        let mut selected = Vec::new();
-        for place in places.into_iter().rev() {
-            selected.push(self.network.remove(place));
-        }
-        selected.reverse();
-        selected
-    }
-
-    fn deliver(&mut self, selection: &Selection) {
-        for envelope in self.select(selection) {
-            self.say(&envelope);
-            match &self.slots[&envelope.to] {
-                Slot::Up(_) => self.act(envelope.to, |raft| raft.step(envelope)),
-                Slot::Down(_) => {}
-            }
-        }
-    }
-
-    fn persist(&mut self, id: NodeId) -> bool {
-        let Some(write) = self.server(id).persist() else {
-            return false;
-        };
-        self.say(format_args!("{id} has on disk {}", show_write(&write)));
-        self.observe(id);
-        self.settle(id);
-        true
-    }
-
-    fn crash(&mut self, id: NodeId, landed: bool) {
-        let Some(Slot::Up(server)) = self.slots.remove(&id) else {
-            panic!("{id} is down already")
-        };
-        self.say(format_args!("{} ⇨ down", who(&server.raft)));
-        let storage = server.crash(if landed { usize::MAX } else { 0 });
-        self.slots.insert(id, Slot::Down(storage));
-    }
-
-    fn restart(&mut self, id: NodeId) {
-        self.start(id);
-        let shown = self.status_line(id);
-        self.say(shown);
-        self.settle(id);
-    }
-
-    fn stabilize(&mut self) {
-        for _ in 0..STABILIZE_DELIVERIES_MAX {
-            let up = self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Up(_)));
-            let up: Vec<NodeId> = up.map(|(id, _)| *id).collect();
-            let mut moved = false;
-            for id in up {
-                moved |= self.persist(id);
-            }
-            if !self.network.is_empty() {
-                moved = true;
-                self.deliver(&Selection {
-                    link: None,
-                    one: None,
-                });
-            }
-            if !moved {
-                return;
-            }
-        }
-        panic!("the cluster does not come to rest");
-    }
-
-    fn status_line(&mut self, id: NodeId) -> String {
-        let raft = match &self.slots[&id] {
-            Slot::Up(server) => &server.raft,
-            Slot::Down(_) => return format!("{id} down"),
-        };
-        format!(
-            "{} last={} stable={} commit={} applied={}",
-            who(raft),
-            raft.last(),
-            raft.stable_index(),
-            raft.commit_index(),
-            raft.applied_index(),
-        )
-    }
-
-    fn status(&mut self) {
-        for id in self.slots.keys().copied().collect::<Vec<_>>() {
-            let shown = self.status_line(id);
-            self.say(shown);
-        }
-    }
-
-    fn progress(&mut self, id: NodeId) {
-        let tracker = self.server(id).raft.progress().expect("it leads").clone();
-        for (of, progress) in tracker.iter().filter(|(of, _)| *of != id) {
-            let state = match progress.state() {
-                ProgressState::Probe { paused: true } => "probe, paused".to_owned(),
-                ProgressState::Probe { paused: false } => "probe".to_owned(),
-                ProgressState::Replicate { in_flight } => format!("replicate, {} in flight", in_flight.len()),
-                ProgressState::Snapshot { index } => format!("snapshot up to {index}"),
-            };
-            self.say(format_args!(
-                "{of} matched={} next={} {state}",
-                progress.matched(),
-                progress.next()
-            ));
-        }
-    }
-
-    fn log(&mut self, args: &[&str]) {
-        let ids: Vec<NodeId> = match args.first() {
-            Some(id) => vec![node(id)],
-            None => self.slots.keys().copied().collect(),
-        };
-        for id in ids {
-            let storage = match &self.slots[&id] {
-                Slot::Up(server) => server.whole_log(),
-                Slot::Down(storage) => storage.clone(),
-            };
-            let entries: Vec<String> = storage.log().iter().map(show).collect();
-            self.say(format_args!("{id}: {}", entries.join(" ")));
-        }
     }
 }

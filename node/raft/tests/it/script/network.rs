@@ -1,0 +1,68 @@
+//! What is in flight.
+
+use super::words::Selection;
+use super::{Interpreter, Slot};
+use bytes::Bytes;
+use raft::{Envelope, NodeId};
+
+/// More deliveries than any script needs to come to rest.
+const STABILIZE_DELIVERIES_MAX: usize = 10_000;
+
+impl Interpreter {
+    /// Takes messages out of the network.
+    pub(super) fn select(&mut self, selection: &Selection) -> Vec<Envelope<Bytes>> {
+        let wanted = |envelope: &Envelope<Bytes>| {
+            selection
+                .link
+                .is_none_or(|link| link == (envelope.from, envelope.to))
+        };
+        let places = self.network.iter().enumerate();
+        let mut places: Vec<usize> = places
+            .filter(|(_, e)| wanted(e))
+            .map(|(place, _)| place)
+            .collect();
+        assert!(!places.is_empty(), "no such message is in flight");
+        match selection.one {
+            Some(true) => places.truncate(1),
+            Some(false) => places = places.split_off(places.len() - 1),
+            None => {}
+        }
+        let mut selected = Vec::new();
+        for place in places.into_iter().rev() {
+            selected.push(self.network.remove(place));
+        }
+        selected.reverse();
+        selected
+    }
+
+    pub(super) fn deliver(&mut self, selection: &Selection) {
+        for envelope in self.select(selection) {
+            self.say(&envelope);
+            match &self.slots[&envelope.to] {
+                Slot::Up(_) => self.act(envelope.to, |raft| raft.step(envelope)),
+                Slot::Down(_) => {}
+            }
+        }
+    }
+    pub(super) fn stabilize(&mut self) {
+        for _ in 0..STABILIZE_DELIVERIES_MAX {
+            let up = self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Up(_)));
+            let up: Vec<NodeId> = up.map(|(id, _)| *id).collect();
+            let mut moved = false;
+            for id in up {
+                moved |= self.persist(id);
+            }
+            if !self.network.is_empty() {
+                moved = true;
+                self.deliver(&Selection {
+                    link: None,
+                    one: None,
+                });
+            }
+            if !moved {
+                return;
+            }
+        }
+        panic!("the cluster does not come to rest");
+    }
+}

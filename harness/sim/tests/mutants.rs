@@ -56,7 +56,7 @@ const FOUND_BY_A_CUT_LINK: [&str; 1] = ["no-stickiness"];
 
 /// Not found in 20,000 seeds, and where they are found instead: by random schedules and golden scripts of the core, by the model, or,
 /// where it takes changes of members and transfers, which no simulated node offers yet, by the core's schedules alone.
-const NOT_FOUND: [&str; 16] = [
+const NOT_FOUND: [&str; 17] = [
     "learner-refuses-vote",
     "transfer-never-aborts",
     // An acknowledgement of more than was verified needs an append that matches and reaches no conflicting entry; but a leader's first
@@ -69,6 +69,7 @@ const NOT_FOUND: [&str; 16] = [
     "read-context-reused",
     "read-batch-first-index",
     "change-before-noop",
+    "campaign-unapplied-config",
     "joint-ignored-at-start",
     "config-not-rolled-back",
     "removed-leader-quorum",

@@ -7,7 +7,9 @@ use crate::mutant::mutated;
 use crate::protocol::{Raft, Role};
 use crate::quorum::VoteResult;
 use crate::storage::Storage;
+use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{LogPosition, NodeId, Term};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The answers to a candidacy so far; one that has not answered is in neither list.
@@ -93,7 +95,7 @@ impl<S: Storage> Raft<S> {
     fn pre_campaign(&mut self) {
         let mut ballot = Ballot::default();
         ballot.record(self.id(), true);
-        let result = ballot.result(self.configuration());
+        let result = ballot.result(self.electorate());
         self.role = Role::PreCandidate(ballot);
         if result == VoteResult::Won {
             return self.stand(false);
@@ -149,9 +151,19 @@ impl<S: Storage> Raft<S> {
             .filter(move |member| *member != id)
     }
 
+    /// By which configuration votes are counted: the latest in the log, applied or not (bug zoo, *campaign-unapplied-config*).
+    fn electorate(&self) -> &Arc<Configuration> {
+        if mutated!(self.config, CampaignUnappliedConfig)
+            && let Some(applied) = self.membership.at(self.log.applied())
+        {
+            return applied;
+        }
+        self.membership.latest()
+    }
+
     /// Everybody else who decides.
     fn other_voters(&self) -> impl Iterator<Item = NodeId> + use<S> {
-        let configuration = self.membership.latest().clone();
+        let configuration = self.electorate().clone();
         self.others()
             .filter(move |member| configuration.is_voter(*member))
     }
@@ -184,7 +196,7 @@ impl<S: Storage> Raft<S> {
     }
 
     fn on_pre_vote_answer(&mut self, from: NodeId, next_term: Term, granted: bool) {
-        let current = next_term == self.term.next();
+        let (current, electorate) = (next_term == self.term.next(), self.electorate().clone());
         let Role::PreCandidate(ballot) = &mut self.role else {
             return;
         };
@@ -192,7 +204,7 @@ impl<S: Storage> Raft<S> {
             return;
         }
         ballot.record(from, granted);
-        match ballot.result(self.membership.latest()) {
+        match ballot.result(&electorate) {
             VoteResult::Won => self.stand(false),
             VoteResult::Lost => self.become_follower(self.term, None),
             VoteResult::Pending => {}
@@ -228,11 +240,12 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(crate) fn on_vote_response(&mut self, from: NodeId, granted: bool) {
+        let electorate = self.electorate().clone();
         let Role::Candidate(ballot) = &mut self.role else {
             return;
         };
         ballot.record(from, granted);
-        match ballot.result(self.membership.latest()) {
+        match ballot.result(&electorate) {
             VoteResult::Won => self.become_leader(),
             VoteResult::Lost => self.become_follower(self.term, None),
             VoteResult::Pending => {}
@@ -242,5 +255,15 @@ impl<S: Storage> Raft<S> {
     fn become_leader(&mut self) {
         self.role = Role::Leader(Leader::new(self.configuration(), self.log.last_index().next()));
         self.append_noop();
+    }
+}
+
+impl Permute for Ballot {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Ballot { granted, refused } = self;
+        Ballot {
+            granted: permute_sorted(granted, permutation),
+            refused: permute_sorted(refused, permutation),
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::mutant::mutated;
 use crate::protocol::{ProposeError, Raft, ReadIndexError, Role, RoleKind};
 use crate::read::{ReadOutcome, ReadQueue, ReadToken};
 use crate::storage::Storage;
+use crate::symmetry::Permute;
 use crate::tracker::ProgressTracker;
 use crate::transfer::Transfer;
 use crate::types::{Entry, EntryData, Index, LogPosition, NodeId, Term};
@@ -286,6 +287,25 @@ impl<S: Storage> Raft<S> {
                 .uncommitted
                 .committed(index.max(counted_from).since(counted_from));
             self.configuration_may_be_committed();
+        }
+    }
+}
+
+impl Permute for Leader {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Leader {
+            tracker,
+            reads,
+            term_start,
+            uncommitted,
+            transfer,
+        } = self;
+        Leader {
+            tracker: tracker.permute(permutation),
+            reads: reads.permute(permutation),
+            term_start: *term_start,
+            uncommitted: uncommitted.clone(),
+            transfer: transfer.permute(permutation),
         }
     }
 }

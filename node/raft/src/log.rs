@@ -17,7 +17,8 @@
 //! replacement durable (bug zoo, *stale-progress*, on the follower's own side).
 
 use crate::storage::{Storage, StorageError};
-use crate::types::{Entry, Index, LogPosition, Term, limit_bytes};
+use crate::symmetry::Permute;
+use crate::types::{Entry, Index, LogPosition, NodeId, Term, limit_bytes};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -303,5 +304,30 @@ impl<S: Storage> RaftLog<S> {
             self.handed_out
         );
         self.applied = index;
+    }
+}
+
+impl<S: Storage + Permute> Permute for RaftLog<S> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let RaftLog {
+            storage,
+            stable,
+            unstable,
+            written,
+            committed,
+            handed_out,
+            applied,
+            installing,
+        } = self;
+        RaftLog {
+            storage: storage.permute(permutation),
+            stable: *stable,
+            unstable: unstable.permute(permutation),
+            written: *written,
+            committed: *committed,
+            handed_out: *handed_out,
+            applied: *applied,
+            installing: *installing,
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! (Ongaro's correction of 2015; *change-before-noop*), so at most one configuration is uncommitted in any leader's log.
 
 use crate::quorum::{self, VoteResult};
+use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{Index, NodeId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -409,6 +410,36 @@ impl Membership {
     pub(crate) fn applied(&mut self, index: Index) {
         let later = self.history.partition_point(|(at, _)| *at <= index);
         self.history.drain(..later.saturating_sub(1));
+    }
+}
+
+impl Permute for Configuration {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Configuration {
+            voters,
+            outgoing,
+            learners,
+            learners_next,
+            members: _,
+        } = self;
+        Configuration::derived(
+            permute_sorted(voters, permutation),
+            permute_sorted(outgoing, permutation),
+            permute_sorted(learners, permutation),
+            permute_sorted(learners_next, permutation),
+        )
+    }
+}
+
+impl Permute for Membership {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Membership { history } = self;
+        let history = history.iter();
+        Membership {
+            history: history
+                .map(|(index, configuration)| (*index, configuration.permute(permutation)))
+                .collect(),
+        }
     }
 }
 

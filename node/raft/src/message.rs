@@ -1,6 +1,7 @@
 //! What servers say to each other.
 
 use crate::snapshot::SnapshotMeta;
+use crate::symmetry::Permute;
 use crate::types::{Entry, Index, LogPosition, NodeId, Term};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -156,6 +157,52 @@ impl<C> Display for Envelope<C> {
                 )
             }
             Message::TimeoutNow => Ok(()),
+        }
+    }
+}
+
+impl<C: Clone> Permute for Envelope<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Envelope {
+            from,
+            to,
+            term,
+            message,
+        } = self;
+        Envelope {
+            from: from.permute(permutation),
+            to: to.permute(permutation),
+            term: *term,
+            message: message.permute(permutation),
+        }
+    }
+}
+
+impl<C: Clone> Permute for Message<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        match self {
+            Message::Append {
+                prev,
+                entries,
+                commit,
+            } => Message::Append {
+                prev: *prev,
+                entries: entries.permute(permutation),
+                commit: *commit,
+            },
+            Message::Snapshot { snapshot } => Message::Snapshot {
+                snapshot: snapshot.permute(permutation),
+            },
+            // These name nobody.
+            Message::PreVote { .. }
+            | Message::PreVoteResponse { .. }
+            | Message::Vote { .. }
+            | Message::VoteResponse { .. }
+            | Message::AppendAccepted { .. }
+            | Message::AppendRejected { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatResponse { .. }
+            | Message::TimeoutNow => self.clone(),
         }
     }
 }

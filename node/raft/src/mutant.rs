@@ -76,6 +76,8 @@ pub enum Mutant {
     StaleLocalRead,
     /// Members are changed before an entry of the term is committed (Ongaro, 2015).
     ChangeBeforeNoop,
+    /// A candidate counts by the configuration that it has applied, not by the latest in its log.
+    CampaignUnappliedConfig,
     /// A server that starts takes a joint configuration for the one that it leads to.
     JointIgnoredAtStart,
     /// A configuration stays in force when its entry is cut off.
@@ -97,7 +99,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them, by the names that configurations use.
-    pub const ALL: [(&'static str, Mutant); 32] = [
+    pub const ALL: [(&'static str, Mutant); 33] = [
         ("vote-not-persisted", Mutant::VoteNotPersisted),
         ("index-before-term", Mutant::IndexBeforeTerm),
         ("stamp-after-step-down", Mutant::StampAfterStepDown),
@@ -122,6 +124,7 @@ impl Mutant {
         ("lease-is-role", Mutant::LeaseIsRole),
         ("stale-local-read", Mutant::StaleLocalRead),
         ("change-before-noop", Mutant::ChangeBeforeNoop),
+        ("campaign-unapplied-config", Mutant::CampaignUnappliedConfig),
         ("joint-ignored-at-start", Mutant::JointIgnoredAtStart),
         ("config-not-rolled-back", Mutant::ConfigNotRolledBack),
         ("removed-leader-quorum", Mutant::RemovedLeaderQuorum),

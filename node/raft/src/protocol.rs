@@ -11,6 +11,7 @@ use crate::read::ReadOutcome;
 use crate::ready::{Ready, Write, WriteId};
 use crate::snapshot::SnapshotMeta;
 use crate::storage::Storage;
+use crate::symmetry::Permute;
 use crate::tracker::ProgressTracker;
 use crate::types::{Command, Entry, HardState, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
@@ -613,7 +614,8 @@ impl<S: Storage> Raft<S> {
 }
 
 /// Adds a message to those that wait for the same write. What says no more than another one does is left out: however often a request
-/// comes while a write takes its time, it is answered once.
+/// comes while a write takes its time, it is answered once. They are kept sorted by receiver: they leave together, so that order
+/// says nothing, and states that differ in nothing else are equal.
 fn hold_back<C: Command>(waiting: &mut Vec<Envelope<C>>, envelope: Envelope<C>) {
     for other in waiting.iter_mut() {
         if (other.to, other.term) != (envelope.to, envelope.term) {
@@ -630,5 +632,81 @@ fn hold_back<C: Command>(waiting: &mut Vec<Envelope<C>>, envelope: Envelope<C>) 
             return;
         }
     }
-    waiting.push(envelope);
+    let place = waiting.partition_point(|other| other.to <= envelope.to);
+    waiting.insert(place, envelope);
+}
+
+impl Permute for Role {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        match self {
+            Role::Follower(Follower {
+                leader,
+                leader_recent,
+            }) => Role::Follower(Follower {
+                leader: leader.permute(permutation),
+                leader_recent: *leader_recent,
+            }),
+            Role::PreCandidate(ballot) => Role::PreCandidate(ballot.permute(permutation)),
+            Role::Candidate(ballot) => Role::Candidate(ballot.permute(permutation)),
+            Role::Leader(leader) => Role::Leader(leader.permute(permutation)),
+        }
+    }
+}
+
+impl<C: Clone> Permute for PendingWrite<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let PendingWrite {
+            id,
+            stable,
+            snapshot,
+            messages,
+        } = self;
+        let mut messages = messages.permute(permutation);
+        messages.sort_by_key(|envelope| envelope.to);
+        PendingWrite {
+            id: *id,
+            stable: *stable,
+            snapshot: *snapshot,
+            messages,
+        }
+    }
+}
+
+impl<S: Storage + Permute> Permute for Raft<S> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Raft {
+            config,
+            membership,
+            term,
+            vote,
+            log,
+            role,
+            outbox,
+            held_back,
+            pending_writes,
+            written,
+            unwritten_snapshot,
+            read_outcomes,
+        } = self;
+        let id = config.id.permute(permutation);
+        let mut held_back = held_back.permute(permutation);
+        held_back.sort_by_key(|envelope| envelope.to);
+        Raft {
+            config: Constant(Arc::new(Config {
+                id,
+                ..Config::clone(config)
+            })),
+            membership: membership.permute(permutation),
+            term: *term,
+            vote: vote.permute(permutation),
+            log: log.permute(permutation),
+            role: role.permute(permutation),
+            outbox: outbox.permute(permutation),
+            held_back,
+            pending_writes: pending_writes.permute(permutation),
+            written: (written.0, written.1.permute(permutation)),
+            unwritten_snapshot: unwritten_snapshot.permute(permutation),
+            read_outcomes: read_outcomes.clone(),
+        }
+    }
 }

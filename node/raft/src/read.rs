@@ -9,6 +9,7 @@
 //! have been given before they were asked. How many may wait is the driver's to bound, by how many requests it takes in.
 
 use crate::membership::Configuration;
+use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{Index, NodeId};
 use alloc::vec::Vec;
 
@@ -117,5 +118,31 @@ impl ReadQueue {
             .into_iter()
             .chain(self.waiting)
             .map(|token| ReadOutcome::Aborted { token })
+    }
+}
+
+impl Permute for Round {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Round {
+            index,
+            tokens,
+            confirmed,
+        } = self;
+        Round {
+            index: *index,
+            tokens: tokens.clone(),
+            confirmed: permute_sorted(confirmed, permutation),
+        }
+    }
+}
+
+impl Permute for ReadQueue {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let ReadQueue { round, open, waiting } = self;
+        ReadQueue {
+            round: *round,
+            open: open.permute(permutation),
+            waiting: waiting.clone(),
+        }
     }
 }

@@ -3,6 +3,8 @@
 use crate::message::Envelope;
 use crate::read::ReadOutcome;
 use crate::snapshot::SnapshotMeta;
+use crate::symmetry::Permute;
+use crate::types::NodeId;
 use crate::types::{Entry, HardState};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,5 +44,22 @@ impl<C> Ready<C> {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.write.is_none() && self.committed.is_empty() && self.reads.is_empty()
+    }
+}
+
+impl<C: Clone> Permute for Write<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Write {
+            id,
+            hard_state,
+            snapshot,
+            entries,
+        } = self;
+        Write {
+            id: *id,
+            hard_state: hard_state.permute(permutation),
+            snapshot: snapshot.permute(permutation),
+            entries: entries.permute(permutation),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What a snapshot stands for (Raft §7).
 
 use crate::membership::Configuration;
+use crate::symmetry::Permute;
 use crate::types::LogPosition;
+use crate::types::NodeId;
 use alloc::sync::Arc;
 
 /// What the protocol knows of a snapshot. The state itself is the driver's to keep and to carry over.
@@ -20,4 +22,14 @@ pub enum SnapshotStatus {
     Delivered,
     /// It was lost on the way.
     Failed,
+}
+
+impl Permute for SnapshotMeta {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let SnapshotMeta { last, configuration } = self;
+        SnapshotMeta {
+            last: *last,
+            configuration: configuration.permute(permutation),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::membership::Configuration;
 use crate::snapshot::SnapshotMeta;
+use crate::symmetry::Permute;
 use crate::types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term, limit_bytes};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -196,5 +197,20 @@ impl<C: Command> Storage for MemoryStorage<C> {
             .to_vec();
         limit_bytes(&mut entries, bytes_max);
         Ok(entries)
+    }
+}
+
+impl<C: Clone> Permute for MemoryStorage<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let MemoryStorage {
+            hard_state,
+            base,
+            entries,
+        } = self;
+        MemoryStorage {
+            hard_state: hard_state.permute(permutation),
+            base: base.permute(permutation),
+            entries: entries.permute(permutation),
+        }
     }
 }

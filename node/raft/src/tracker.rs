@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::membership::Configuration;
+use crate::symmetry::Permute;
 use crate::types::{Index, NodeId};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -326,5 +327,17 @@ impl ProgressTracker {
             }
         }
         holds
+    }
+}
+
+impl Permute for ProgressTracker {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let ProgressTracker { progress } = self;
+        let mut progress: Vec<_> = progress
+            .iter()
+            .map(|(node, progress)| (node.permute(permutation), progress.clone()))
+            .collect();
+        progress.sort_unstable_by_key(|(node, _)| *node);
+        ProgressTracker { progress }
     }
 }

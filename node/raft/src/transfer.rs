@@ -7,6 +7,7 @@
 use crate::message::Message;
 use crate::protocol::{Raft, Role};
 use crate::storage::Storage;
+use crate::symmetry::Permute;
 use crate::types::NodeId;
 
 /// A transfer under way.
@@ -115,5 +116,16 @@ impl<S: Storage> Raft<S> {
             self.send(best, Message::TimeoutNow);
         }
         self.become_follower(self.term, None);
+    }
+}
+
+impl Permute for Transfer {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Transfer { to, aged, asked } = self;
+        Transfer {
+            to: to.permute(permutation),
+            aged: *aged,
+            asked: *asked,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The paper's nouns as types.
 
 use crate::membership::Configuration;
+use crate::symmetry::Permute;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -11,14 +12,10 @@ use core::hash::Hash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
-impl NodeId {
-    /// This id under a permutation of ids, for symmetry reduction in a model checker.
-    ///
-    /// # Panics
-    /// The permutation, given as sorted pairs, has no image for this id.
-    pub fn permute(self, permutation: &[(NodeId, NodeId)]) -> NodeId {
+impl Permute for NodeId {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
         let place = permutation
-            .binary_search_by_key(&self, |(from, _)| *from)
+            .binary_search_by_key(self, |(from, _)| *from)
             .unwrap_or_else(|_| panic!("{self} has no image in {permutation:?}"));
         permutation[place].1
     }
@@ -192,4 +189,38 @@ pub(crate) fn limit_bytes<C: Command>(entries: &mut Vec<Entry<C>>, bytes_max: us
     });
     let keep = fitting.count().max(1);
     entries.truncate(keep);
+}
+
+impl<C: Clone> Permute for Entry<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let Entry { term, index, data } = self;
+        Entry {
+            term: *term,
+            index: *index,
+            data: data.permute(permutation),
+        }
+    }
+}
+
+impl<C: Clone> Permute for EntryData<C> {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        match self {
+            EntryData::Noop => EntryData::Noop,
+            EntryData::Command(command) => EntryData::Command(command.clone()),
+            EntryData::Configuration(configuration) => {
+                EntryData::Configuration(configuration.permute(permutation))
+            }
+        }
+    }
+}
+
+impl Permute for HardState {
+    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
+        let HardState { term, vote, commit } = self;
+        HardState {
+            term: *term,
+            vote: vote.permute(permutation),
+            commit: *commit,
+        }
+    }
 }

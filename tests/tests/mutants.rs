@@ -26,9 +26,9 @@ fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> S
     run(&harness(), &all)
 }
 
-/// One of a few seeds must find the bug, call it a violation, and give one of the right explanations.
+/// One of a few seeds must find the bug, call it a violation, and explain it rightly.
 #[track_caller]
-fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], explanations: &[&str]) {
+fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], explains: impl Fn(&str) -> bool) {
     let store = tempfile::tempdir().unwrap();
     for seed in seeds.clone() {
         let said = run_mutant(store.path(), Some(mutant), seed, args);
@@ -36,8 +36,11 @@ fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], explanations:
             0 | 2 => continue,
             1 => {
                 assert_eq!(said.json()["valid"], false, "{said:?}");
-                let explained = explanations.iter().any(|words| said.err.contains(words));
-                assert!(explained, "{mutant}: none of {explanations:?} is in {}", said.err);
+                assert!(
+                    explains(&said.err),
+                    "{mutant} is not what this explains: {}",
+                    said.err
+                );
                 return;
             }
             _ => panic!("{mutant}, seed {seed}: {said:?}"),
@@ -46,28 +49,37 @@ fn found(mutant: &str, seeds: std::ops::Range<u64>, args: &[&str], explanations:
     panic!("{mutant} was found with none of the seeds {seeds:?} under {args:?}");
 }
 
+/// Whether the violation needs a read. The operation that no order explains need not be one: a stale read may be in order by itself and
+/// leave none for what another client was told later. But then it is part of the smallest core.
+fn needs_a_read(report: &str) -> bool {
+    let core = report
+        .lines()
+        .skip_while(|line| !line.starts_with("The smallest core"));
+    let mut rows = core
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with("    "));
+    rows.any(|row| row.contains("s  read "))
+}
+
 const UNDER_PAUSE: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "pause"];
 const UNDER_PARTITION: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "partition"];
 const UNDER_KILL: [&str; 6] = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "kill"];
 
 #[test]
 fn stale_local_reads_are_found_under_pause() {
-    found("stale-local-read", 1..6, &UNDER_PAUSE, &["read returned"]);
+    found("stale-local-read", 1..6, &UNDER_PAUSE, needs_a_read);
 }
 
 #[test]
 fn stale_local_reads_are_found_under_partition() {
-    found("stale-local-read", 1..6, &UNDER_PARTITION, &["read returned"]);
+    found("stale-local-read", 1..6, &UNDER_PARTITION, needs_a_read);
 }
 
 #[test]
 fn a_state_that_a_failover_empties_is_found_under_kill() {
-    found(
-        "failover-empties",
-        1..6,
-        &UNDER_KILL,
-        &["is not linearizable", "in different states"],
-    );
+    found("failover-empties", 1..6, &UNDER_KILL, |report| {
+        report.contains("is not linearizable") || report.contains("in different states")
+    });
 }
 
 #[test]
@@ -82,4 +94,20 @@ fn the_node_as_it_is_passes_under_the_same_faults_with_twenty_seeds() {
         let said = run_mutant(store.path(), None, seed, &args);
         assert_eq!(said.code, 0, "{nemesis}, seed {seed}: {said:?}");
     }
+}
+
+#[test]
+fn a_core_is_searched_for_reads_in_its_table_alone() {
+    let report = |operation: &str| {
+        format!(
+            "violation  cas-register 0 is not linearizable.\n\n  Process 0 at node 1: read returned 3.\n\n\
+             The smallest core, 1 of the 4 operations there: without any one of them the rest has an order.\n\n    \
+             process  invoked     returned    operation    result\n    \
+             0 → n1   0.002257 s  0.003202 s  {operation}  swapped\n\n\
+             That operation and those open at the same time:\n\n    \
+             4 → n2   0.005101 s  0.005335 s  read       nil\n"
+        )
+    };
+    assert!(needs_a_read(&report("read      ")));
+    assert!(!needs_a_read(&report("cas 0 → 3")));
 }

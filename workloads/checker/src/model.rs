@@ -103,6 +103,19 @@ pub trait Model:
         None
     }
 
+    /// What `op` found to be missing, if it says so: what a failed compare-and-set expected, an element that a set doesn't contain.
+    /// The shrinking keeps such an operation only together with one that may have [taken it away](Model::takes_away).
+    fn misses(op: &Self::Op, ret: Option<&Self::Ret>) -> Option<u64> {
+        let (_, _) = (op, ret);
+        None
+    }
+
+    /// Whether `op` may be the reason why `thing`, which another one [missed](Model::misses), was not there.
+    fn takes_away(op: &Self::Op, ret: Option<&Self::Ret>, thing: u64) -> bool {
+        let (_, _, _) = (op, ret, thing);
+        false
+    }
+
     /// The call in words: `write 3`, `cas 1 → 2`.
     fn describe_op(op: &Self::Op) -> String {
         format!("{op:?}")

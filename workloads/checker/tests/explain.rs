@@ -76,6 +76,38 @@ fn stale() -> Vec<Op> {
     ]
 }
 
+fn failed_cas(process: u64, expected: u64, invoked: u64, returned: u64) -> Op {
+    operation(
+        process,
+        RegisterOp::Cas(Some(expected), 99),
+        Some(RegisterRet::Swapped(false)),
+        invoked,
+        returned,
+    )
+}
+
+#[test]
+fn a_core_blames_no_failed_swap_whose_reason_it_leaves_out() {
+    // The swap fails because of the write of 10; what is wrong is the read.
+    let history = [
+        write(0, 8, 0, 10),
+        write(0, 9, 20, 30),
+        write(1, 10, 40, 50),
+        failed_cas(0, 9, 60, 70),
+        read(2, 9, 80, 90),
+    ];
+    let core = explained(&history).unwrap().core;
+    assert_eq!(core, [1, 2, 4]);
+}
+
+#[test]
+fn a_failed_swap_that_nobody_gave_a_reason_for_is_the_core() {
+    // The write of 8 is over before that of 9 begins.
+    let history = [write(0, 8, 0, 10), write(0, 9, 20, 30), failed_cas(1, 9, 60, 70)];
+    let core = explained(&history).unwrap().core;
+    assert_eq!(core, [1, 2]);
+}
+
 #[test]
 fn a_picture_has_a_lane_for_each_process_and_marks_the_culprit() {
     let explanation = explained(&stale()).unwrap();

@@ -141,6 +141,8 @@ proptest! {
             let observed_elsewhere = smaller.iter().any(|operation| match (operation.op, operation.ret) {
                 (RegisterOp::Read, Some(RegisterRet::Value(value))) => value.is_some() && value == produced,
                 (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(true))) => expected.is_some() && expected == produced,
+                // It may be the reason why another one did not match.
+                (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(false))) => expected.is_some() && produced.is_some() && expected != produced,
                 (RegisterOp::Read | RegisterOp::Write(_) | RegisterOp::Cas(..), _) => false,
             });
             prop_assert!(observed_elsewhere || has_order(CasRegister::default(), &smaller), "{:?} is needless", taken);

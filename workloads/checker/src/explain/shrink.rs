@@ -8,6 +8,8 @@ use crate::object::{Operation, conflict, is_violation};
 const CHECKS_MAX: usize = 4000;
 /// How many operations all those checks together may walk.
 const OPERATIONS_MAX: usize = 20_000_000;
+/// How many operations before the end of one that missed something are looked at for the reason.
+const LOOK_BACK_MAX: usize = 1024;
 /// How many of the last operations are tried first as a violation on their own, then twice as many, and so on.
 const LAST_MIN: usize = 16;
 
@@ -26,9 +28,12 @@ pub(super) fn within<M: Model>(
     places: &[usize],
     limits: Limits<'_>,
 ) -> (Vec<usize>, bool) {
+    let mut by_invocation = places.to_vec();
+    by_invocation.sort_by_key(|place| operations[*place].invoked);
     let mut shrinking = Shrinking {
         init,
         operations,
+        by_invocation,
         limits,
         checks: 0,
         walked: 0,
@@ -41,6 +46,8 @@ pub(super) fn within<M: Model>(
 struct Shrinking<'a, M: Model> {
     init: &'a M,
     operations: &'a [Operation<M>],
+    /// All places that the core is sought among.
+    by_invocation: Vec<usize>,
     limits: Limits<'a>,
     checks: usize,
     walked: usize,
@@ -74,8 +81,9 @@ impl<M: Model> Shrinking<'_, M> {
     /// The fewest last operations that are a violation on their own, give or take a factor of two: of a long history that takes no more
     /// than two walks over it, where halving it would take one for each half.
     fn last(&mut self, places: Vec<usize>) -> Vec<usize> {
-        let mut order = places.clone();
-        order.sort_by_key(|place| self.operations[*place].invoked);
+        let within = Members::of(&places);
+        let mut order = self.by_invocation.clone();
+        order.retain(|place| within.has(*place));
         let mut count = LAST_MIN;
         while count < order.len() && !self.is_over() {
             let first = order.len() - count;
@@ -116,13 +124,18 @@ impl<M: Model> Shrinking<'_, M> {
         }
     }
 
-    /// Those of `kept` that don't observe what somebody among `all` produced, and nobody among `kept` does.
+    /// Those of `kept` that neither observe what somebody among `all` produced, and nobody among `kept` does, nor miss what was taken
+    /// away by others alone.
     fn closed(&self, all: &[usize], kept: &[usize]) -> Vec<usize> {
         let ever = self.produced(all);
         let mut kept = kept.to_vec();
         loop {
             let (now, before) = (self.produced(&kept), kept.len());
+            let members = Members::of(&kept);
             kept.retain(|place| {
+                if !self.has_reason(*place, &members) {
+                    return false;
+                }
                 let operation = &self.operations[*place];
                 M::observes(&operation.op, operation.ret.as_ref()).is_none_or(|value| {
                     now.binary_search(&value).is_ok() || ever.binary_search(&value).is_err()
@@ -132,6 +145,36 @@ impl<M: Model> Shrinking<'_, M> {
                 return kept;
             }
         }
+    }
+
+    /// Whether somebody among `kept` may have taken away what the operation at `place` missed, or nobody at all has: for then that it
+    /// was missed is what can't be explained. Who did so before somebody in `kept` brought it back is no reason.
+    fn has_reason(&self, place: usize, kept: &Members) -> bool {
+        let one = &self.operations[place];
+        let Some(thing) = M::misses(&one.op, one.ret.as_ref()) else {
+            return true;
+        };
+        let end = self
+            .by_invocation
+            .partition_point(|other| self.operations[*other].invoked <= one.returned);
+        let (mut brought_back, mut others) = (None, false);
+        for &place in self.by_invocation[..end].iter().rev().take(LOOK_BACK_MAX) {
+            let other = &self.operations[place];
+            let (op, ret) = (&other.op, other.ret.as_ref());
+            let in_time = ret.is_none() || brought_back.is_none_or(|since| other.returned >= since);
+            if in_time && M::takes_away(op, ret, thing) {
+                if kept.has(place) {
+                    return true;
+                }
+                others = true;
+            }
+            let is_over = ret.is_some() && other.returned < one.invoked;
+            if is_over && M::produces(op, ret) == Some(thing) && kept.has(place) {
+                // The latest one is met first.
+                brought_back = brought_back.or(Some(other.invoked));
+            }
+        }
+        !others
     }
 
     fn produced(&self, places: &[usize]) -> Vec<u64> {
@@ -144,5 +187,20 @@ impl<M: Model> Shrinking<'_, M> {
             .collect();
         values.sort_unstable();
         values
+    }
+}
+
+/// A set of places.
+struct Members(Vec<usize>);
+
+impl Members {
+    fn of(places: &[usize]) -> Members {
+        let mut sorted = places.to_vec();
+        sorted.sort_unstable();
+        Members(sorted)
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.0.binary_search(&place).is_ok()
     }
 }

@@ -99,6 +99,20 @@ impl<V: Datum> Model for CasRegister<V> {
         }
     }
 
+    fn misses(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {
+        match (op, ret) {
+            (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(false))) => {
+                expected.as_ref().map(V::fingerprint)
+            }
+            (RegisterOp::Read | RegisterOp::Write(_) | RegisterOp::Cas(..), _) => None,
+        }
+    }
+
+    /// Whatever writes something else.
+    fn takes_away(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>, thing: u64) -> bool {
+        Self::produces(op, ret).is_some_and(|value| value != thing)
+    }
+
     fn describe_op(op: &RegisterOp<V>) -> String {
         match op {
             RegisterOp::Read => String::from("read"),

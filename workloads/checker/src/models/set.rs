@@ -103,10 +103,28 @@ impl<V: Datum> Model for Set<V> {
 
     fn observes(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Option<u64> {
         match (op, ret) {
-            (SetOp::Remove(element) | SetOp::Contains(element), Some(SetRet::Was(true))) => {
-                Some(element.fingerprint())
-            }
+            (
+                SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element),
+                Some(SetRet::Was(true)),
+            ) => Some(element.fingerprint()),
             (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => None,
+        }
+    }
+
+    fn misses(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Option<u64> {
+        match (op, ret) {
+            (
+                SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element),
+                Some(SetRet::Was(false)),
+            ) => Some(element.fingerprint()),
+            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => None,
+        }
+    }
+
+    fn takes_away(op: &SetOp<V>, ret: Option<&SetRet<V>>, thing: u64) -> bool {
+        match op {
+            SetOp::Remove(element) => ret != Some(&SetRet::Was(false)) && element.fingerprint() == thing,
+            SetOp::Add(_) | SetOp::Contains(_) | SetOp::Read => false,
         }
     }
 

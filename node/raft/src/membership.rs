@@ -15,6 +15,7 @@ use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{Index, NodeId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::fmt::{self, Display};
 
 /// The members of a cluster, and who of them decides. Displayed as in traces: `1 2 4 & 1 2 3, learners 5`.
@@ -32,6 +33,8 @@ pub struct Configuration {
     learners_next: Vec<NodeId>,
     /// Sorted: everybody above. Derived, since it is asked for whenever something is sent.
     members: Vec<NodeId>,
+    /// Sorted by id, of members only, none empty.
+    contexts: Vec<(NodeId, Bytes)>,
 }
 
 /// What is wrong with the parts of a configuration.
@@ -140,7 +143,46 @@ impl Configuration {
             learners,
             learners_next,
             members,
+            contexts: Vec::new(),
         }
+    }
+
+    /// This configuration with other contexts for some of its members; an empty one takes a context away. Those of others are left out.
+    #[must_use]
+    pub fn with_contexts<'a>(
+        mut self,
+        contexts: impl IntoIterator<Item = (NodeId, &'a Bytes)>,
+    ) -> Configuration {
+        for (node, context) in contexts {
+            let place = self.contexts.binary_search_by_key(&node, |(id, _)| *id);
+            match place {
+                Ok(place) if context.is_empty() => {
+                    self.contexts.remove(place);
+                }
+                Ok(place) => self.contexts[place].1 = context.clone(),
+                Err(place) if !context.is_empty() && self.is_member(node) => {
+                    self.contexts.insert(place, (node, context.clone()));
+                }
+                Err(_) => {}
+            }
+        }
+        self
+    }
+
+    /// This configuration, whose members keep the contexts that they have in `before`.
+    fn keeping(self, before: &Configuration) -> Configuration {
+        self.with_contexts(before.contexts())
+    }
+
+    /// What a driver keeps of a member beside its id, such as where it is reached; opaque to the protocol. `None` where it keeps nothing.
+    pub fn context(&self, node: NodeId) -> Option<&Bytes> {
+        let place = self.contexts.binary_search_by_key(&node, |(id, _)| *id).ok()?;
+        Some(&self.contexts[place].1)
+    }
+
+    /// The contexts of all members that have one, by id.
+    pub fn contexts(&self) -> impl Iterator<Item = (NodeId, &Bytes)> {
+        self.contexts.iter().map(|(node, context)| (*node, context))
     }
 
     /// Those who decide; the new ones of a joint configuration. Sorted.
@@ -235,24 +277,20 @@ impl Configuration {
             .filter(|voter| !contains(&voters, **voter))
             .count();
         if come + go <= 1 {
-            return Ok(Configuration::derived(voters, Vec::new(), learners, Vec::new()));
+            return Ok(Configuration::derived(voters, Vec::new(), learners, Vec::new()).keeping(self));
         }
         // Who still votes on the old side can't be a learner yet.
         let (learners_next, learners) = learners
             .into_iter()
             .partition(|learner| contains(&self.voters, *learner));
-        Ok(Configuration::derived(
-            voters,
-            self.voters.clone(),
-            learners,
-            learners_next,
-        ))
+        let outgoing = self.voters.clone();
+        Ok(Configuration::derived(voters, outgoing, learners, learners_next).keeping(self))
     }
 
     /// What a joint configuration leads to.
     pub fn left(&self) -> Configuration {
         let learners = self.learners.iter().chain(&self.learners_next).copied();
-        Configuration::derived(self.voters.clone(), Vec::new(), sorted(learners), Vec::new())
+        Configuration::derived(self.voters.clone(), Vec::new(), sorted(learners), Vec::new()).keeping(self)
     }
 
     /// Whether those for whom `is_in` holds are enough to decide.
@@ -359,6 +397,11 @@ impl Membership {
         &self.last().1
     }
 
+    /// All of them, by index.
+    pub(crate) fn history(&self) -> &[(Index, Arc<Configuration>)] {
+        &self.history
+    }
+
     /// Where it stands in the log.
     pub(crate) fn latest_index(&self) -> Index {
         self.last().0
@@ -421,13 +464,16 @@ impl Permute for Configuration {
             learners,
             learners_next,
             members: _,
+            contexts,
         } = self;
-        Configuration::derived(
+        let permuted = Configuration::derived(
             permute_sorted(voters, permutation),
             permute_sorted(outgoing, permutation),
             permute_sorted(learners, permutation),
             permute_sorted(learners_next, permutation),
-        )
+        );
+        let contexts = contexts.iter();
+        permuted.with_contexts(contexts.map(|(node, context)| (node.permute(permutation), context)))
     }
 }
 
@@ -566,6 +612,24 @@ mod tests {
         assert_eq!(joint.left().to_string(), "1 2 4, learners 3");
         let alone = before.changed(&[Change::AddLearner(NodeId(3))]).unwrap();
         assert_eq!(alone.to_string(), "1 2, learners 3");
+    }
+
+    #[test]
+    fn a_members_context_stays_until_it_has_left() {
+        let contexts = [1, 2, 3, 9].map(|id| (NodeId(id), Bytes::from(vec![u8::try_from(id).unwrap()])));
+        let before = Configuration::of_voters(nodes(&[1, 2, 3]));
+        let before = before.with_contexts(contexts.iter().map(|(node, context)| (*node, context)));
+        assert_eq!(before.context(NodeId(9)), None, "it is no member");
+        let changes = [Change::Remove(NodeId(3)), Change::AddVoter(NodeId(4))];
+        let joint = before.changed(&changes).unwrap();
+        assert_eq!(joint.context(NodeId(3)), Some(&contexts[2].1));
+        let kept: Vec<NodeId> = joint.left().contexts().map(|(node, _)| node).collect();
+        assert_eq!(kept, nodes(&[1, 2]));
+        // One that comes back is not taken for the one that left.
+        let back = joint.left().changed(&[Change::AddLearner(NodeId(3))]).unwrap();
+        assert_eq!(back.context(NodeId(3)), None);
+        let without = before.with_contexts([(NodeId(1), &Bytes::new())]);
+        assert_eq!(without.context(NodeId(1)), None);
     }
 
     #[test]

@@ -247,6 +247,11 @@ impl<S: Storage> Raft<S> {
         self.membership.latest()
     }
 
+    /// The configurations that may still matter, by index: that of the applied state, and those behind it. The last is in force.
+    pub fn configurations(&self) -> &[(Index, Arc<Configuration>)] {
+        self.membership.history()
+    }
+
     /// Whether a snapshot that a leader of `term` offers would be taken in: the log is not known to have what it covers.
     pub fn lacks(&self, term: Term, snapshot: &SnapshotMeta) -> bool {
         let last = snapshot.last;

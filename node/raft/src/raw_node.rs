@@ -12,6 +12,7 @@ use crate::snapshot::SnapshotStatus;
 use crate::storage::Storage;
 use crate::transfer::TransferError;
 use crate::types::{Index, LogPosition, NodeId, Term};
+use bytes::Bytes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -172,6 +173,18 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     /// As [`Raft::propose_change`].
     pub fn propose_change(&mut self, changes: &[Change]) -> Result<LogPosition, ChangeError> {
         self.observed(|raft| raft.propose_change(changes))
+    }
+
+    /// Begins to change who takes part, and what is kept of members: see [`Raft::propose_change_with`].
+    ///
+    /// # Errors
+    /// As [`Raft::propose_change_with`].
+    pub fn propose_change_with(
+        &mut self,
+        changes: &[Change],
+        contexts: &[(NodeId, Bytes)],
+    ) -> Result<LogPosition, ChangeError> {
+        self.observed(|raft| raft.propose_change_with(changes, contexts))
     }
 
     /// Begins to hand leadership over: see [`Raft::transfer_leader`].

@@ -6,6 +6,7 @@ use crate::protocol::{Raft, Role};
 use crate::storage::Storage;
 use crate::types::{Entry, EntryData, LogPosition, NodeId};
 use alloc::sync::Arc;
+use bytes::Bytes;
 
 /// Why a change of the configuration was not begun; definite, it entered no log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,19 @@ impl<S: Storage> Raft<S> {
     /// # Errors
     /// Nothing was begun.
     pub fn propose_change(&mut self, changes: &[Change]) -> Result<LogPosition, ChangeError> {
+        self.propose_change_with(changes, &[])
+    }
+
+    /// As [`Raft::propose_change`], with contexts for members of the configuration that results: see
+    /// [`Configuration::with_contexts`]. Contexts may be changed alone.
+    ///
+    /// # Errors
+    /// Nothing was begun.
+    pub fn propose_change_with(
+        &mut self,
+        changes: &[Change],
+        contexts: &[(NodeId, Bytes)],
+    ) -> Result<LogPosition, ChangeError> {
         let known_leader = self.leader();
         let Role::Leader(leader) = &self.role else {
             return Err(ChangeError::NotLeader { leader: known_leader });
@@ -57,7 +71,12 @@ impl<S: Storage> Raft<S> {
         if let Some(transfer) = &leader.transfer {
             return Err(ChangeError::Transferring { to: transfer.to });
         }
-        let changed = configuration.changed(changes)?;
+        let changed = if changes.is_empty() && !contexts.is_empty() {
+            Configuration::clone(configuration)
+        } else {
+            configuration.changed(changes)?
+        };
+        let changed = changed.with_contexts(contexts.iter().map(|(node, context)| (*node, context)));
         if self.config.promote_caught_up_only {
             let mut new = changed
                 .voters()

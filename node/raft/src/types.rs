@@ -145,7 +145,10 @@ impl<C: Command> Entry<C> {
             + match &self.data {
                 EntryData::Noop => 0,
                 EntryData::Command(command) => command.size(),
-                EntryData::Configuration(configuration) => core::mem::size_of_val(configuration.members()),
+                EntryData::Configuration(configuration) => {
+                    let contexts: usize = configuration.contexts().map(|(_, context)| context.len()).sum();
+                    core::mem::size_of_val(configuration.members()) + contexts
+                }
             }
     }
 

@@ -19,7 +19,7 @@ const MAGIC: [u8; 4] = *b"rRid";
 const HEADER_BYTES: usize = 8;
 
 /// The version of the folder's layout that this build writes and reads.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
 
 /// The most bytes that the number of a format takes.
 const FORMAT_BYTES_MAX: usize = 3;

@@ -30,8 +30,7 @@
 //!
 //! # What is absent
 //!
-//! Clocks, sockets, files and threads: the crate is `no_std`. Changes of who takes part: the core knows them, the node does not offer
-//! them yet.
+//! Clocks, sockets, files and threads: the crate is `no_std`.
 
 #![no_std]
 
@@ -59,4 +58,4 @@ pub use machine::{Answer, StateMachine};
 pub use mutant::Mutant;
 pub use options::Options;
 pub use recover::OpenError;
-pub use replica::{Fatal, Outbox, PeerProgress, Refusal, Replica, Status, Ticket};
+pub use replica::{Done, Fatal, NotDone, Outbox, PeerProgress, Refusal, Replica, Status, Ticket};

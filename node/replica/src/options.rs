@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use raft::{Config, NodeId, Timing};
 
 /// Settings of one node.
@@ -11,8 +12,11 @@ pub struct Options {
     pub node: NodeId,
     /// The cluster that it belongs to.
     pub cluster_id: String,
-    /// The cluster's voting members.
+    /// The voting members that the cluster begins with; none if this node is to join one that is there. A folder that was made before
+    /// knows better who takes part.
     pub voters: Vec<NodeId>,
+    /// What the cluster begins to know of them: see [`wire::record::Member`].
+    pub contexts: Vec<(NodeId, Bytes)>,
     /// The random identity that a fresh data folder gets; one that was made before keeps its own.
     pub incarnation: u128,
     /// The protocol's settings.
@@ -39,6 +43,7 @@ impl Options {
             node,
             cluster_id,
             voters,
+            contexts: Vec::new(),
             incarnation: 0,
             raft: Config::new(node),
             timing: Timing::default(),

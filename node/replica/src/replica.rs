@@ -1,5 +1,9 @@
 //! The driver of one node: see the crate's documentation for how the wheel turns.
 
+mod admin;
+
+pub use admin::{Done, NotDone};
+
 use crate::disk::{Disk, DiskError};
 use crate::identity;
 use crate::log_store::LogStore;
@@ -9,6 +13,7 @@ use crate::options::Options;
 use crate::recover::{OpenError, Tear};
 use crate::snapshot::{self, Stored, Taking};
 use crate::transfer::{Arrived, Carrier, CheckError, Incoming};
+use admin::Admin;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -60,6 +65,8 @@ pub struct Outbox {
     pub messages: Vec<Packet>,
     /// To clients.
     pub replies: Vec<(Ticket, Result<Answer, Refusal>)>,
+    /// To operators.
+    pub done: Vec<(Ticket, Result<Done, NotDone>)>,
 }
 
 /// What stops a node.
@@ -95,8 +102,12 @@ pub struct Status {
     pub applied_index: Index,
     /// A hash of the state: equal at equal `applied_index`.
     pub state_hash: u64,
-    /// The voting members.
-    pub voters: Vec<NodeId>,
+    /// The first index of its log.
+    pub first_index: Index,
+    /// The last index that its latest snapshot covers; 0 if it has none.
+    pub snapshot_index: Index,
+    /// Who takes part: the configuration in force.
+    pub configuration: Arc<Configuration>,
     /// On the leader: how far each other node is.
     pub progress: Vec<PeerProgress>,
 }
@@ -110,12 +121,14 @@ pub struct PeerProgress {
     pub matched: Index,
     /// The next index to be sent.
     pub next: Index,
-    /// Whether appends are pipelined to it, or it is still being found out where its log matches.
-    pub pipelined: bool,
+    /// How it is replicated to: `probe`, `replicate` or `snapshot`.
+    pub state: &'static str,
     /// Appends in flight.
     pub in_flight: usize,
     /// Whether it was heard from since the last quorum check.
     pub active: bool,
+    /// Whether it is a learner that keeps up.
+    pub caught_up: bool,
 }
 
 /// A read, and whom to tell.
@@ -161,6 +174,7 @@ pub struct Replica<D: Disk, L: Logger> {
     snapshot_log_bytes: u64,
     /// After as many ticks without a word what was sent of a snapshot is sent again.
     resend_ticks: u32,
+    admin: Admin,
     /// The disk failed while a message was taken in: the node stops at the end of this turn.
     failure: Option<DiskError>,
     #[cfg(feature = "mutants")]
@@ -206,6 +220,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             compacted_bytes: 0,
             snapshot_log_bytes: options.snapshot_log_bytes,
             resend_ticks: options.timing.election_ticks_max,
+            admin: Admin::default(),
             failure: None,
             #[cfg(feature = "mutants")]
             mutant: options.mutant,
@@ -232,6 +247,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.node.tick();
         self.carrier.tick(self.resend_ticks);
         self.report_snapshots();
+        self.record_members();
     }
 
     /// Takes in what another node says.
@@ -373,9 +389,14 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 node,
                 matched: progress.matched(),
                 next: progress.next(),
-                pipelined: matches!(progress.state(), ProgressState::Replicate { .. }),
+                state: match progress.state() {
+                    ProgressState::Probe { .. } => "probe",
+                    ProgressState::Replicate { .. } => "replicate",
+                    ProgressState::Snapshot { .. } => "snapshot",
+                },
                 in_flight: progress.in_flight(),
                 active: progress.is_active(),
+                caught_up: progress.has_caught_up(),
             });
         Status {
             role: raft.role(),
@@ -385,7 +406,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             commit_index: raft.commit_index(),
             applied_index: raft.applied_index(),
             state_hash: self.machine.state_hash(),
-            voters: raft.configuration().voters().to_vec(),
+            first_index: raft.first_index(),
+            snapshot_index: raft.storage().snapshot().map_or(Index(0), |meta| meta.last.index),
+            configuration: Arc::new(raft.configuration().clone()),
             progress: progress.collect(),
         }
     }
@@ -401,6 +424,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             || !self.gathered.is_empty()
             || !self.refused.is_empty()
             || self.has_lost_commands()
+            || self.can_answer_operator()
     }
 
     /// The first half of a turn: hands out what may leave before the disk is touched.
@@ -499,6 +523,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.give_lost_commands_up(out);
         self.answer_reads(out);
         self.do_housework()?;
+        self.answer_operators(out);
         Ok(())
     }
 
@@ -563,7 +588,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let grown = store.log_bytes().saturating_sub(self.compacted_bytes);
         self.taking.is_none()
             && raft.applied_index() > covered
-            && grown >= self.snapshot_log_bytes.max(self.machine.bytes())
+            && (grown >= self.snapshot_log_bytes.max(self.machine.bytes()) || self.is_asked_for_snapshot())
     }
 
     /// A snapshot of what is no more this node's state is not wanted.
@@ -622,7 +647,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     fn apply(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
         let position = entry.position();
         let answer = match entry.data {
-            EntryData::Noop | EntryData::Configuration(_) => return Ok(()),
+            EntryData::Noop => return Ok(()),
+            EntryData::Configuration(configuration) => {
+                self.configuration_applied(position, &configuration, out);
+                return Ok(());
+            }
             EntryData::Command(bytes) => {
                 let command =
                     Command::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
@@ -692,7 +721,9 @@ fn open_store<D: Disk>(
     let mut disk = match opened {
         Ok(mut store) if let Some(known) = known => {
             // Who takes part may have changed since the beginning; the log knows, if only its beginning is still there.
-            if store.is_whole() {
+            // A node that joins a cluster names nobody; and who began by joining one goes by what it was told.
+            let founds = !voters.is_empty() && !store.first_voters().is_empty();
+            if store.is_whole() && founds {
                 expect_own("voters", &list(store.first_voters()), &list(&voters))?;
             }
             let latest = store.stored_snapshot().map(|stored| stored.meta.last);
@@ -726,7 +757,10 @@ fn open_store<D: Disk>(
     };
     let base = SnapshotMeta {
         last: LogPosition::default(),
-        configuration: Arc::new(Configuration::of_voters(voters)),
+        configuration: Arc::new(
+            Configuration::of_voters(voters)
+                .with_contexts(options.contexts.iter().map(|(node, context)| (*node, context))),
+        ),
     };
     let mut store = LogStore::create(
         disk,

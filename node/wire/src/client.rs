@@ -49,6 +49,48 @@ pub enum RequestBody {
     Status,
     /// Where this node's time went since it started; answered from local state by any node.
     Stages,
+    /// Changes who takes part; several changes become one by way of a joint configuration. Answered when the configuration that was asked
+    /// for is committed.
+    Reconfigure {
+        /// At least one, each about another node; at most [`crate::limits::MEMBERS_MAX`].
+        changes: Vec<MemberChange>,
+    },
+    /// Hands leadership over. Answered when the other node leads.
+    Transfer {
+        /// To this voter.
+        to: u64,
+    },
+    /// Has this node take a snapshot of its state now, and drop the log before it. Any node does.
+    Snapshot,
+    /// Who takes part; answered by the leader from the configuration in force.
+    Members,
+}
+
+/// A change of who takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberChange {
+    /// The node is sent everything, and decides nothing.
+    AddLearner {
+        /// Its id.
+        node: u64,
+        /// Where the other nodes reach it.
+        address: String,
+    },
+    /// A learner that keeps up votes from then on.
+    Promote {
+        /// Its id.
+        node: u64,
+    },
+    /// A voter decides nothing any more.
+    Demote {
+        /// Its id.
+        node: u64,
+    },
+    /// The node takes no part any more.
+    Remove {
+        /// Its id.
+        node: u64,
+    },
 }
 
 /// The answer to one [`Request`].
@@ -75,6 +117,17 @@ pub enum Reply {
     Status(Status),
     /// To [`RequestBody::Stages`]: each stage once.
     Stages(Vec<StageTimes>),
+    /// To [`RequestBody::Reconfigure`].
+    Reconfigured,
+    /// To [`RequestBody::Transfer`].
+    Transferred,
+    /// To [`RequestBody::Snapshot`].
+    Snapshotted {
+        /// The last entry that the snapshot covers.
+        index: u64,
+    },
+    /// To [`RequestBody::Members`], by id.
+    Members(Vec<Member>),
 }
 
 /// Why a request did not succeed.
@@ -101,13 +154,30 @@ pub enum Error {
         /// Which limit, and what is allowed.
         reason: String,
     },
+    /// What was asked for can't be done at present, and nothing was begun; the reason passes by itself. Definite.
+    #[error("not yet: {reason}")]
+    NotYet {
+        /// What stands in its way.
+        reason: String,
+    },
+    /// What was asked for makes no sense in the cluster as it is, and nothing was begun. Definite.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Error {
     /// Whether the command certainly entered no log, and so will never take effect.
     pub fn is_definite(&self) -> bool {
         match self {
-            Error::NotLeader { .. } | Error::ReadAborted | Error::Busy | Error::Invalid { .. } => true,
+            Error::NotLeader { .. }
+            | Error::ReadAborted
+            | Error::Busy
+            | Error::Invalid { .. }
+            | Error::NotYet { .. }
+            | Error::Refused { .. } => true,
             Error::LeadershipLost => false,
         }
     }
@@ -154,6 +224,53 @@ pub struct Status {
     pub voters: Vec<u64>,
     /// On the leader: how far each other node is.
     pub progress: Vec<PeerStatus>,
+    /// The first index of its log; what comes before is in its snapshot.
+    pub first_index: u64,
+    /// The last index that its latest snapshot covers; 0 if it has none.
+    pub snapshot_index: u64,
+    /// The configuration in force, by id.
+    pub members: Vec<Member>,
+}
+
+/// A member of the cluster, as a configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its node id.
+    pub node: u64,
+    /// Its part.
+    pub role: MemberRole,
+    /// Where the other nodes reach it; empty if the configuration doesn't say.
+    pub address: String,
+    /// The random identity of its data folder; `None` before it was heard of.
+    pub incarnation: Option<u128>,
+}
+
+/// A member's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberRole {
+    /// It decides.
+    Voter,
+    /// It is sent everything, and decides nothing.
+    Learner,
+    /// The configuration is joint, and it will be a voter; it decides already, on the new side.
+    Joining,
+    /// The configuration is joint, and it will be none; it still decides, on the old side.
+    Leaving,
+    /// The configuration is joint, and it will be a learner; it still decides, on the old side.
+    Demoting,
+}
+
+impl MemberRole {
+    /// Its name where people and programs read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            MemberRole::Voter => "voter",
+            MemberRole::Learner => "learner",
+            MemberRole::Joining => "joining",
+            MemberRole::Leaving => "leaving",
+            MemberRole::Demoting => "demoting",
+        }
+    }
 }
 
 /// A node's role.
@@ -178,12 +295,14 @@ pub struct PeerStatus {
     pub matched: u64,
     /// The next index to be sent.
     pub next: u64,
-    /// How it is being replicated to: `probe` or `replicate`.
+    /// How it is being replicated to: `probe`, `replicate` or `snapshot`.
     pub state: String,
     /// Append messages in flight.
     pub in_flight: u32,
     /// Whether it answered since the last quorum check.
     pub active: bool,
+    /// Whether it is a learner that keeps up, so that it may be promoted.
+    pub caught_up: bool,
 }
 
 /// A part of what a node does for a commit.

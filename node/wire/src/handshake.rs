@@ -42,6 +42,10 @@ pub enum Role {
         incarnation: u128,
         /// Where clients reach the dialer: what a redirect names.
         client_address: String,
+        /// Where other nodes reach the dialer, for one that does not know it as a member; empty if it doesn't say.
+        address: String,
+        /// The index of the configuration that the dialer goes by: one that goes by an older one has no say in whether it is a member.
+        configuration: u64,
     },
 }
 

@@ -20,3 +20,6 @@ pub const ADDRESS_BYTES_MAX: usize = 261;
 
 /// The most members that a list of a configuration names.
 pub const MEMBERS_MAX: usize = 128;
+
+/// The longest context of a member, in bytes: an address, an incarnation, and room for what is to come.
+pub const CONTEXT_BYTES_MAX: usize = 512;

@@ -2,8 +2,8 @@
 //!
 //! A command is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
 
-use crate::limits::MEMBERS_MAX;
-use crate::payload::{DecodeError, decode, encode_into};
+use crate::limits::{CONTEXT_BYTES_MAX, MEMBERS_MAX};
+use crate::payload::{DecodeError, decode, encode, encode_into};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,35 @@ pub struct Configuration {
     pub learners: Vec<u64>,
     /// Those of `outgoing` who will be learners.
     pub learners_next: Vec<u64>,
+    /// What is known of members, sorted by id: each context is an encoded [`Member`].
+    pub contexts: Vec<(u64, Bytes)>,
+}
+
+/// What a configuration says of a member beside its id: the core's context of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Where the other nodes reach it; empty if the configuration doesn't say.
+    pub address: String,
+    /// The random identity of its data folder; `None` before it was heard of.
+    pub incarnation: Option<u128>,
+}
+
+impl Member {
+    /// The core's context.
+    pub fn to_context(&self) -> Bytes {
+        if *self == Member::default() {
+            return Bytes::new();
+        }
+        encode(self)
+    }
+
+    /// What a configuration says of `node`; nothing where it has no context of it, or one that no build of today wrote.
+    pub fn of(configuration: &raft::Configuration, node: raft::NodeId) -> Member {
+        let context = configuration.context(node);
+        context
+            .and_then(|context| decode(context).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// What a snapshot stands for.
@@ -209,6 +238,10 @@ impl From<&raft::Configuration> for Configuration {
             outgoing: list(configuration.outgoing()),
             learners: list(configuration.learners()),
             learners_next: list(configuration.learners_next()),
+            contexts: configuration
+                .contexts()
+                .map(|(node, context)| (node.0, context.clone()))
+                .collect(),
         }
     }
 }
@@ -222,15 +255,29 @@ impl TryFrom<Configuration> for raft::Configuration {
             outgoing,
             learners,
             learners_next,
+            contexts,
         } = configuration;
+        if contexts.len() > MEMBERS_MAX
+            || contexts
+                .iter()
+                .any(|(_, context)| context.len() > CONTEXT_BYTES_MAX)
+        {
+            return Err(DecodeError::Invalid(
+                "a configuration that says too much of its members",
+            ));
+        }
         let lists = [voters, outgoing, learners, learners_next];
         if lists.iter().any(|list| list.len() > MEMBERS_MAX) {
             return Err(DecodeError::Invalid("a configuration of too many members"));
         }
         let [voters, outgoing, learners, learners_next] =
             lists.map(|list| list.into_iter().map(raft::NodeId).collect());
-        raft::Configuration::from_parts(voters, outgoing, learners, learners_next)
-            .map_err(|_| DecodeError::Invalid("a configuration that contradicts itself"))
+        let configuration = raft::Configuration::from_parts(voters, outgoing, learners, learners_next)
+            .map_err(|_| DecodeError::Invalid("a configuration that contradicts itself"))?;
+        let contexts = contexts
+            .iter()
+            .map(|(node, context)| (raft::NodeId(*node), context));
+        Ok(configuration.with_contexts(contexts))
     }
 }
 

@@ -5,12 +5,13 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use wire::client::{
-    Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Stage, StageTimes, Status,
-    TimeCount,
+    Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
+    Response, Stage, StageTimes, Status, TimeCount,
 };
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
-    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
+    self, Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
+    SnapshotPart,
 };
 use wire::{Hello, Refusal, Role, Welcome};
 
@@ -57,6 +58,15 @@ fn status(role: NodeRole) -> Status {
             state: "probe".to_string(),
             in_flight: 9,
             active: true,
+            caught_up: false,
+        }],
+        first_index: 3,
+        snapshot_index: 2,
+        members: vec![Member {
+            node: 3,
+            role: MemberRole::Learner,
+            address: "a:1".to_string(),
+            incarnation: Some(128),
         }],
     }
 }
@@ -67,6 +77,7 @@ fn configuration() -> Configuration {
         outgoing: vec![1, 2, 3],
         learners: vec![5],
         learners_next: vec![3],
+        contexts: vec![(5, bytes("x"))],
     }
 }
 
@@ -109,8 +120,10 @@ fn the_first_frame_of_a_connection() {
             to: 2,
             incarnation: 128,
             client_address: "a:1".to_string(),
+            address: "b:1".to_string(),
+            configuration: 300,
         }),
-        "7252667401ac020163010102800103613a31",
+        "7252667401ac020163010102800103613a3103623a31ac02",
     );
 }
 
@@ -167,6 +180,22 @@ fn what_clients_ask() {
     pinned(&request(RequestBody::Delete { key: bytes("k") }), "ac0203016b");
     pinned(&request(RequestBody::Status), "ac0204");
     pinned(&request(RequestBody::Stages), "ac0205");
+    let changes = vec![
+        MemberChange::AddLearner {
+            node: 4,
+            address: "a:1".to_string(),
+        },
+        MemberChange::Promote { node: 5 },
+        MemberChange::Demote { node: 6 },
+        MemberChange::Remove { node: 7 },
+    ];
+    pinned(
+        &request(RequestBody::Reconfigure { changes }),
+        "ac020604000403613a31010502060307",
+    );
+    pinned(&request(RequestBody::Transfer { to: 2 }), "ac020702");
+    pinned(&request(RequestBody::Snapshot), "ac0208");
+    pinned(&request(RequestBody::Members), "ac0209");
 }
 
 #[test]
@@ -195,25 +224,69 @@ fn what_clients_are_told() {
         })),
         "ac0201040172",
     );
+    pinned(
+        &response(Err(Error::NotYet {
+            reason: "r".to_string(),
+        })),
+        "ac0201050172",
+    );
+    pinned(
+        &response(Err(Error::Refused {
+            reason: "r".to_string(),
+        })),
+        "ac0201060172",
+    );
+    pinned(&response(Ok(Reply::Reconfigured)), "ac020006");
+    pinned(&response(Ok(Reply::Transferred)), "ac020007");
+    pinned(&response(Ok(Reply::Snapshotted { index: 300 })), "ac020008ac02");
+    let roles = [
+        MemberRole::Voter,
+        MemberRole::Learner,
+        MemberRole::Joining,
+        MemberRole::Leaving,
+        MemberRole::Demoting,
+    ];
+    let member = |role| Member {
+        node: 2,
+        role,
+        address: String::new(),
+        incarnation: None,
+    };
+    pinned(
+        &response(Ok(Reply::Members(roles.map(member).to_vec()))),
+        "ac0200090502000000020100000202000002030000020400\
+         00",
+    );
+}
+
+#[test]
+fn what_a_configuration_says_of_a_member() {
+    pinned(
+        &record::Member {
+            address: "a:1".to_string(),
+            incarnation: Some(128),
+        },
+        "03613a31018001",
+    );
 }
 
 #[test]
 fn how_a_node_is() {
     pinned(
         &response(Ok(Reply::Status(status(NodeRole::Follower)))),
-        "ac02000401016300020103040506ffffffffffffffffff01020103010307080570726f62650901",
+        "ac02000401016300020103040506ffffffffffffffffff01020103010307080570726f6265090100030201030103613a31018001",
     );
     pinned(
         &response(Ok(Reply::Status(status(NodeRole::PreCandidate)))),
-        "ac02000401016301020103040506ffffffffffffffffff01020103010307080570726f62650901",
+        "ac02000401016301020103040506ffffffffffffffffff01020103010307080570726f6265090100030201030103613a31018001",
     );
     pinned(
         &response(Ok(Reply::Status(status(NodeRole::Candidate)))),
-        "ac02000401016302020103040506ffffffffffffffffff01020103010307080570726f62650901",
+        "ac02000401016302020103040506ffffffffffffffffff01020103010307080570726f6265090100030201030103613a31018001",
     );
     pinned(
         &response(Ok(Reply::Status(status(NodeRole::Leader)))),
-        "ac02000401016303020103040506ffffffffffffffffff01020103010307080570726f62650901",
+        "ac02000401016303020103040506ffffffffffffffffff01020103010307080570726f6265090100030201030103613a31018001",
     );
 }
 
@@ -275,7 +348,7 @@ fn what_lies_in_a_log_and_beside_it() {
             hard_state: hard_state(None),
             behind: snapshot(),
         },
-        "000700050709030102040301020301050103",
+        "00070005070903010204030102030105010301050178",
     );
     pinned(
         &Record::Write {
@@ -297,7 +370,7 @@ fn what_lies_in_a_log_and_beside_it() {
                 },
             ],
         },
-        "01070102050009030700070101630702030102040301020301050103",
+        "0107010205000903070007010163070203010204030102030105010301050178",
     );
     pinned(
         &Record::Write {
@@ -306,11 +379,11 @@ fn what_lies_in_a_log_and_beside_it() {
             first_index: 10,
             entries: Vec::new(),
         },
-        "010700050107090301020403010203010501030a00",
+        "01070005010709030102040301020301050103010501780a00",
     );
     pinned(
         &SnapshotPart::Begin { snapshot: snapshot() },
-        "000709030102040301020301050103",
+        "00070903010204030102030105010301050178",
     );
     pinned(
         &SnapshotPart::Pairs(vec![(bytes("k"), bytes("v"))]),
@@ -393,7 +466,7 @@ fn what_nodes_say_to_each_other() {
     pinned(&message(Body::HeartbeatResponse { round: 300 }), "0708ac02");
     pinned(
         &message(Body::Snapshot { snapshot: snapshot() }),
-        "07090709030102040301020301050103",
+        "0709070903010204030102030105010301050178",
     );
     pinned(&message(Body::TimeoutNow), "070a");
     pinned(

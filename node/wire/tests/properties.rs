@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::Decoder;
 use wire::client::{
-    Error, Leader, NodeRole, PeerStatus, Reply, Request, RequestBody, Response, Stage, StageTimes, Status,
-    TimeCount,
+    Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
+    Response, Stage, StageTimes, Status, TimeCount,
 };
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
@@ -45,12 +45,16 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 fn configuration() -> impl Strategy<Value = Configuration> {
     let list = || vec(any::<u64>(), 0..4);
-    (list(), list(), list(), list()).prop_map(|(voters, outgoing, learners, learners_next)| Configuration {
-        voters,
-        outgoing,
-        learners,
-        learners_next,
-    })
+    let contexts = vec((any::<u64>(), bytes()), 0..4);
+    (list(), list(), list(), list(), contexts).prop_map(
+        |(voters, outgoing, learners, learners_next, contexts)| Configuration {
+            voters,
+            outgoing,
+            learners,
+            learners_next,
+            contexts,
+        },
+    )
 }
 
 fn snapshot() -> impl Strategy<Value = Snapshot> {
@@ -65,14 +69,16 @@ fn hard_state() -> impl Strategy<Value = HardState> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let peer = (any::<(u64, u64, u128)>(), text()).prop_map(|((node, to, incarnation), client_address)| {
-        Role::Peer {
+    let peer = (any::<(u64, u64, u128, u64)>(), text(), text()).prop_map(
+        |((node, to, incarnation, configuration), client_address, address)| Role::Peer {
             node,
             to,
             incarnation,
             client_address,
-        }
-    });
+            address,
+            configuration,
+        },
+    );
     let role = prop_oneof![Just(Role::Client), peer];
     (any::<([u8; 4], u16, u16)>(), text(), role).prop_map(
         |((magic, version_min, version_max), cluster_id, role)| Hello {
@@ -116,8 +122,37 @@ fn request() -> impl Strategy<Value = Request> {
         bytes().prop_map(|key| RequestBody::Delete { key }),
         Just(RequestBody::Status),
         Just(RequestBody::Stages),
+        vec(member_change(), 0..4).prop_map(|changes| RequestBody::Reconfigure { changes }),
+        any::<u64>().prop_map(|to| RequestBody::Transfer { to }),
+        Just(RequestBody::Snapshot),
+        Just(RequestBody::Members),
     ];
     (any::<u64>(), body).prop_map(|(id, body)| Request { id, body })
+}
+
+fn member_change() -> impl Strategy<Value = MemberChange> {
+    prop_oneof![
+        (any::<u64>(), text()).prop_map(|(node, address)| MemberChange::AddLearner { node, address }),
+        any::<u64>().prop_map(|node| MemberChange::Promote { node }),
+        any::<u64>().prop_map(|node| MemberChange::Demote { node }),
+        any::<u64>().prop_map(|node| MemberChange::Remove { node }),
+    ]
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    let role = prop_oneof![
+        Just(MemberRole::Voter),
+        Just(MemberRole::Learner),
+        Just(MemberRole::Joining),
+        Just(MemberRole::Leaving),
+        Just(MemberRole::Demoting)
+    ];
+    (any::<(u64, Option<u128>)>(), role, text()).prop_map(|((node, incarnation), role, address)| Member {
+        node,
+        role,
+        address,
+        incarnation,
+    })
 }
 
 fn status() -> impl Strategy<Value = Status> {
@@ -127,24 +162,37 @@ fn status() -> impl Strategy<Value = Status> {
         Just(NodeRole::Candidate),
         Just(NodeRole::Leader)
     ];
-    let peer = (any::<(u64, u64, u64, u32, bool)>(), text()).prop_map(
-        |((node, matched, next, in_flight, active), state)| PeerStatus {
+    let peer = (any::<(u64, u64, u64, u32, bool, bool)>(), text()).prop_map(
+        |((node, matched, next, in_flight, active, caught_up), state)| PeerStatus {
             node,
             matched,
             next,
             state,
             in_flight,
             active,
+            caught_up,
         },
     );
-    let numbers = any::<(u64, u64, Option<u64>, u64, u64, u64, u64)>();
-    (numbers, text(), role, vec(any::<u64>(), 0..5), vec(peer, 0..5)).prop_map(
+    let numbers = any::<(u64, u64, Option<u64>, u64, u64, u64, u64, u64, u64)>();
+    let (voters, progress, members) = (vec(any::<u64>(), 0..5), vec(peer, 0..5), vec(member(), 0..5));
+    (numbers, text(), role, voters, progress, members).prop_map(
         |(
-            (node, term, leader, last_index, commit_index, applied_index, state_hash),
+            (
+                node,
+                term,
+                leader,
+                last_index,
+                commit_index,
+                applied_index,
+                state_hash,
+                first_index,
+                snapshot_index,
+            ),
             cluster_id,
             role,
             voters,
             progress,
+            members,
         )| {
             Status {
                 node,
@@ -158,6 +206,9 @@ fn status() -> impl Strategy<Value = Status> {
                 state_hash,
                 voters,
                 progress,
+                first_index,
+                snapshot_index,
+                members,
             }
         },
     )
@@ -178,11 +229,17 @@ fn response() -> impl Strategy<Value = Response> {
         any::<bool>().prop_map(|deleted| Ok(Reply::Deleted(deleted))),
         status().prop_map(|status| Ok(Reply::Status(status))),
         vec(stage_times(), 0..4).prop_map(|stages| Ok(Reply::Stages(stages))),
+        Just(Ok(Reply::Reconfigured)),
+        Just(Ok(Reply::Transferred)),
+        any::<u64>().prop_map(|index| Ok(Reply::Snapshotted { index })),
+        vec(member(), 0..4).prop_map(|members| Ok(Reply::Members(members))),
         option::of(leader).prop_map(|leader| Err(Error::NotLeader { leader })),
         Just(Err(Error::LeadershipLost)),
         Just(Err(Error::ReadAborted)),
         Just(Err(Error::Busy)),
         text().prop_map(|reason| Err(Error::Invalid { reason })),
+        text().prop_map(|reason| Err(Error::NotYet { reason })),
+        text().prop_map(|reason| Err(Error::Refused { reason })),
     ];
     (any::<u64>(), result).prop_map(|(id, result)| Response { id, result })
 }
@@ -457,6 +514,7 @@ fn a_configuration_that_contradicts_itself_or_has_no_end_is_refused() {
             outgoing,
             learners,
             learners_next,
+            contexts: Vec::new(),
         };
         raft::Configuration::try_from(configuration).is_ok()
     };

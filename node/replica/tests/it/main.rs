@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, what is unexpected is to fail")]
 
+mod admin;
 mod common;
 mod corruption;
 mod crash_everywhere;

@@ -56,14 +56,16 @@ mod serve;
 mod server;
 
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command, Reach, ServeArgs};
+use cli::{Address, Cli, Command, Members, Reach, ServeArgs};
 use exit::Failure;
+use raft::NodeId;
 use serde::Serialize;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
-use wire::client::RequestBody;
+use wire::client::{MemberChange, RequestBody};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -111,6 +113,19 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             &reach,
         ),
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
+        Command::Members { json, reach } => block_on(client::list(&reach, json)),
+        Command::Add {
+            nodes,
+            learner,
+            replacing,
+            wait,
+            reach,
+        } => block_on(client::add(&together(nodes)?, &replacing, learner, wait, &reach)),
+        Command::Remove { nodes, reach } => change(nodes, |node| MemberChange::Remove { node }, &reach),
+        Command::Promote { nodes, reach } => change(nodes, |node| MemberChange::Promote { node }, &reach),
+        Command::Demote { nodes, reach } => change(nodes, |node| MemberChange::Demote { node }, &reach),
+        Command::Transfer { to, reach } => request(RequestBody::Transfer { to }, &reach),
+        Command::Snapshot { reach } => block_on(client::snapshot(&reach)),
         Command::Probe {
             data,
             value_size,
@@ -163,6 +178,22 @@ fn cas(key: OsString, values: Vec<OsString>, absent: bool) -> Result<RequestBody
     Ok(RequestBody::Cas { key, expected, value })
 }
 
+fn change(nodes: Vec<u64>, change: impl Fn(u64) -> MemberChange, reach: &Reach) -> Result<u8, Failure> {
+    let changes = nodes.into_iter().map(change).collect();
+    request(RequestBody::Reconfigure { changes }, reach)
+}
+
+/// All the nodes that were named, each once.
+fn together(named: Vec<Members>) -> Result<BTreeMap<NodeId, Address>, Failure> {
+    let mut nodes = BTreeMap::new();
+    for (node, address) in named.into_iter().flat_map(|Members(nodes)| nodes) {
+        if nodes.insert(node, address).is_some() {
+            return Err(Failure::Usage(format!("node {} is named twice", node.0)));
+        }
+    }
+    Ok(nodes)
+}
+
 fn request(body: RequestBody, reach: &Reach) -> Result<u8, Failure> {
     block_on(client::run(body, reach))
 }
@@ -209,10 +240,11 @@ fn help(topic: Option<&str>) -> Result<String, Failure> {
     command.build();
     match topic {
         None => Ok(format!(
-            "{}\nTopics: `node help exit-codes`\n",
+            "{}\nTopics: `node help exit-codes`, `node help members`\n",
             command.render_long_help()
         )),
         Some("exit-codes") => Ok(exit::HELP.to_string()),
+        Some("members") => Ok(cli::MEMBERS_HELP.to_string()),
         Some(topic) => {
             let explained = command.find_subcommand_mut(topic);
             let explained = explained.ok_or_else(|| {

@@ -20,3 +20,8 @@ pub(crate) fn print(bytes: &[u8]) -> u8 {
 pub(crate) fn complain(line: &str) {
     logging::finish(&format!("{line}\n"));
 }
+
+/// Says on stderr how it is going.
+pub(crate) fn tell(line: &str) {
+    logging::finish(&format!("{line}\n"));
+}

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use wire::record::Member;
 
 /// How long the runtime's helper threads (name look-ups) are waited for at the end.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_millis(100);
@@ -65,10 +66,14 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         Some(address) => address.as_str().to_string(),
         None => listen.to_string(),
     };
+    // Both listen in the same place, so what clients are told is the best guess.
+    let address = settings.members.get(&settings.id);
+    let address = address.map_or_else(|| client_address.clone(), ToString::to_string);
     let mut server = Server::begin(Parts {
         id: settings.id,
         cluster_id: settings.cluster_id,
-        members: settings.members,
+        address,
+        fixed_peers: settings.fixed_peers,
         client_address,
         tick: settings.tick,
         replica,
@@ -92,6 +97,17 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
 fn options(settings: &Settings) -> Result<Options, Failure> {
     let voters: Vec<NodeId> = settings.members.keys().copied().collect();
     let mut options = Options::new(settings.id, settings.cluster_id.clone(), voters);
+    options.contexts = settings
+        .members
+        .iter()
+        .map(|(node, address)| {
+            let member = Member {
+                address: address.to_string(),
+                incarnation: None,
+            };
+            (*node, member.to_context())
+        })
+        .collect();
     options.incarnation = u128::from_ne_bytes(random()?);
     options.seed = match settings.seed {
         // Two nodes with one sequence of time-outs would stand for election at the same time, again and again.

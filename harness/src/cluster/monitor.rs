@@ -202,6 +202,9 @@ mod tests {
                 state_hash: *state_hash,
                 voters: Vec::new(),
                 progress: Vec::new(),
+                first_index: 1,
+                snapshot_index: 0,
+                members: Vec::new(),
             };
             let view = NodeView {
                 up: true,

@@ -22,11 +22,10 @@ pub(super) async fn status(node: NodeNumber, address: SocketAddr, kept: &mut Kep
         };
         let reply = connection.call(RequestBody::Status).await.ok()?.ok()?;
         *kept = Some((address, connection));
-        match reply {
-            Reply::Status(status) => Some(status),
-            Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Stages(_) => {
-                None
-            }
+        if let Reply::Status(status) = reply {
+            Some(status)
+        } else {
+            None
         }
     };
     tokio::time::timeout(ANSWER_TIME_MAX, asking).await.ok().flatten()

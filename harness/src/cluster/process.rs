@@ -51,6 +51,8 @@ impl NodeSpec {
             format!("--cluster-id={}", cluster.cluster_id),
             "--listen=127.0.0.1:0".to_owned(),
             format!("--cluster={}", peers.join(",")),
+            // Addresses in the configuration are the same for everybody; links are not.
+            format!("--peers={}", peers.join(",")),
             format!("--data={}", dir.join("data").display()),
             format!("--tick={}us", cluster.timing.tick.as_micros()),
             format!("--election-ticks={least}..{most}"),

@@ -127,6 +127,9 @@ mod tests {
             state_hash: 0,
             voters: vec![1, 2, 3],
             progress,
+            first_index: 1,
+            snapshot_index: 0,
+            members: Vec::new(),
         };
         let view = |status| NodeView {
             up: true,
@@ -149,6 +152,7 @@ mod tests {
             state: String::from("replicate"),
             in_flight: 0,
             active,
+            caught_up: false,
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod address;
 mod config_file;
+mod members_help;
 mod serve;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, Members};
+pub(crate) use members_help::MEMBERS_HELP;
 pub(crate) use serve::{LogLevel, ServeArgs, Settings};
 
 use clap::{Args, Parser, Subcommand};
@@ -85,6 +87,79 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Shows who takes part, as the leader has it: voters and learners, where they are reached, and which data folder is whose.
+    Members {
+        /// Print a JSON array instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Adds nodes to the cluster.
+    ///
+    /// They are to run already, with `node serve --join`. Each is a learner first, which is sent everything and decides nothing, and votes
+    /// as soon as it keeps up; several become voters at once. See `node help members`.
+    Add {
+        /// The nodes, and where the others reach them.
+        #[arg(required = true, value_name = "ID=HOST:PORT")]
+        nodes: Vec<Members>,
+        /// Leave them as learners.
+        #[arg(long, conflicts_with = "replacing")]
+        learner: bool,
+        /// Remove these nodes at the moment at which the new ones begin to vote.
+        #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = node_id)]
+        replacing: Vec<u64>,
+        /// How long to wait until they have caught up.
+        #[arg(long, default_value = "10m", value_parser = positive_duration, value_name = "DURATION")]
+        wait: Duration,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Removes nodes from the cluster; several at once.
+    ///
+    /// A node that was removed may be stopped, and its data folder deleted. The leader may be removed: it sees to that itself, and makes
+    /// way for another.
+    Remove {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID", value_parser = node_id)]
+        nodes: Vec<u64>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Makes voters of learners that keep up; several at once.
+    Promote {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID", value_parser = node_id)]
+        nodes: Vec<u64>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Makes learners of voters; several at once.
+    Demote {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID", value_parser = node_id)]
+        nodes: Vec<u64>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Has the leader hand leadership over to another voter.
+    ///
+    /// Returns when that one leads. Commands are refused as busy meanwhile; where the other does not take over within an election
+    /// time-out, all is as before.
+    Transfer {
+        /// Its id.
+        #[arg(value_name = "ID", value_parser = node_id)]
+        to: u64,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Has each of the endpoints take a snapshot now, and drop the log before it.
+    ///
+    /// Nodes do that by themselves when the log has grown by as much as the state holds; see the column SNAPSHOT of `node status`.
+    Snapshot {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Measures what this machine lets a commit cost at least.
     ///
     /// A sync of what a put takes in the log, round trips of clients and of nodes, and all that one after the other, as a commit
@@ -109,7 +184,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Explains a command, or a topic: `exit-codes`.
+    /// Explains a command, or a topic: `exit-codes`, `members`.
     Help {
         /// The command or topic.
         topic: Option<String>,
@@ -133,6 +208,11 @@ pub(crate) struct Reach {
     /// How long to try, all in all.
     #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
+}
+
+fn node_id(text: &str) -> Result<u64, String> {
+    let id = text.parse().ok().filter(|id| *id >= 1);
+    id.ok_or_else(|| "ids are whole numbers from 1 on".to_string())
 }
 
 /// The most samples of a probe.

@@ -46,9 +46,19 @@ pub(crate) struct ServeArgs {
     /// Other nodes name it to clients when this node leads.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) client_address: Option<Address>,
-    /// All members of the cluster, this node included, and where the others reach them: `ID=HOST:PORT,…`. Required.
-    #[arg(long, value_name = "ID=HOST:PORT,…")]
+    /// Founds a cluster: its members, this node included, and where the others reach them: `ID=HOST:PORT,…`. This or `--join` is required.
+    ///
+    /// It is only the beginning: a data folder knows better who takes part since, and where; see `node help members`.
+    #[arg(long, value_name = "ID=HOST:PORT,…", conflicts_with = "join")]
     pub(crate) cluster: Option<Members>,
+    /// Joins a cluster that is there: a node with a fresh data folder waits until `node add` names it, and founds nothing.
+    #[arg(long)]
+    pub(crate) join: bool,
+    /// Where this node reaches others, if that is not where the configuration has them: `ID=HOST:PORT,…`.
+    ///
+    /// For nodes behind proxies or translated addresses, and such as will be added later, too. It concerns this node alone.
+    #[arg(long, value_name = "ID=HOST:PORT,…")]
+    pub(crate) peers: Option<Members>,
     /// The data folder; made if there is none. Required.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -154,8 +164,10 @@ pub(crate) struct Settings {
     pub(crate) cluster_id: String,
     pub(crate) listen: SocketAddr,
     pub(crate) client_address: Option<Address>,
-    /// This node included.
+    /// Whom the cluster begins with, this node included; nobody if it joins one.
     pub(crate) members: BTreeMap<NodeId, Address>,
+    /// Where others are reached, whatever the configuration says.
+    pub(crate) fixed_peers: BTreeMap<NodeId, Address>,
     pub(crate) data: PathBuf,
     pub(crate) tick: Duration,
     pub(crate) timing: Timing,
@@ -183,6 +195,8 @@ impl ServeArgs {
             listen: self.listen.or(file.listen),
             client_address: self.client_address.or(file.client_address),
             cluster: self.cluster.or(file.cluster),
+            join: self.join || file.join,
+            peers: self.peers.or(file.peers),
             data: self.data.or(file.data),
             tick: self.tick.or(file.tick),
             election_ticks: self.election_ticks.or(file.election_ticks),
@@ -199,7 +213,16 @@ impl ServeArgs {
         let id = NodeId(given(self.id, "id")?);
         let cluster_id = given(self.cluster_id, "cluster-id")?;
         let listen = given(self.listen, "listen")?;
-        let Members(members) = given(self.cluster, "cluster")?;
+        let members = match self.cluster {
+            Some(_) if self.join => {
+                return Err("--cluster founds a cluster and --join joins one: give one of them".to_string());
+            }
+            Some(Members(members)) => members,
+            None if self.join => BTreeMap::new(),
+            None => {
+                return Err("--cluster or --join is missing; `node help serve` explains them".to_string());
+            }
+        };
         let data = given(self.data, "data")?;
         if id.0 == 0 {
             return Err("--id must be at least 1".to_string());
@@ -209,7 +232,7 @@ impl ServeArgs {
                 "--cluster-id must have 1 to {CLUSTER_ID_BYTES_MAX} bytes"
             ));
         }
-        if !members.contains_key(&id) {
+        if !self.join && !members.contains_key(&id) {
             return Err(format!("--cluster does not name this node, {}", id.0));
         }
         let listen = resolve(&listen)?;
@@ -241,6 +264,7 @@ impl ServeArgs {
             listen,
             client_address: self.client_address,
             members,
+            fixed_peers: self.peers.map_or_else(BTreeMap::new, |Members(peers)| peers),
             data,
             tick,
             timing,

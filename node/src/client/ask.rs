@@ -61,7 +61,7 @@ pub(super) async fn ask(body: RequestBody, reach: &Reach) -> Outcome {
     let deadline = Instant::now() + reach.timeout;
     let changes_nothing = matches!(
         body,
-        RequestBody::Get { .. } | RequestBody::Status | RequestBody::Stages
+        RequestBody::Get { .. } | RequestBody::Status | RequestBody::Stages | RequestBody::Members
     );
     let request = Request { id: 1, body };
     let mut endpoints = reach.endpoints.iter().cycle();
@@ -74,7 +74,7 @@ pub(super) async fn ask(body: RequestBody, reach: &Reach) -> Outcome {
         });
         let reason = match attempt(&address, &request, deadline, changes_nothing).await {
             Attempt::Answered(Ok(reply)) => return Outcome::Done(reply),
-            Attempt::Answered(Err(error @ Error::Invalid { .. })) => {
+            Attempt::Answered(Err(error @ (Error::Invalid { .. } | Error::Refused { .. }))) => {
                 return Outcome::NotDone(error.to_string());
             }
             Attempt::Answered(Err(Error::NotLeader { leader: Some(leader) }))

@@ -1,8 +1,10 @@
-//! The client for people: `node get`, `put`, `cas`, `delete`, `status`.
+//! The client for people: `node get`, `put`, `cas`, `delete`, `status`, and what operators ask.
 
 mod ask;
+mod members;
 mod status;
 
+pub(crate) use members::{add, list, snapshot};
 pub(crate) use status::status;
 
 use crate::cli::Reach;
@@ -20,15 +22,23 @@ pub(crate) fn bytes(argument: OsString) -> Bytes {
 
 /// Asks the cluster, prints what it answers, and returns the exit code.
 pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
-    match ask(body, reach).await {
-        Outcome::Done(reply) => print(reply),
+    match done(ask(body, reach).await) {
+        Ok(reply) => print(reply),
+        Err(code) => code,
+    }
+}
+
+/// The reply, or the exit code of what was not done, after it was complained about.
+fn done(outcome: Outcome) -> Result<Reply, u8> {
+    match outcome {
+        Outcome::Done(reply) => Ok(reply),
         Outcome::NotDone(reason) => {
             output::complain(&format!("not done: {reason}"));
-            exit::NOT_DONE
+            Err(exit::NOT_DONE)
         }
         Outcome::Unknown(reason) => {
             output::complain(&format!("unknown whether done, and not tried again: {reason}"));
-            exit::UNKNOWN
+            Err(exit::UNKNOWN)
         }
     }
 }
@@ -44,7 +54,10 @@ fn print(reply: Reply) -> u8 {
         Reply::Written | Reply::Swapped(true) | Reply::Deleted(true) => exit::DONE,
         Reply::Swapped(false) => nothing("not done: the key does not hold what is expected"),
         Reply::Deleted(false) => nothing("the key had no value"),
-        Reply::Status(_) | Reply::Stages(_) => nothing("the node answered something else than was asked"),
+        Reply::Reconfigured | Reply::Transferred => exit::DONE,
+        Reply::Status(_) | Reply::Stages(_) | Reply::Snapshotted { .. } | Reply::Members(_) => {
+            nothing("the node answered something else than was asked")
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::{exit, output};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use wire::client::{NodeRole, Reply, Request, RequestBody, StageTimes, Status};
+use wire::client::{Member, NodeRole, Reply, Request, RequestBody, StageTimes, Status};
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "ENDPOINT",
     "NODE",
     "ROLE",
@@ -18,8 +18,11 @@ const HEADINGS: [&str; 9] = [
     "LAST",
     "COMMITTED",
     "APPLIED",
+    "SNAPSHOT",
     "STATE",
 ];
+
+const PROGRESS_HEADINGS: [&str; 7] = ["NODE", "PART", "MATCHED", "BEHIND", "STATE", "IN FLIGHT", "HEARD"];
 
 /// What an endpoint answered.
 struct Line {
@@ -63,23 +66,27 @@ pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
 }
 
 async fn ask_status(endpoint: &Address, timeout: Duration) -> Result<Status, String> {
-    match ask(endpoint, RequestBody::Status, timeout).await? {
-        Reply::Status(status) => Ok(status),
-        Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Stages(_) => {
-            Err("it answered something else than was asked".to_string())
-        }
+    let reply = ask(endpoint, RequestBody::Status, timeout).await?;
+    if let Reply::Status(status) = reply {
+        return Ok(status);
     }
+    Err(misanswered(&reply))
 }
 
 /// A node that is older than the question closes the connection.
 async fn ask_stages(endpoint: &Address, timeout: Duration) -> Option<Vec<StageTimes>> {
-    match ask(endpoint, RequestBody::Stages, timeout).await.ok()? {
-        Reply::Stages(stages) => Some(stages),
-        Reply::Value(_) | Reply::Written | Reply::Swapped(_) | Reply::Deleted(_) | Reply::Status(_) => None,
+    match ask(endpoint, RequestBody::Stages, timeout).await {
+        Ok(Reply::Stages(stages)) => Some(stages),
+        Ok(_) | Err(_) => None,
     }
 }
 
-async fn ask(endpoint: &Address, body: RequestBody, timeout: Duration) -> Result<Reply, String> {
+/// What is said of an answer to another question.
+pub(super) fn misanswered(reply: &Reply) -> String {
+    format!("it answered something else than was asked: {reply:?}")
+}
+
+pub(super) async fn ask(endpoint: &Address, body: RequestBody, timeout: Duration) -> Result<Reply, String> {
     let deadline = Instant::now() + timeout;
     let dialled = dial(endpoint.as_str(), &client_hello(), timeout)
         .await
@@ -103,16 +110,65 @@ fn role(role: NodeRole) -> &'static str {
 }
 
 fn table(lines: &[Line]) -> String {
-    let mut rows = vec![HEADINGS.map(str::to_string)];
+    let mut rows = vec![HEADINGS.map(str::to_string).to_vec()];
     for Line { endpoint, answer, .. } in lines {
         if let Ok(status) = answer {
-            rows.push(row(endpoint, status));
+            rows.push(row(endpoint, status).to_vec());
         }
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let mut text = aligned(&rows);
+    for Line { endpoint, answer, .. } in lines {
+        if let Err(reason) = answer {
+            text.push_str(&format!("{endpoint}  {reason}\n"));
+        }
+    }
+    let answers = lines.iter().filter_map(|line| line.answer.as_ref().ok());
+    let leaders = answers.filter(|status| status.role == NodeRole::Leader);
+    if let Some(leader) = leaders.max_by_key(|status| status.term) {
+        text.push_str(&format!("\nAs node {}, which leads, has it:\n\n", leader.node));
+        text.push_str(&aligned(&progress_rows(leader)));
+    }
+    text
+}
+
+/// How far each member is.
+fn progress_rows(leader: &Status) -> Vec<Vec<String>> {
+    let mut rows = vec![PROGRESS_HEADINGS.map(str::to_string).to_vec()];
+    for member in &leader.members {
+        let peer = leader.progress.iter().find(|peer| peer.node == member.node);
+        let of_peer = match peer {
+            Some(peer) => [
+                peer.matched.to_string(),
+                leader.last_index.saturating_sub(peer.matched).to_string(),
+                peer.state.clone(),
+                peer.in_flight.to_string(),
+                if peer.active { "yes" } else { "no" }.to_string(),
+            ],
+            None => [
+                leader.last_index.to_string(),
+                "0".to_string(),
+                "-".to_string(),
+                "-".to_string(),
+                "-".to_string(),
+            ],
+        };
+        let mut row = vec![member.node.to_string(), member.role.name().to_string()];
+        row.extend(of_peer);
+        rows.push(row);
+    }
+    rows
+}
+
+/// Rows whose columns stand below each other.
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells: Vec<String> = row
             .iter()
             .zip(&widths)
@@ -120,11 +176,6 @@ fn table(lines: &[Line]) -> String {
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
-    }
-    for Line { endpoint, answer, .. } in lines {
-        if let Err(reason) = answer {
-            text.push_str(&format!("{endpoint}  {reason}\n"));
-        }
     }
     text
 }
@@ -141,6 +192,7 @@ fn row(endpoint: &Address, status: &Status) -> [String; HEADINGS.len()] {
         status.last_index.to_string(),
         status.commit_index.to_string(),
         status.applied_index.to_string(),
+        status.snapshot_index.to_string(),
         format!("{:016x}", status.state_hash),
     ]
 }
@@ -171,6 +223,7 @@ fn json_line(
             "state": peer.state,
             "in_flight": peer.in_flight,
             "active": peer.active,
+            "caught_up": peer.caught_up,
         })
     };
     json!({
@@ -185,9 +238,22 @@ fn json_line(
         "applied_index": status.applied_index,
         // A text: not every reader of JSON keeps 64 bits.
         "state_hash": format!("{:016x}", status.state_hash),
+        "first_index": status.first_index,
+        "snapshot_index": status.snapshot_index,
         "voters": status.voters,
+        "members": status.members.iter().map(json_member).collect::<Vec<Value>>(),
         "progress": status.progress.iter().map(progress).collect::<Vec<Value>>(),
         "stages": stages.as_deref().map(json_stages),
+    })
+}
+
+/// A member as JSON has it.
+pub(super) fn json_member(member: &Member) -> Value {
+    json!({
+        "node": member.node,
+        "part": member.role.name(),
+        "address": member.address,
+        "data_folder": member.incarnation.map(|incarnation| format!("{incarnation:032x}")),
     })
 }
 

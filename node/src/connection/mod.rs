@@ -4,6 +4,6 @@ mod dial;
 mod incoming;
 mod outgoing;
 
-pub(crate) use dial::{Dialled, dial};
+pub(crate) use dial::{DialError, Dialled, dial};
 pub(crate) use incoming::{Incoming, ReadError};
 pub(crate) use outgoing::{Frame, Outgoing, append_frame};

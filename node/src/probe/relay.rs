@@ -100,7 +100,7 @@ enum Doing {
 #[derive(Debug)]
 pub(super) struct Hop {
     speech: Speech,
-    question: Said,
+    question: Box<Said>,
     incoming: Incoming,
     outgoing: Rc<Outgoing<Said>>,
 }
@@ -113,7 +113,7 @@ impl Hop {
         incoming.open();
         Ok(Hop {
             speech,
-            question: speech.question(value_bytes),
+            question: Box::new(speech.question(value_bytes)),
             incoming,
             outgoing: Outgoing::new(half, STALL_MAX),
         })
@@ -121,7 +121,7 @@ impl Hop {
 
     /// Asks, and waits for the answer.
     pub(super) async fn ask(&mut self) -> Result<(), String> {
-        self.say(self.question.clone());
+        self.say((*self.question).clone());
         let payload = tokio::time::timeout(STALL_MAX, self.incoming.next())
             .await
             .map_err(|_| "no answer in time".to_string())?

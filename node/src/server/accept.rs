@@ -80,9 +80,7 @@ async fn greet_and_serve(
     match greeted {
         Ok(Ok((guest, incoming, half))) => match guest {
             Guest::Client => clients::serve(shared, from, incoming, half).await,
-            Guest::Peer { node, client_address } => {
-                peers::hear(&shared, node, client_address, incoming, half);
-            }
+            Guest::Peer(introduction) => peers::hear(&shared, introduction, incoming, half),
         },
         Ok(Err(reason)) => tracing::info!("the connection from {from} is closed: {reason}"),
         Err(_) => tracing::info!(

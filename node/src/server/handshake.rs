@@ -1,9 +1,14 @@
 //! Whether a connection is accepted: the listener's half of the handshake, without its sockets.
+//!
+//! Who is a member changes, and a node may be behind. What it goes by itself, the configuration in force here, decides about a dialler
+//! only if the dialler does not go by a later one: otherwise a node that was away could not be helped by whoever has come since.
 
-use raft::NodeId;
+use raft::{Configuration, Index, NodeId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use wire::limits::{ADDRESS_BYTES_MAX, CLUSTER_ID_BYTES_MAX};
+use wire::record::Member;
 use wire::{Hello, Refusal, Role, Welcome};
 
 /// Whom this node takes for whom.
@@ -11,32 +16,85 @@ use wire::{Hello, Refusal, Role, Welcome};
 pub(crate) struct Membership {
     pub(crate) id: NodeId,
     pub(crate) cluster_id: String,
-    /// The identities of the members' data folders as first heard of, this node's own included. A member that isn't here was
-    /// not heard of yet.
-    incarnations: RefCell<BTreeMap<NodeId, Option<u128>>>,
+    known: RefCell<Known>,
+}
+
+/// What this node goes by.
+#[derive(Debug, Default)]
+struct Known {
+    /// That of the applied state and those behind it, by index; the last is in force.
+    configurations: Vec<(Index, Arc<Configuration>)>,
+    /// The identities of members' data folders as first heard of, where no configuration has them yet.
+    heard: BTreeMap<NodeId, u128>,
 }
 
 /// Who was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
     Client,
-    Peer { node: NodeId, client_address: String },
+    Peer(Introduction),
+}
+
+/// What another node said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Introduction {
+    pub(crate) node: NodeId,
+    /// The identity of its data folder.
+    pub(crate) incarnation: u128,
+    /// Where clients reach it.
+    pub(crate) client_address: String,
+    /// Where other nodes reach it, it says; may be empty.
+    pub(crate) address: String,
+    /// Where the configuration stands that it goes by.
+    pub(crate) configuration: Index,
 }
 
 impl Membership {
-    /// The cluster `cluster_id` of `members`, as `id` sees it.
-    pub(crate) fn new(
-        id: NodeId,
-        incarnation: u128,
-        cluster_id: String,
-        members: impl Iterator<Item = NodeId>,
-    ) -> Membership {
-        let known = |member| (member, (member == id).then_some(incarnation));
+    /// The cluster `cluster_id` as `id` sees it. Nobody is a member before [`Membership::go_by`] says so.
+    pub(crate) fn new(id: NodeId, cluster_id: String) -> Membership {
         Membership {
             id,
             cluster_id,
-            incarnations: RefCell::new(members.map(known).collect()),
+            known: RefCell::default(),
         }
+    }
+
+    /// From here on these are the configurations that decide: that of the applied state and those behind it.
+    pub(crate) fn go_by(&self, configurations: &[(Index, Arc<Configuration>)]) {
+        let mut known = self.known.borrow_mut();
+        known.configurations = configurations.to_vec();
+        let Known {
+            configurations,
+            heard,
+        } = &mut *known;
+        let latest = configurations.last();
+        // Whoever comes back under an id was not heard of before.
+        heard.retain(|node, _| latest.is_some_and(|(_, latest)| latest.is_member(*node)));
+    }
+
+    /// Whether these are the configurations that decide.
+    pub(crate) fn goes_by(&self, configurations: &[(Index, Arc<Configuration>)]) -> bool {
+        let known = self.known.borrow();
+        let same = |((at, one), (other_at, other)): (&(Index, _), &(Index, _))| {
+            at == other_at && Arc::ptr_eq(one, other)
+        };
+        known.configurations.len() == configurations.len()
+            && known.configurations.iter().zip(configurations).all(same)
+    }
+
+    /// Everybody who takes part in a configuration that decides, with what the latest of those says.
+    pub(crate) fn members(&self) -> BTreeMap<NodeId, Member> {
+        let known = self.known.borrow();
+        let each = known.configurations.iter().flat_map(|(_, configuration)| {
+            let members = configuration.members().iter();
+            members.map(|node| (*node, Member::of(configuration, *node)))
+        });
+        each.collect()
+    }
+
+    /// Where the configuration in force stands.
+    pub(crate) fn latest_index(&self) -> Index {
+        self.known.borrow().latest_index()
     }
 
     /// What is answered to the payload of a connection's first frame, and who is on the other side.
@@ -65,7 +123,25 @@ impl Membership {
                 to,
                 incarnation,
                 client_address,
-            } => self.judge_peer(node, to, incarnation, client_address)?,
+                address,
+                configuration,
+            } => {
+                if client_address.len() > ADDRESS_BYTES_MAX || address.len() > ADDRESS_BYTES_MAX {
+                    return Err(Refusal::NotHello);
+                }
+                if NodeId(to) != self.id {
+                    return Err(Refusal::Node { actual: self.id.0 });
+                }
+                let peer = Introduction {
+                    node: NodeId(node),
+                    incarnation,
+                    client_address,
+                    address,
+                    configuration: Index(configuration),
+                };
+                self.judge_peer(&peer)?;
+                Guest::Peer(peer)
+            }
         };
         let welcome = Welcome::Accepted {
             version,
@@ -75,33 +151,43 @@ impl Membership {
         Ok((welcome, guest))
     }
 
-    fn judge_peer(
-        &self,
-        node: u64,
-        to: u64,
-        incarnation: u128,
-        client_address: String,
-    ) -> Result<Guest, Refusal> {
-        if client_address.len() > ADDRESS_BYTES_MAX {
-            return Err(Refusal::NotHello);
-        }
-        if NodeId(to) != self.id {
-            return Err(Refusal::Node { actual: self.id.0 });
-        }
-        let mut incarnations = self.incarnations.borrow_mut();
-        let known = incarnations
-            .get_mut(&NodeId(node))
-            .ok_or(Refusal::NotMember { node })?;
+    /// Whether what a peer said of itself still holds, as far as this node knows.
+    pub(crate) fn judge_peer(&self, peer: &Introduction) -> Result<(), Refusal> {
+        let node = peer.node.0;
         // Whoever comes under this node's own id has a copy of its data folder, or was given a wrong id.
-        let changed = known.is_some_and(|known| known != incarnation);
-        if changed || NodeId(node) == self.id {
+        if peer.node == self.id {
             return Err(Refusal::Incarnation { node });
         }
-        *known = Some(incarnation);
-        Ok(Guest::Peer {
-            node: NodeId(node),
-            client_address,
-        })
+        let mut known = self.known.borrow_mut();
+        let latest = known.latest_index();
+        match known.member(peer.node) {
+            None => {
+                let applied = known.configurations.first().map(|(index, _)| *index);
+                let is_later = applied.is_none_or(|applied| peer.configuration > applied);
+                is_later.then_some(()).ok_or(Refusal::NotMember { node })
+            }
+            Some(member) => {
+                let folder = match member.incarnation {
+                    Some(folder) => folder,
+                    None => *known.heard.entry(peer.node).or_insert(peer.incarnation),
+                };
+                let may_be = folder == peer.incarnation || peer.configuration > latest;
+                may_be.then_some(()).ok_or(Refusal::Incarnation { node })
+            }
+        }
+    }
+}
+
+impl Known {
+    fn latest_index(&self) -> Index {
+        self.configurations.last().map_or(Index(0), |(index, _)| *index)
+    }
+
+    /// What the latest configuration says of `node` in which it takes part.
+    fn member(&self, node: NodeId) -> Option<Member> {
+        let mut configurations = self.configurations.iter().rev();
+        let (_, configuration) = configurations.find(|(_, configuration)| configuration.is_member(node))?;
+        Some(Member::of(configuration, node))
     }
 }
 
@@ -109,8 +195,39 @@ impl Membership {
 mod tests {
     use super::*;
 
-    fn membership() -> Membership {
-        Membership::new(NodeId(1), 11, "c".to_string(), [NodeId(1), NodeId(2)].into_iter())
+    /// Where a configuration stands, its voters, and their folders.
+    type Given<'a> = (u64, &'a [(u64, Option<u128>)]);
+
+    /// Node 1 of the cluster `c`, which goes by these configurations.
+    fn membership(configurations: &[Given<'_>]) -> Membership {
+        let membership = Membership::new(NodeId(1), "c".to_string());
+        go_by(&membership, configurations);
+        membership
+    }
+
+    fn go_by(membership: &Membership, configurations: &[Given<'_>]) {
+        let configuration = |(index, members): &Given<'_>| {
+            let contexts: Vec<_> = members
+                .iter()
+                .map(|(node, incarnation)| {
+                    let member = Member {
+                        incarnation: *incarnation,
+                        ..Member::default()
+                    };
+                    (NodeId(*node), member.to_context())
+                })
+                .collect();
+            let configuration = Configuration::of_voters(contexts.iter().map(|(node, _)| *node));
+            let contexts = contexts.iter().map(|(node, context)| (*node, context));
+            (Index(*index), Arc::new(configuration.with_contexts(contexts)))
+        };
+        let configurations: Vec<_> = configurations.iter().map(configuration).collect();
+        membership.go_by(&configurations);
+        assert!(membership.goes_by(&configurations));
+    }
+
+    fn two() -> Membership {
+        membership(&[(0, &[(1, None), (2, None)])])
     }
 
     fn hello(role: Role) -> Hello {
@@ -123,12 +240,14 @@ mod tests {
         }
     }
 
-    fn peer(node: u64, to: u64, incarnation: u128) -> Hello {
+    fn peer(node: u64, to: u64, incarnation: u128, configuration: u64) -> Hello {
         hello(Role::Peer {
             node,
             to,
             incarnation,
             client_address: "a:1".to_string(),
+            address: "b:1".to_string(),
+            configuration,
         })
     }
 
@@ -138,18 +257,21 @@ mod tests {
 
     #[test]
     fn clients_and_members_are_accepted() {
-        let membership = membership();
+        let membership = two();
         assert_eq!(judged(&membership, &hello(Role::Client)), Ok(Guest::Client));
         let anywhere = Hello {
             cluster_id: String::new(),
             ..hello(Role::Client)
         };
         assert_eq!(judged(&membership, &anywhere), Ok(Guest::Client));
-        let guest = Guest::Peer {
+        let guest = Guest::Peer(Introduction {
             node: NodeId(2),
+            incarnation: 5,
             client_address: "a:1".to_string(),
-        };
-        assert_eq!(judged(&membership, &peer(2, 1, 5)), Ok(guest));
+            address: "b:1".to_string(),
+            configuration: Index(0),
+        });
+        assert_eq!(judged(&membership, &peer(2, 1, 5, 0)), Ok(guest));
     }
 
     #[test]
@@ -158,7 +280,7 @@ mod tests {
             version_max: 9,
             ..hello(Role::Client)
         };
-        let (welcome, _) = membership().judge(&wire::encode(&newer)).unwrap();
+        let (welcome, _) = two().judge(&wire::encode(&newer)).unwrap();
         assert!(matches!(
             welcome,
             Welcome::Accepted {
@@ -171,7 +293,7 @@ mod tests {
 
     #[test]
     fn each_mismatch_is_refused_with_its_reason() {
-        let membership = membership();
+        let membership = two();
         let cases = [
             (
                 Hello {
@@ -200,15 +322,15 @@ mod tests {
             (
                 Hello {
                     cluster_id: String::new(),
-                    ..peer(2, 1, 5)
+                    ..peer(2, 1, 5, 0)
                 },
                 Refusal::Cluster {
                     actual: "c".to_string(),
                 },
             ),
-            (peer(2, 3, 5), Refusal::Node { actual: 1 }),
-            (peer(3, 1, 5), Refusal::NotMember { node: 3 }),
-            (peer(1, 1, 11), Refusal::Incarnation { node: 1 }),
+            (peer(2, 3, 5, 0), Refusal::Node { actual: 1 }),
+            (peer(3, 1, 5, 0), Refusal::NotMember { node: 3 }),
+            (peer(1, 1, 11, 0), Refusal::Incarnation { node: 1 }),
         ];
         for (hello, refusal) in cases {
             assert_eq!(judged(&membership, &hello), Err(refusal), "{hello:?}");
@@ -221,12 +343,46 @@ mod tests {
 
     #[test]
     fn a_peer_keeps_its_data_folder() {
-        let membership = membership();
-        assert!(judged(&membership, &peer(2, 1, 5)).is_ok());
-        assert!(judged(&membership, &peer(2, 1, 5)).is_ok());
+        let refused = Err(Refusal::Incarnation { node: 2 });
+        let recorded = membership(&[(0, &[(1, None), (2, Some(5))])]);
+        for membership in [two(), recorded] {
+            assert!(judged(&membership, &peer(2, 1, 5, 0)).is_ok());
+            assert!(judged(&membership, &peer(2, 1, 5, 0)).is_ok());
+            assert_eq!(judged(&membership, &peer(2, 1, 6, 0)), refused);
+        }
+    }
+
+    #[test]
+    fn one_that_was_removed_and_added_anew_may_have_another_folder() {
+        let membership = two();
+        assert!(judged(&membership, &peer(2, 1, 5, 0)).is_ok());
+        go_by(&membership, &[(4, &[(1, None)])]);
         assert_eq!(
-            judged(&membership, &peer(2, 1, 6)),
-            Err(Refusal::Incarnation { node: 2 })
+            judged(&membership, &peer(2, 1, 5, 0)),
+            Err(Refusal::NotMember { node: 2 })
         );
+        go_by(&membership, &[(4, &[(1, None)]), (5, &[(1, None), (2, None)])]);
+        assert!(judged(&membership, &peer(2, 1, 6, 0)).is_ok());
+    }
+
+    #[test]
+    fn a_node_that_is_behind_is_helped_by_those_who_came_since() {
+        let behind = membership(&[(10, &[(1, None), (2, Some(5))])]);
+        assert!(judged(&behind, &peer(3, 1, 7, 20)).is_ok());
+        assert!(judged(&behind, &peer(2, 1, 6, 20)).is_ok());
+        // One that goes by what this node goes by has nothing to tell it.
+        assert!(judged(&behind, &peer(3, 1, 7, 10)).is_err());
+        assert!(judged(&behind, &peer(2, 1, 6, 10)).is_err());
+        let fresh = membership(&[(0, &[])]);
+        assert!(judged(&fresh, &peer(3, 1, 7, 1)).is_ok());
+    }
+
+    #[test]
+    fn a_leader_that_commits_its_own_removal_is_still_heard() {
+        let (before, after): (&[_], &[_]) = (&[(1, None), (2, Some(5))], &[(1, None)]);
+        let membership = membership(&[(10, before), (20, after)]);
+        assert!(judged(&membership, &peer(2, 1, 5, 20)).is_ok());
+        go_by(&membership, &[(20, after)]);
+        assert!(judged(&membership, &peer(2, 1, 5, 20)).is_err());
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Input {
     Packet(Packet),
     /// What was sent to another node may be lost.
     Unreachable(NodeId),
+    /// Another node has introduced itself; the identity of its data folder.
+    Heard(NodeId, u128),
 }
 
 /// What has come in. It lives on one thread: tasks that read put in, the loop takes out.

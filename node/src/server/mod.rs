@@ -17,7 +17,7 @@ use clients::{Client, Places};
 use handshake::Membership;
 use inbox::{Inbox, Input};
 use peers::Peers;
-use raft::NodeId;
+use raft::{NodeId, RoleKind};
 use replica::{Fatal, Outbox, Refusal, Replica, Ticket};
 use request::Task;
 use shared::Shared;
@@ -39,8 +39,10 @@ const WHEEL_TURNS_MAX: usize = 8;
 pub(crate) struct Parts {
     pub(crate) id: NodeId,
     pub(crate) cluster_id: String,
-    /// This node included.
-    pub(crate) members: BTreeMap<NodeId, Address>,
+    /// Where other nodes reach this one, as far as it was told.
+    pub(crate) address: String,
+    /// Where other nodes are reached, whatever the configuration says.
+    pub(crate) fixed_peers: BTreeMap<NodeId, Address>,
     pub(crate) client_address: String,
     pub(crate) tick: Duration,
     pub(crate) replica: Replica<DataFolder, EventLog>,
@@ -87,7 +89,8 @@ impl Server {
         let Parts {
             id,
             cluster_id,
-            mut members,
+            address,
+            fixed_peers,
             client_address,
             tick,
             replica,
@@ -95,21 +98,17 @@ impl Server {
             listener,
         } = parts;
         let incarnation = replica.incarnation();
-        let membership = Membership::new(id, incarnation, cluster_id, members.keys().copied());
-        members.remove(&id);
         let shared = Rc::new(Shared {
-            membership,
+            membership: Membership::new(id, cluster_id),
             client_address,
+            address,
             incarnation,
             inbox: Inbox::default(),
-            peers: Peers::new(members),
+            peers: Peers::new(fixed_peers),
             clients: Places::default(),
         });
         tokio::task::spawn_local(accept::accept(listener, Rc::clone(&shared)));
-        for peer in shared.peers.ids() {
-            tokio::task::spawn_local(peers::keep_connected(Rc::clone(&shared), peer));
-        }
-        Server {
+        let mut server = Server {
             shared,
             replica,
             tick,
@@ -121,6 +120,22 @@ impl Server {
             done: Vec::new(),
             stages: Stages::new(disk_account),
             taken_in: Duration::ZERO,
+        };
+        server.follow_configurations();
+        server
+    }
+
+    /// Goes by the configurations that decide now, if those are others than before.
+    fn follow_configurations(&mut self) {
+        let raft = self.replica.core().raft();
+        if self.shared.membership.goes_by(raft.configurations()) {
+            return;
+        }
+        self.shared.membership.go_by(raft.configurations());
+        peers::follow(&self.shared);
+        let own = (self.shared.membership.id, self.shared.incarnation);
+        for (node, incarnation) in self.shared.peers.heard().into_iter().chain([own]) {
+            self.replica.heard_of(node, incarnation);
         }
     }
 
@@ -171,6 +186,7 @@ impl Server {
                     self.stages.lost(node);
                     self.replica.unreachable(node);
                 }
+                Input::Heard(node, incarnation) => self.replica.heard_of(node, incarnation),
             }
         }
         self.inputs = inputs;
@@ -195,6 +211,27 @@ impl Server {
             Ok(Task::Stages) => {
                 let stages = self.stages.to_wire();
                 self.answer(client, id, Ok(Reply::Stages(stages)));
+            }
+            Ok(Task::Reconfigure(changes)) => {
+                let ticket = self.ticket(client, id, None);
+                self.replica.reconfigure(ticket, &changes);
+            }
+            Ok(Task::Transfer { to }) => {
+                let ticket = self.ticket(client, id, None);
+                self.replica.transfer(ticket, to);
+            }
+            Ok(Task::Snapshot) => {
+                let ticket = self.ticket(client, id, None);
+                self.replica.snapshot(ticket);
+            }
+            Ok(Task::Members) => {
+                let raft = self.replica.core().raft();
+                let answer = if raft.role() == RoleKind::Leader {
+                    Ok(Reply::Members(status::members(raft.configuration())))
+                } else {
+                    Err(self.not_leader(raft.leader()))
+                };
+                self.answer(client, id, answer);
             }
             Err(error) => self.answer(client, id, Err(error)),
         }
@@ -221,6 +258,8 @@ impl Server {
             }
             let begun = Instant::now();
             self.replica.send(&mut self.out);
+            // Before anything leaves: it may be for somebody who was not known of.
+            self.follow_configurations();
             let sent = self.pass_on(begun);
             self.replica.carry_out(&mut self.out)?;
             let has_replies = !self.out.replies.is_empty();
@@ -267,6 +306,15 @@ impl Server {
             self.answer(client, id, result);
         }
         self.out.replies = replies;
+        let mut done = std::mem::take(&mut self.out.done);
+        for (ticket, result) in done.drain(..) {
+            let Asked { client, id, .. } = self.asked.remove(&ticket).expect("a ticket is answered once");
+            let result = result
+                .map(request::done)
+                .map_err(|why| request::not_done(why, |leader| self.not_leader(leader)));
+            self.answer(client, id, result);
+        }
+        self.out.done = done;
         self.flush_clients();
         let done = Instant::now();
         for came in self.done.drain(..) {
@@ -289,16 +337,19 @@ impl Server {
 
     fn error(&self, refusal: Refusal) -> Error {
         match refusal {
-            Refusal::NotLeader { leader } => Error::NotLeader {
-                leader: leader.map(|node| Leader {
-                    node: node.0,
-                    client_address: self.client_address(node),
-                }),
-            },
+            Refusal::NotLeader { leader } => self.not_leader(leader),
             Refusal::LeadershipLost => Error::LeadershipLost,
             Refusal::ReadAborted => Error::ReadAborted,
             Refusal::Busy => Error::Busy,
         }
+    }
+
+    fn not_leader(&self, leader: Option<NodeId>) -> Error {
+        let leader = leader.map(|node| Leader {
+            node: node.0,
+            client_address: self.client_address(node),
+        });
+        Error::NotLeader { leader }
     }
 
     fn client_address(&self, node: NodeId) -> String {

@@ -1,9 +1,10 @@
 //! The other nodes: one connection to each for what this node says, one from each for what it hears.
 
+use super::handshake::Introduction;
 use super::inbox::Input;
 use super::shared::Shared;
 use crate::cli::Address;
-use crate::connection::{Dialled, Frame, Incoming, Outgoing, dial};
+use crate::connection::{DialError, Dialled, Frame, Incoming, Outgoing, dial};
 use raft::NodeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +12,10 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::AbortHandle;
+use wire::Refusal;
+use wire::limits::MEMBERS_MAX;
 use wire::peer::{Message, Packet};
+use wire::record::Member;
 
 /// How many messages to one node wait at most; at that many, what comes is lost, as the protocol allows. How many bytes they
 /// hold is bounded by what the core has in flight to one node.
@@ -35,50 +39,64 @@ impl Frame for Packet {
     }
 }
 
-/// The other nodes, by id.
+/// How many nodes are answered that are no members: those that were removed, or that this node has yet to hear of.
+const STRANGERS_MAX: usize = 64;
+
+/// The other nodes.
 #[derive(Debug)]
-pub(crate) struct Peers(BTreeMap<NodeId, Peer>);
+pub(crate) struct Peers {
+    /// Where nodes are dialled, whatever anybody says.
+    fixed: BTreeMap<NodeId, Address>,
+    /// By id.
+    known: RefCell<BTreeMap<NodeId, Rc<Peer>>>,
+}
 
 /// Another node.
 #[derive(Debug)]
 struct Peer {
-    /// Where it is dialled.
-    address: Address,
+    node: NodeId,
     /// Where clients reach it; empty until it has said so.
     client_address: RefCell<String>,
+    /// Where it is dialled, and the task that does so.
+    dialling: RefCell<Option<(String, AbortHandle)>>,
     /// What this node says to it, while there is a connection.
     outgoing: RefCell<Option<Rc<Outgoing<Packet>>>>,
-    /// The task that hears it.
-    hearing: RefCell<Option<AbortHandle>>,
+    /// Who it said to be, and the task that hears it.
+    hearing: RefCell<Option<(Introduction, AbortHandle)>>,
 }
 
 impl Peers {
-    /// Nodes that are dialled at these addresses.
-    pub(crate) fn new(addresses: BTreeMap<NodeId, Address>) -> Peers {
-        let peer = |(node, address)| {
-            let peer = Peer {
-                address,
-                client_address: RefCell::default(),
-                outgoing: RefCell::default(),
-                hearing: RefCell::default(),
-            };
-            (node, peer)
-        };
-        Peers(addresses.into_iter().map(peer).collect())
-    }
-
-    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
-        self.0.keys().copied()
+    /// Nobody yet. The nodes in `fixed` are dialled there, whatever the configuration says.
+    pub(crate) fn new(fixed: BTreeMap<NodeId, Address>) -> Peers {
+        Peers {
+            fixed,
+            known: RefCell::default(),
+        }
     }
 
     /// Where clients reach `node`; empty if it has not said so.
     pub(crate) fn client_address(&self, node: NodeId) -> String {
-        self.get(node).client_address.borrow().clone()
+        let peer = self.get(node);
+        peer.map_or_else(String::new, |peer| peer.client_address.borrow().clone())
+    }
+
+    /// The nodes that are heard, and the identities of their data folders.
+    pub(crate) fn heard(&self) -> Vec<(NodeId, u128)> {
+        let known = self.known.borrow();
+        let heard = known.values().filter_map(|peer| {
+            let hearing = peer.hearing.borrow();
+            hearing.as_ref().map(|(heard, _)| (heard.node, heard.incarnation))
+        });
+        heard.collect()
     }
 
     /// Puts a message into the queue to its receiver; [`Peers::flush`] sends it. Whether it was taken: it is lost otherwise.
     pub(crate) fn post(&self, packet: Packet) -> bool {
-        match &*self.get(packet.to()).outgoing.borrow() {
+        let known = self.known.borrow();
+        let Some(peer) = known.get(&packet.to()) else {
+            return false;
+        };
+        match &*peer.outgoing.borrow() {
             Some(outgoing) if !outgoing.is_closed() && outgoing.queued() < QUEUED_MAX => {
                 outgoing.push(packet);
                 true
@@ -89,31 +107,111 @@ impl Peers {
 
     /// Sends the messages that wait.
     pub(crate) fn flush(&self) {
-        for peer in self.0.values() {
+        for peer in self.known.borrow().values() {
             if let Some(outgoing) = &*peer.outgoing.borrow() {
                 outgoing.flush();
             }
         }
     }
 
-    fn get(&self, node: NodeId) -> &Peer {
-        self.0
-            .get(&node)
-            .unwrap_or_else(|| panic!("{node} is no other member of this cluster"))
+    fn get(&self, node: NodeId) -> Option<Rc<Peer>> {
+        self.known.borrow().get(&node).cloned()
+    }
+
+    fn get_or_insert(&self, node: NodeId) -> Rc<Peer> {
+        let mut known = self.known.borrow_mut();
+        let peer = known.entry(node).or_insert_with(|| {
+            Rc::new(Peer {
+                node,
+                client_address: RefCell::default(),
+                dialling: RefCell::default(),
+                outgoing: RefCell::default(),
+                hearing: RefCell::default(),
+            })
+        });
+        Rc::clone(peer)
+    }
+
+    /// Where `node` is to be dialled: a member where the configuration has it, a stranger where it says itself, while it is heard.
+    fn address(&self, node: NodeId, member: Option<&Member>, heard: Option<&Introduction>) -> Option<String> {
+        if member.is_none() && heard.is_none() {
+            return None;
+        }
+        let fixed = self.fixed.get(&node).map(Address::as_str);
+        let configured = member.map(|member| member.address.as_str());
+        let said = heard.map(|heard| heard.address.as_str());
+        let known = [fixed, configured, said].into_iter().flatten();
+        known.map(str::to_string).find(|address| !address.is_empty())
     }
 }
 
-/// Keeps a connection to `node` for as long as this node lives.
-pub(crate) async fn keep_connected(shared: Rc<Shared>, node: NodeId) {
-    let peer = shared.peers.get(node);
-    let hello = shared.hello_to(node);
+/// Who takes part has changed: dials whom it must, and no others; stops hearing those who are not who they were.
+pub(crate) fn follow(shared: &Rc<Shared>) {
+    let peers = &shared.peers;
+    let members = shared.membership.members();
+    for node in members.keys().filter(|node| **node != shared.membership.id) {
+        peers.get_or_insert(*node);
+    }
+    let known: Vec<Rc<Peer>> = peers.known.borrow().values().cloned().collect();
+    for peer in known {
+        let refused = match &*peer.hearing.borrow() {
+            // One that has only left is still heard: it may be the leader that saw to it, and has a last word to say.
+            Some((heard, task)) => match shared.membership.judge_peer(heard) {
+                Err(Refusal::Incarnation { .. }) => {
+                    task.abort();
+                    true
+                }
+                Ok(()) | Err(_) => false,
+            },
+            None => false,
+        };
+        if refused {
+            peer.hearing.replace(None);
+        }
+        dial_where_it_is(shared, &peer, members.get(&peer.node));
+    }
+}
+
+/// Begins to dial `peer` where it is reached, or stops to.
+fn dial_where_it_is(shared: &Rc<Shared>, peer: &Rc<Peer>, member: Option<&Member>) {
+    let hearing = peer.hearing.borrow();
+    let heard = hearing.as_ref().map(|(heard, _)| heard);
+    let wanted = shared.peers.address(peer.node, member, heard);
+    let is_needed = member.is_some() || heard.is_some();
+    drop(hearing);
+    let mut dialling = peer.dialling.borrow_mut();
+    let present = dialling.as_ref().map(|(address, _)| address);
+    if present != wanted.as_ref() {
+        if let Some((_, task)) = dialling.take() {
+            task.abort();
+            if let Some(outgoing) = peer.outgoing.replace(None) {
+                outgoing.close();
+            }
+            shared.inbox.push(Input::Unreachable(peer.node), 0);
+        }
+        *dialling = wanted.map(|address| {
+            let task = keep_connected(Rc::clone(shared), Rc::clone(peer), address.clone());
+            (address, tokio::task::spawn_local(task).abort_handle())
+        });
+    }
+    drop(dialling);
+    if !is_needed {
+        shared.peers.known.borrow_mut().remove(&peer.node);
+    }
+}
+
+/// Keeps a connection to `peer` for as long as that is wanted.
+async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
+    let node = peer.node;
     let mut backoff = BACKOFF_MIN;
     let mut last_failure = String::new();
     loop {
-        match dial(peer.address.as_str(), &hello, DIAL_TIME_MAX).await {
+        // What it says of itself changes with the configuration.
+        let hello = shared.hello_to(node);
+        match dial(&address, &hello, DIAL_TIME_MAX).await {
             Ok(dialled) => {
-                tracing::info!("connected to {node} at {}", peer.address);
-                talk(peer, dialled).await;
+                tracing::info!("connected to {node} at {address}");
+                talk(&peer, dialled).await;
                 tracing::info!("the connection to {node} is lost");
                 shared.inbox.push(Input::Unreachable(node), 0);
                 backoff = BACKOFF_MIN;
@@ -123,7 +221,11 @@ pub(crate) async fn keep_connected(shared: Rc<Shared>, node: NodeId) {
                 // A node that is down fails many times in the same way; once is enough to be told.
                 let failure = error.to_string();
                 if failure != last_failure {
-                    tracing::info!("{node} at {} can't be reached: {failure}", peer.address);
+                    if let DialError::Refused(_) = error {
+                        tracing::warn!("{node} at {address} won't have this node: {failure}");
+                    } else {
+                        tracing::info!("{node} at {address} can't be reached: {failure}");
+                    }
                     last_failure = failure;
                 }
             }
@@ -151,24 +253,36 @@ async fn talk(
     peer.outgoing.replace(None);
 }
 
-/// Hears `node` on a connection that was welcomed, instead of on an older one, which is half-open at best.
-pub(crate) fn hear(
-    shared: &Rc<Shared>,
-    node: NodeId,
-    client_address: String,
-    incoming: Incoming,
-    half: OwnedWriteHalf,
-) {
-    let peer = shared.peers.get(node);
-    peer.client_address.replace(client_address);
-    let task = tokio::task::spawn_local(take_in(Rc::clone(shared), node, incoming, half));
-    if let Some(older) = peer.hearing.replace(Some(task.abort_handle())) {
+/// Hears a node on a connection that was welcomed, instead of on an older one, which is half-open at best.
+pub(crate) fn hear(shared: &Rc<Shared>, heard: Introduction, incoming: Incoming, half: OwnedWriteHalf) {
+    let node = heard.node;
+    let member = shared.membership.members().get(&node).cloned();
+    let is_new = shared.peers.get(node).is_none();
+    if is_new && member.is_none() && shared.peers.known.borrow().len() >= MEMBERS_MAX + STRANGERS_MAX {
+        return tracing::warn!("the connection from {node} is closed: too many who are no members are heard");
+    }
+    let peer = shared.peers.get_or_insert(node);
+    peer.client_address.replace(heard.client_address.clone());
+    shared.inbox.push(Input::Heard(node, heard.incarnation), 0);
+    let task = tokio::task::spawn_local(take_in(Rc::clone(shared), Rc::clone(&peer), incoming, half));
+    if let Some((_, older)) = peer.hearing.replace(Some((heard, task.abort_handle()))) {
         older.abort();
+    }
+    if member.is_none() {
+        dial_where_it_is(shared, &peer, None);
     }
 }
 
-async fn take_in(shared: Rc<Shared>, node: NodeId, mut incoming: Incoming, _half: OwnedWriteHalf) {
+async fn take_in(shared: Rc<Shared>, peer: Rc<Peer>, incoming: Incoming, half: OwnedWriteHalf) {
+    let node = peer.node;
     tracing::debug!("{node} is connected");
+    take_in_all(&shared, node, incoming, half).await;
+    peer.hearing.replace(None);
+    let member = shared.membership.members().get(&node).cloned();
+    dial_where_it_is(&shared, &peer, member.as_ref());
+}
+
+async fn take_in_all(shared: &Shared, node: NodeId, mut incoming: Incoming, _half: OwnedWriteHalf) {
     let own = shared.membership.id;
     loop {
         let frame = match incoming.next().await {

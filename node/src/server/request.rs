@@ -1,7 +1,10 @@
 //! What a client asks, as the replica takes it.
 
+use crate::cli::Address;
 use bytes::Bytes;
-use wire::client::{Error, Reply, RequestBody};
+use raft::{ChangeError, NodeId, TransferError};
+use replica::{Done, NotDone};
+use wire::client::{Error, MemberChange, Reply, RequestBody};
 use wire::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use wire::record::Command;
 
@@ -12,6 +15,10 @@ pub(crate) enum Task {
     Write(Command),
     Status,
     Stages,
+    Reconfigure(Vec<MemberChange>),
+    Transfer { to: NodeId },
+    Snapshot,
+    Members,
 }
 
 /// What is to be done about a request; an error if it breaks a limit.
@@ -42,6 +49,13 @@ pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
         }
         RequestBody::Status => Ok(Task::Status),
         RequestBody::Stages => Ok(Task::Stages),
+        RequestBody::Reconfigure { changes } => {
+            changes.iter().try_for_each(sensible)?;
+            Ok(Task::Reconfigure(changes))
+        }
+        RequestBody::Transfer { to } => Ok(Task::Transfer { to: NodeId(to) }),
+        RequestBody::Snapshot => Ok(Task::Snapshot),
+        RequestBody::Members => Ok(Task::Members),
     }
 }
 
@@ -52,6 +66,57 @@ fn within(what: &str, bytes: &[u8], max: usize) -> Result<(), Error> {
     Err(Error::Invalid {
         reason: format!("the {what} has {} bytes; at most {max} are allowed", bytes.len()),
     })
+}
+
+/// Whether a change names a node and an address that can be.
+fn sensible(change: &MemberChange) -> Result<(), Error> {
+    let invalid = |reason: String| Err(Error::Invalid { reason });
+    let node = match change {
+        MemberChange::AddLearner { node, address } => {
+            if let Err(reason) = address.parse::<Address>() {
+                return invalid(format!("the address of node {node}: {reason}"));
+            }
+            node
+        }
+        MemberChange::Promote { node } | MemberChange::Demote { node } | MemberChange::Remove { node } => {
+            node
+        }
+    };
+    match node {
+        0 => invalid("0 is no node id: ids are whole numbers from 1 on".to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// What an operator asked for and is done, as it travels.
+pub(crate) fn done(done: Done) -> Reply {
+    match done {
+        Done::Reconfigured => Reply::Reconfigured,
+        Done::Transferred => Reply::Transferred,
+        Done::Snapshotted { index } => Reply::Snapshotted { index: index.0 },
+    }
+}
+
+/// Why what an operator asked for is not done, as it travels; `not_leader` makes the error that says who leads.
+pub(crate) fn not_done(why: NotDone, not_leader: impl FnOnce(Option<NodeId>) -> Error) -> Error {
+    let reason = why.to_string();
+    match why {
+        NotDone::Change(ChangeError::NotLeader { leader })
+        | NotDone::Transfer(TransferError::NotLeader { leader }) => not_leader(leader),
+        NotDone::Change(
+            ChangeError::TermNotCommitted
+            | ChangeError::UnderWay
+            | ChangeError::Transferring { .. }
+            | ChangeError::NotCaughtUp(_),
+        )
+        | NotDone::Transfer(TransferError::UnderWay { .. })
+        | NotDone::NothingApplied => Error::NotYet { reason },
+        NotDone::Change(ChangeError::Invalid(_))
+        | NotDone::TooManyMembers
+        | NotDone::Transfer(TransferError::NotVoter(_))
+        | NotDone::TransferFailed => Error::Refused { reason },
+        NotDone::LeadershipLost => Error::LeadershipLost,
+    }
 }
 
 /// An answer of the replica, as it travels.

@@ -12,6 +12,8 @@ pub(crate) struct Shared {
     pub(crate) membership: Membership,
     /// Where clients reach this node.
     pub(crate) client_address: String,
+    /// Where other nodes reach this node, as far as it was told; the configuration knows better.
+    pub(crate) address: String,
     /// The random identity of this node's data folder.
     pub(crate) incarnation: u128,
     pub(crate) inbox: Inbox,
@@ -22,6 +24,8 @@ pub(crate) struct Shared {
 impl Shared {
     /// What this node says to `peer` first.
     pub(crate) fn hello_to(&self, peer: raft::NodeId) -> Hello {
+        let own = self.membership.members().remove(&self.membership.id);
+        let configured = own.map(|own| own.address).filter(|address| !address.is_empty());
         Hello {
             magic: wire::MAGIC,
             version_min: wire::VERSION_MIN,
@@ -32,6 +36,8 @@ impl Shared {
                 to: peer.0,
                 incarnation: self.incarnation,
                 client_address: self.client_address.clone(),
+                address: configured.unwrap_or_else(|| self.address.clone()),
+                configuration: self.membership.latest_index().0,
             },
         }
     }

@@ -48,7 +48,8 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
         let mut server = Server::begin(Parts {
             id: NodeId(1),
             cluster_id: "test".to_string(),
-            members: BTreeMap::from([(NodeId(1), "127.0.0.1:1".parse().unwrap())]),
+            address: String::new(),
+            fixed_peers: BTreeMap::new(),
             client_address: String::new(),
             tick: Duration::from_secs(3600),
             replica,

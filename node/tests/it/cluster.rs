@@ -1,4 +1,4 @@
-//! Three nodes.
+//! Several nodes.
 
 use crate::process::{CLUSTER_ID, Node, Spec, eventually, run, text};
 use crate::relay::Relay;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Nodes that reach each other through relays, so that each may listen where the system lets it, anew after each start.
-struct Cluster {
+pub(crate) struct Cluster {
     relays: BTreeMap<u64, Relay>,
-    specs: BTreeMap<u64, Spec>,
-    nodes: BTreeMap<u64, Node>,
+    pub(crate) specs: BTreeMap<u64, Spec>,
+    pub(crate) nodes: BTreeMap<u64, Node>,
 }
 
 impl Cluster {
-    fn start(dir: &Path) -> Cluster {
+    pub(crate) fn start(dir: &Path) -> Cluster {
         let relays: BTreeMap<u64, Relay> = (1..=3).map(|id| (id, Relay::start())).collect();
         let members: Vec<String> = relays
             .iter()
@@ -37,23 +37,42 @@ impl Cluster {
         cluster
     }
 
-    fn restart(&mut self, id: u64) {
+    /// Starts node `id` below `dir`, which waits to be added.
+    pub(crate) fn start_joining(&mut self, dir: &Path, id: u64) {
+        let spec = Spec {
+            id,
+            cluster_id: CLUSTER_ID.to_string(),
+            members: String::new(),
+            data: dir.join(id.to_string()),
+            listen: "127.0.0.1:0".to_string(),
+        };
+        self.relays.entry(id).or_insert_with(Relay::start);
+        self.specs.insert(id, spec);
+        self.restart(id);
+    }
+
+    /// Node `id` and where the others reach it, as `node add` takes it.
+    pub(crate) fn named(&self, id: u64) -> String {
+        format!("{id}={}", self.relays[&id].address)
+    }
+
+    pub(crate) fn restart(&mut self, id: u64) {
         let node = Node::start(&self.specs[&id]);
         self.relays[&id].set_target(Some(node.address));
         self.nodes.insert(id, node);
     }
 
-    fn kill(&mut self, id: u64) {
+    pub(crate) fn kill(&mut self, id: u64) {
         self.relays[&id].set_target(None);
         self.nodes.remove(&id).expect("it runs").kill();
     }
 
-    fn endpoints(&self) -> String {
+    pub(crate) fn endpoints(&self) -> String {
         let endpoints: Vec<String> = self.nodes.values().map(Node::endpoint).collect();
         endpoints.join(",")
     }
 
-    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn run(&self, args: &[&str]) -> (Option<i32>, String) {
         let endpoints = self.endpoints();
         let mut args = args.to_vec();
         args.extend(["--timeout", "30s", "--endpoints", &endpoints]);
@@ -61,11 +80,11 @@ impl Cluster {
         (output.status.code(), text(&output.stdout))
     }
 
-    fn status(&self) -> serde_json::Value {
+    pub(crate) fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.run(&["status", "--json"]).1).expect("the status is JSON")
     }
 
-    fn leader(&self) -> u64 {
+    pub(crate) fn leader(&self) -> u64 {
         eventually("all that run agree on a leader", || {
             let status = self.status();
             let leader = status[0]["leader"].as_u64()?;

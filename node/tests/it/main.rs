@@ -7,6 +7,7 @@ mod command_line;
 mod connection;
 mod hostile;
 mod logs;
+mod members;
 mod probe;
 mod process;
 mod relay;

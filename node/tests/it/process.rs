@@ -47,6 +47,7 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
 pub(crate) struct Spec {
     pub(crate) id: u64,
     pub(crate) cluster_id: String,
+    /// Whom the cluster begins with; empty for one that joins.
     pub(crate) members: String,
     pub(crate) data: PathBuf,
     pub(crate) listen: String,
@@ -69,7 +70,12 @@ impl Spec {
         let mut command = binary();
         command.arg("serve");
         command.args(["--id", &self.id.to_string(), "--cluster-id", &self.cluster_id]);
-        command.args(["--listen", &self.listen, "--cluster", &self.members]);
+        command.args(["--listen", &self.listen]);
+        if self.members.is_empty() {
+            command.arg("--join");
+        } else {
+            command.args(["--cluster", &self.members]);
+        }
         command.arg("--data").arg(&self.data);
         command
     }

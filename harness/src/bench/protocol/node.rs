@@ -56,7 +56,16 @@ impl NodeProtocol {
             Ok(Reply::Written) => Answer::Written,
             Ok(Reply::Value(None)) => Answer::Value(None),
             Ok(Reply::Value(Some(value))) => Answer::Value(Some(stamp_of(&value)?)),
-            Ok(Reply::Swapped(_) | Reply::Deleted(_) | Reply::Status(_) | Reply::Stages(_)) => {
+            Ok(
+                Reply::Swapped(_)
+                | Reply::Deleted(_)
+                | Reply::Status(_)
+                | Reply::Stages(_)
+                | Reply::Reconfigured
+                | Reply::Transferred
+                | Reply::Snapshotted { .. }
+                | Reply::Members(_),
+            ) => {
                 return Err(Garbled(String::from("an answer to another question")));
             }
             Err(error) => Answer::Refused(error.to_string()),

@@ -1,0 +1,157 @@
+//! `node members`, `node add`, `node snapshot`.
+
+use super::ask::{Outcome, ask};
+use super::done;
+use super::status::{aligned, ask as ask_endpoint, json_member, misanswered};
+use crate::cli::{Address, Reach};
+use crate::{exit, output};
+use raft::NodeId;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wire::client::{Member, MemberChange, MemberRole, Reply, RequestBody};
+
+/// Prints who takes part, and returns the exit code.
+pub(crate) async fn list(reach: &Reach, as_json: bool) -> u8 {
+    let members = match members(reach).await {
+        Ok(members) => members,
+        Err(code) => return code,
+    };
+    let text = if as_json {
+        let members: Vec<Value> = members.iter().map(json_member).collect();
+        let text = serde_json::to_string_pretty(&members).expect("numbers and texts are always JSON");
+        format!("{text}\n")
+    } else {
+        let mut rows = vec![
+            ["NODE", "PART", "ADDRESS", "DATA FOLDER"]
+                .map(str::to_string)
+                .to_vec(),
+        ];
+        rows.extend(members.iter().map(row));
+        aligned(&rows)
+    };
+    output::print(text.as_bytes())
+}
+
+fn row(member: &Member) -> Vec<String> {
+    let folder = member
+        .incarnation
+        .map(|incarnation| format!("{incarnation:032x}"));
+    let or_dash = |text: String| if text.is_empty() { "-".to_string() } else { text };
+    vec![
+        member.node.to_string(),
+        member.role.name().to_string(),
+        or_dash(member.address.clone()),
+        or_dash(folder.unwrap_or_default()),
+    ]
+}
+
+async fn members(reach: &Reach) -> Result<Vec<Member>, u8> {
+    let reply = done(ask(RequestBody::Members, reach).await)?;
+    if let Reply::Members(members) = reply {
+        return Ok(members);
+    }
+    output::complain(&format!("not done: {}", misanswered(&reply)));
+    Err(exit::NOT_DONE)
+}
+
+/// Adds nodes: as learners first, and, unless that is all that is wanted, as voters once they keep up, for `wait` at most; then those in
+/// `replaced` leave at the same time. What is done already is not done again. Returns the exit code.
+pub(crate) async fn add(
+    nodes: &BTreeMap<NodeId, Address>,
+    replaced: &[u64],
+    learners: bool,
+    wait: Duration,
+    reach: &Reach,
+) -> u8 {
+    match add_all(nodes, replaced, learners, wait, reach).await {
+        Ok(()) => exit::DONE,
+        Err(code) => code,
+    }
+}
+
+async fn add_all(
+    nodes: &BTreeMap<NodeId, Address>,
+    replaced: &[u64],
+    learners: bool,
+    wait: Duration,
+    reach: &Reach,
+) -> Result<(), u8> {
+    let known = members(reach).await?;
+    let mut adding = Vec::new();
+    for (node, address) in nodes {
+        match known.iter().find(|member| member.node == node.0) {
+            Some(Member {
+                role: MemberRole::Learner,
+                address: known,
+                ..
+            }) if known == address.as_str() => {}
+            Some(member) => {
+                let (part, known) = (member.role.name(), &member.address);
+                output::complain(&format!("not done: {node} is a {part} already, at {known}"));
+                return Err(exit::NOT_DONE);
+            }
+            None => adding.push(MemberChange::AddLearner {
+                node: node.0,
+                address: address.to_string(),
+            }),
+        }
+    }
+    // Before anything is changed: a mistake in the second step would leave the first done.
+    if let Some(stranger) = replaced
+        .iter()
+        .find(|node| !known.iter().any(|member| member.node == **node))
+    {
+        output::complain(&format!("not done: {} is no member", NodeId(*stranger)));
+        return Err(exit::NOT_DONE);
+    }
+    if !adding.is_empty() {
+        done(ask(RequestBody::Reconfigure { changes: adding }, reach).await)?;
+    }
+    if learners {
+        return Ok(());
+    }
+    let names: Vec<String> = nodes.keys().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    output::tell(&format!(
+        "{names} will vote as soon as everything before has arrived there"
+    ));
+    let promoted = nodes.keys().map(|node| MemberChange::Promote { node: node.0 });
+    let removed = replaced.iter().map(|node| MemberChange::Remove { node: *node });
+    let body = RequestBody::Reconfigure {
+        changes: promoted.chain(removed).collect(),
+    };
+    let patient = Reach {
+        timeout: wait,
+        ..reach.clone()
+    };
+    let outcome = match ask(body, &patient).await {
+        Outcome::NotDone(reason) => Outcome::NotDone(format!(
+            "{reason}; {names} is left as a learner: `node add` goes on from there, `node remove` takes it back"
+        )),
+        outcome @ (Outcome::Done(_) | Outcome::Unknown(_)) => outcome,
+    };
+    done(outcome).map(|_| ())
+}
+
+/// Has each endpoint take a snapshot, and tells what it covers. Returns the exit code.
+pub(crate) async fn snapshot(reach: &Reach) -> u8 {
+    let mut code = exit::DONE;
+    for endpoint in &reach.endpoints {
+        match ask_endpoint(endpoint, RequestBody::Snapshot, reach.timeout).await {
+            Ok(Reply::Snapshotted { index }) => {
+                let line = format!("{endpoint}  a snapshot covers everything up to entry {index}\n");
+                code = code.max(output::print(line.as_bytes()));
+            }
+            Ok(other) => {
+                output::complain(&format!("{endpoint}: not done: {}", misanswered(&other)));
+                code = exit::NOT_DONE;
+            }
+            Err(reason) => {
+                output::complain(&format!("{endpoint}: not done: {reason}"));
+                code = exit::NOT_DONE;
+            }
+        }
+    }
+    code
+}

@@ -1,0 +1,217 @@
+//! Nodes that come, go, and come back.
+
+use crate::cluster::Cluster;
+use crate::process::{eventually, run, text};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Each member's part, by id.
+fn parts(cluster: &Cluster) -> BTreeMap<u64, String> {
+    let (code, members) = cluster.run(&["members", "--json"]);
+    assert_eq!(code, Some(0));
+    let members: Value = serde_json::from_str(&members).expect("members are JSON");
+    let part = |member: &Value| {
+        let node = member["node"].as_u64().expect("a member has an id");
+        (node, member["part"].as_str().expect("and a part").to_string())
+    };
+    members
+        .as_array()
+        .expect("there are several")
+        .iter()
+        .map(part)
+        .collect()
+}
+
+fn voters(ids: &[u64]) -> BTreeMap<u64, String> {
+    ids.iter().map(|id| (*id, "voter".to_string())).collect()
+}
+
+/// Waits until the configuration has everybody's data folder.
+fn wait_for_folders(cluster: &Cluster) {
+    eventually("all data folders are known", || {
+        let (_, members) = cluster.run(&["members", "--json"]);
+        let members: Value = serde_json::from_str(&members).ok()?;
+        let known = |member: &Value| !member["data_folder"].is_null();
+        members.as_array()?.iter().all(known).then_some(())
+    });
+}
+
+#[track_caller]
+fn done(cluster: &Cluster, args: &[&str]) {
+    assert_eq!(cluster.run(args).0, Some(0), "{args:?}");
+}
+
+/// One line says why it is not done, and nothing has changed.
+#[track_caller]
+fn refused(cluster: &Cluster, args: &[&str], part: &str) {
+    let before = parts(cluster);
+    let endpoints = cluster.endpoints();
+    let mut all = args.to_vec();
+    all.extend(["--timeout", "1s", "--endpoints", &endpoints]);
+    let output = run(&all);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(part), "{said}");
+    assert_eq!(parts(cluster), before);
+}
+
+#[test]
+fn all_members_are_replaced_one_after_the_other_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    for (old, new) in [(1, 4), (2, 5), (3, 6)] {
+        done(&cluster, &["put", &old.to_string(), "v"]);
+        cluster.start_joining(dir.path(), new);
+        let named = cluster.named(new);
+        done(&cluster, &["add", &named, "--replacing", &old.to_string()]);
+        cluster.kill(old);
+    }
+    assert_eq!(parts(&cluster), voters(&[4, 5, 6]));
+    // They know each other without anybody who was there at the beginning, and after a restart of all of them.
+    for id in [4, 5, 6] {
+        cluster.kill(id);
+    }
+    for id in [4, 5, 6] {
+        cluster.restart(id);
+    }
+    for key in ["1", "2", "3"] {
+        assert_eq!(cluster.run(&["get", key]), (Some(0), "v\n".to_string()));
+    }
+    assert_eq!(parts(&cluster), voters(&[4, 5, 6]));
+}
+
+#[test]
+fn a_node_that_lost_its_data_is_refused_until_it_is_removed_and_added_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    done(&cluster, &["put", "k", "v"]);
+    wait_for_folders(&cluster);
+    let leader = cluster.leader();
+    let wiped = [1, 2, 3]
+        .into_iter()
+        .find(|id| *id != leader)
+        .expect("two follow");
+    cluster.kill(wiped);
+    std::fs::remove_dir_all(&cluster.specs[&wiped].data).unwrap();
+    cluster.restart(wiped);
+    let log = cluster.specs[&wiped].data.with_extension("log");
+    eventually("it is told why it is refused", || {
+        let log = std::fs::read_to_string(&log).ok()?;
+        log.contains("its data was wiped or copied").then_some(())
+    });
+    let endpoints = cluster.nodes[&wiped].endpoint();
+    let output = run(&["status", "--json", "-e", &endpoints]);
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status[0]["applied_index"], 0, "{status}");
+
+    done(&cluster, &["remove", &wiped.to_string()]);
+    cluster.kill(wiped);
+    std::fs::remove_dir_all(&cluster.specs[&wiped].data).unwrap();
+    cluster.start_joining(dir.path(), wiped);
+    let named = cluster.named(wiped);
+    done(&cluster, &["add", &named]);
+    assert_eq!(parts(&cluster), voters(&[1, 2, 3]));
+    let other = [1, 2, 3]
+        .into_iter()
+        .find(|id| *id != leader && *id != wiped)
+        .unwrap();
+    cluster.kill(other);
+    // It counts: with one of the others gone, there is no majority without it.
+    done(&cluster, &["put", "k", "w"]);
+}
+
+#[test]
+fn several_come_and_go_at_once_and_the_leader_may_be_among_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    let leader = cluster.leader();
+    let other = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    for id in [4, 5] {
+        cluster.start_joining(dir.path(), id);
+    }
+    let (four, five) = (cluster.named(4), cluster.named(5));
+    let gone = format!("{leader},{other}");
+    done(&cluster, &["add", &four, &five, "--replacing", &gone]);
+    for id in [leader, other] {
+        cluster.kill(id);
+    }
+    let stays = 6 - leader - other;
+    assert_eq!(parts(&cluster), voters(&[stays, 4, 5]));
+    done(&cluster, &["put", "k", "v"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    refused(&cluster, &["remove", "9"], "n9 is no member");
+    refused(&cluster, &["promote", "1"], "n1 is a voter already");
+    refused(
+        &cluster,
+        &["remove", "1", "2", "3"],
+        "the last voter can't be removed",
+    );
+    refused(&cluster, &["remove", "1", "1"], "two changes are about n1");
+    refused(&cluster, &["transfer", "9"], "n9");
+    refused(&cluster, &["add", "1=127.0.0.1:1"], "n1 is a voter already");
+    refused(
+        &cluster,
+        &["add", "4=127.0.0.1:1", "--replacing", "9"],
+        "n9 is no member",
+    );
+    // A learner that nobody reaches never catches up.
+    done(&cluster, &["add", "4=127.0.0.1:1", "--learner"]);
+    refused(&cluster, &["promote", "4"], "n4 has not caught up as a learner");
+    refused(&cluster, &["transfer", "4"], "n4");
+    done(&cluster, &["remove", "4"]);
+    let leader = cluster.leader();
+    cluster.kill(leader);
+    done(&cluster, &["put", "k", "v"]);
+}
+
+#[test]
+fn leadership_goes_where_it_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(dir.path());
+    let leader = cluster.leader();
+    for to in [1, 2, 3].into_iter().filter(|id| *id != leader).chain([leader]) {
+        done(&cluster, &["transfer", &to.to_string()]);
+        assert_eq!(cluster.leader(), to);
+    }
+}
+
+#[test]
+fn a_snapshot_is_taken_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(dir.path());
+    done(&cluster, &["put", "k", "v"]);
+    let (code, said) = cluster.run(&["snapshot"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(said.lines().count(), 3, "{said}");
+    let status = cluster.status();
+    for node in status.as_array().unwrap() {
+        assert!(node["snapshot_index"].as_u64().unwrap() > 0, "{node}");
+    }
+}
+
+#[test]
+fn a_node_that_was_not_told_to_join_founds_no_second_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    done(&cluster, &["put", "k", "v"]);
+    cluster.start_joining(dir.path(), 4);
+    cluster.kill(4);
+    std::fs::remove_dir_all(&cluster.specs[&4].data).unwrap();
+    // As if it had been there from the beginning.
+    let named = cluster.named(4);
+    let spec = cluster.specs.get_mut(&4).unwrap();
+    spec.members = "1=127.0.0.1:1,".to_string() + &named;
+    cluster.restart(4);
+    let log = cluster.specs[&4].data.with_extension("log");
+    eventually("it stands for election in vain", || {
+        let log = std::fs::read_to_string(&log).ok()?;
+        log.contains("is pre-candidate").then_some(())
+    });
+    assert_eq!(parts(&cluster), voters(&[1, 2, 3]));
+}

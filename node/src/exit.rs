@@ -19,7 +19,8 @@ Exit codes of `node`, the same in every command:
   1    definitely not done, and never will be: the cluster could not be reached, had no leader or was busy until the time was
        up, or refused the request; `get` and `delete` also where the key has no value, `cas` where the key does not hold what
        is expected, `status` where an endpoint did not answer
-  2    unknown: a write was sent and no answer came; it may have taken effect, or may yet
+  2    unknown: a write was sent, perhaps more than once, and no answer came until the time was up; it has taken effect once, or
+       may yet, or never will
   254  usage: a bad flag or configuration file, an address that can't be bound, a data folder that can't be used, is in use or
        belongs to another node or cluster
   255  internal: the disk failed, the data folder is damaged, or the node found its own state broken

@@ -28,7 +28,10 @@ impl Response {
             Ok(answer) => Response::Done(answer),
             Err(Refusal::NotLeader { leader }) => Response::Refused { leader },
             Err(Refusal::ReadAborted | Refusal::Busy) => Response::Refused { leader: None },
-            Err(Refusal::LeadershipLost) => Response::Lost,
+            Err(Refusal::LeadershipLost | Refusal::ReplyForgotten) => Response::Lost,
+            Err(refusal @ (Refusal::SessionExpired | Refusal::Unfit(_))) => {
+                panic!("clients of the simulation have no sessions and no lists: {refusal:?}")
+            }
         }
     }
 }
@@ -260,7 +263,14 @@ impl World {
             Response::Done(answer) => {
                 let read = match &answer {
                     Answer::Value(value) => value.as_ref().map(|value| number(value)),
-                    Answer::Written | Answer::Swapped(_) | Answer::Deleted(_) => None,
+                    Answer::Written
+                    | Answer::Swapped(_)
+                    | Answer::Deleted(_)
+                    | Answer::Length(_)
+                    | Answer::Sum(_)
+                    | Answer::Transaction { .. }
+                    | Answer::SessionOpened { .. }
+                    | Answer::SessionClosed => None,
                 };
                 client.learn(&open.op, &answer, read);
                 client.farewell = match (self.healed, client.farewell, open.op) {
@@ -327,7 +337,15 @@ impl Client {
             (Op::Cas { key, new, .. }, Answer::Swapped(true)) => (key, Some(new)),
             (
                 Op::Cas { .. },
-                Answer::Value(_) | Answer::Written | Answer::Swapped(false) | Answer::Deleted(_),
+                Answer::Value(_)
+                | Answer::Written
+                | Answer::Swapped(false)
+                | Answer::Deleted(_)
+                | Answer::Length(_)
+                | Answer::Sum(_)
+                | Answer::Transaction { .. }
+                | Answer::SessionOpened { .. }
+                | Answer::SessionClosed,
             ) => return,
         };
         let key = usize::try_from(key).expect("keys are few");

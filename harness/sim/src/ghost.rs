@@ -6,7 +6,7 @@ use bytes::Bytes;
 use raft::{Entry, EntryData, Index, LogPosition, NodeId, Term};
 use replica::StateMachine;
 use std::collections::BTreeMap;
-use wire::record::Command;
+use wire::record::Invocation;
 
 /// An entry that somebody wrote at some index.
 #[derive(Clone, Debug)]
@@ -167,10 +167,9 @@ impl Ghost {
             "commits are looked at in order"
         );
         if let EntryData::Command(command) = &known.data {
-            match Command::from_bytes(command) {
-                Ok(command) => {
-                    self.machine.apply(command);
-                }
+            match Invocation::from_bytes(command) {
+                // What came of it, the nodes answer.
+                Ok(invocation) => drop(self.machine.invoke(index, invocation)),
                 Err(error) => {
                     return Err(Broken {
                         invariant: Invariant::StateMachineSafety,

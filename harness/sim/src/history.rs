@@ -81,7 +81,14 @@ impl History {
             Answer::Value(_) => RegisterRet::Value(read),
             Answer::Written => RegisterRet::Written,
             Answer::Swapped(swapped) => RegisterRet::Swapped(*swapped),
-            Answer::Deleted(_) => panic!("clients of the simulation delete nothing"),
+            Answer::Deleted(_)
+            | Answer::Length(_)
+            | Answer::Sum(_)
+            | Answer::Transaction { .. }
+            | Answer::SessionOpened { .. }
+            | Answer::SessionClosed => {
+                panic!("clients of the simulation read, write and compare: {answer:?}")
+            }
         };
         self.push(process, op, Some(ret), invoked, returned);
     }

@@ -25,6 +25,8 @@
 //! - A damaged log is an error that names file and offset, and stops the node; only the tail of a write that was interrupted is
 //!   cut, and it is overwritten with zeros before anything is appended (see [`OpenError`]).
 //! - Only a bounded tail of the log is in memory.
+//! - A command that a client gives in a session is carried out at most once, however often and wherever it is sent: what was answered is
+//!   part of the state machine and of its snapshots.
 //! - A snapshot is taken when the log has grown by as much as the state has, beside service and in small steps; then the segments that
 //!   it covers go. One that comes from the leader counts as soon as its file is whole: a crash leaves the old state or the new.
 //!
@@ -40,12 +42,16 @@ mod batch;
 mod directory;
 mod disk;
 mod identity;
+mod image;
 mod log_store;
 mod machine;
+mod map;
 mod mutant;
+mod operation;
 mod options;
 mod recover;
 mod replica;
+mod sessions;
 mod snapshot;
 mod transfer;
 mod wal;
@@ -53,9 +59,10 @@ mod wal;
 pub use batch::BLOCK_BYTES;
 pub use disk::{Disk, DiskError, FileId};
 pub use log_store::LogStore;
-pub use machine::{Answer, StateMachine};
+pub use machine::{Rejection, StateMachine};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 pub use options::Options;
 pub use recover::OpenError;
 pub use replica::{Done, Fatal, NotDone, Outbox, PeerProgress, Refusal, Replica, Status, Ticket};
+pub use wire::record::Answer;

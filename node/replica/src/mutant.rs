@@ -38,6 +38,8 @@ pub enum Mutant {
     FailoverEmpties,
     /// What an interrupted write left is not cut off; the log goes on behind it.
     AppendAfterTornTail,
+    /// A command of a session that comes again is carried out again.
+    RetryAppliedTwice,
 }
 
 #[cfg(feature = "mutants")]
@@ -53,6 +55,7 @@ impl Mutant {
             ("read-before-applied", Mutant::ReadBeforeApplied),
             ("failover-empties", Mutant::FailoverEmpties),
             ("append-after-torn-tail", Mutant::AppendAfterTornTail),
+            ("retry-applied-twice", Mutant::RetryAppliedTwice),
         ])
     }
 

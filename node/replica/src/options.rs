@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 use raft::{Config, NodeId, Timing};
 
 /// Settings of one node.
@@ -31,6 +32,8 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// A snapshot is taken when the log has grown by as many bytes, or by as many as the state has, whichever is more.
     pub snapshot_log_bytes: u64,
+    /// How long a session that is opened while this node leads lives unused. Whole milliseconds; at least one.
+    pub session_lifetime: Duration,
     /// The bug that is seeded into this node, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -51,6 +54,7 @@ impl Options {
             segment_bytes: 8 << 20,
             tail_bytes_max: 4 << 20,
             snapshot_log_bytes: 8 << 20,
+            session_lifetime: Duration::from_secs(60 * 60),
             #[cfg(feature = "mutants")]
             mutant: None,
         }

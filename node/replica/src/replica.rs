@@ -7,7 +7,7 @@ pub use admin::{Done, NotDone};
 use crate::disk::{Disk, DiskError};
 use crate::identity;
 use crate::log_store::LogStore;
-use crate::machine::{Answer, StateMachine};
+use crate::machine::{Rejection, StateMachine};
 use crate::mutant::mutated;
 use crate::options::Options;
 use crate::recover::{OpenError, Tear};
@@ -19,6 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 use raft::{
     Configuration, Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, ProgressState,
     ProposeError, RawNode, ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotMeta,
@@ -26,13 +27,14 @@ use raft::{
 };
 use wire::DecodeError;
 use wire::peer::{Packet, Parcel};
-use wire::record::{Command, Identity};
+use wire::record::{Answer, Command, Identity, Invocation, Once, Unfit};
 
 /// Names a client's request; chosen by the caller. Every ticket is answered exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// Why a request did not succeed. All but [`Refusal::LeadershipLost`] are definite: the command entered no log.
+/// Why a request did not succeed. All but [`Refusal::LeadershipLost`] and [`Refusal::ReplyForgotten`] are definite: this command has no
+/// effect, and never will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This node does not lead.
@@ -44,8 +46,25 @@ pub enum Refusal {
     LeadershipLost,
     /// Leadership was lost before the read was confirmed.
     ReadAborted,
-    /// Too much is uncommitted.
+    /// Too much is uncommitted, or too much is ahead of the answers that the session's client has.
     Busy,
+    /// There is no such session: nothing was carried out, and nothing that is given in it ever will be.
+    SessionExpired,
+    /// The command of a session was carried out before, and its answer is kept no more.
+    ReplyForgotten,
+    /// What is stored does not fit the command, which changed nothing.
+    Unfit(Unfit),
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        match rejection {
+            Rejection::Unfit(unfit) => Refusal::Unfit(unfit),
+            Rejection::SessionExpired => Refusal::SessionExpired,
+            Rejection::ReplyForgotten => Refusal::ReplyForgotten,
+            Rejection::BeyondWindow => Refusal::Busy,
+        }
+    }
 }
 
 impl From<ProposeError> for Refusal {
@@ -138,6 +157,16 @@ struct Read {
     key: Bytes,
 }
 
+/// When a node began to lead: what its stamps of time are counted from.
+#[derive(Clone, Copy, Debug)]
+struct LeadsSince {
+    term: Term,
+    /// Leaders' time then, in milliseconds.
+    time: u64,
+    /// The driver's clock then.
+    now: Duration,
+}
+
 /// One node without its operating system.
 #[derive(Debug)]
 pub struct Replica<D: Disk, L: Logger> {
@@ -175,6 +204,12 @@ pub struct Replica<D: Disk, L: Logger> {
     /// After as many ticks without a word what was sent of a snapshot is sent again.
     resend_ticks: u32,
     admin: Admin,
+    /// By the driver's clock.
+    now: Duration,
+    /// What the last leadership counts its time from.
+    leads_since: Option<LeadsSince>,
+    /// How long a session lives unused, in milliseconds.
+    session_lifetime: u64,
     /// The disk failed while a message was taken in: the node stops at the end of this turn.
     failure: Option<DiskError>,
     #[cfg(feature = "mutants")]
@@ -221,6 +256,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             snapshot_log_bytes: options.snapshot_log_bytes,
             resend_ticks: options.timing.election_ticks_max,
             admin: Admin::default(),
+            now: Duration::ZERO,
+            leads_since: None,
+            session_lifetime: u64::try_from(options.session_lifetime.as_millis())
+                .unwrap_or(u64::MAX)
+                .max(1),
             failure: None,
             #[cfg(feature = "mutants")]
             mutant: options.mutant,
@@ -366,9 +406,61 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.node.campaign();
     }
 
+    /// It is `now` by a clock that does not go back, counted from any beginning; a driver says so before it takes something in. Leaders'
+    /// time is made of it. One that never says so has sessions that never expire.
+    pub fn time_is(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
     /// Takes in a command.
     pub fn command(&mut self, ticket: Ticket, command: &Command) {
-        match self.node.propose(command.to_bytes()) {
+        self.propose(ticket, command.to_bytes());
+    }
+
+    /// Takes in that a client opens a session.
+    pub fn open_session(&mut self, ticket: Ticket) {
+        let (time, lifetime) = (self.leaders_time(), self.session_lifetime);
+        self.propose(ticket, Invocation::OpenSession { time, lifetime }.to_bytes());
+    }
+
+    /// Takes in that a client ends its session.
+    pub fn close_session(&mut self, ticket: Ticket, session: u64) {
+        let time = self.leaders_time();
+        self.propose(ticket, Invocation::CloseSession { session, time }.to_bytes());
+    }
+
+    /// Takes in a command that is to be carried out once, however often it comes.
+    pub fn command_once(&mut self, ticket: Ticket, once: Once, command: Command) {
+        let time = self.leaders_time();
+        self.propose(ticket, Invocation::Once { once, time, command }.to_bytes());
+    }
+
+    /// The time with which a leader stamps what it takes in, in milliseconds: that of its state when it began to lead, and what has
+    /// passed since by its own clock. So it goes on from leader to leader, and stands still where nobody leads: nobody's session ends
+    /// because there was nobody to talk to.
+    fn leaders_time(&mut self) -> u64 {
+        let Some(since) = self.leads_since() else { return 0 };
+        let passed = self.now.saturating_sub(since.now).as_millis();
+        since
+            .time
+            .saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// When this node began to lead, if it does.
+    fn leads_since(&mut self) -> Option<LeadsSince> {
+        let term = self.led_term()?;
+        if self.leads_since.is_none_or(|since| since.term != term) {
+            self.leads_since = Some(LeadsSince {
+                term,
+                time: self.machine.time(),
+                now: self.now,
+            });
+        }
+        self.leads_since
+    }
+
+    fn propose(&mut self, ticket: Ticket, bytes: Bytes) {
+        match self.node.propose(bytes) {
             Ok(position) => self.commands.push_back((position, ticket)),
             Err(error) => self.refused.push((ticket, error.into())),
         }
@@ -435,7 +527,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         );
         self.ask_for_reads();
         let mut ready = self.node.ready();
-        if self.led_term().is_none() {
+        if self.leads_since().is_none() {
             self.carrier.stop();
         }
         for envelope in ready.messages.drain(..) {
@@ -646,20 +738,25 @@ impl<D: Disk, L: Logger> Replica<D, L> {
 
     fn apply(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
         let position = entry.position();
-        let answer = match entry.data {
+        let result = match entry.data {
             EntryData::Noop => return Ok(()),
             EntryData::Configuration(configuration) => {
                 self.configuration_applied(position, &configuration, out);
                 return Ok(());
             }
             EntryData::Command(bytes) => {
-                let command =
-                    Command::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
-                self.machine.apply(command)
+                let invocation =
+                    Invocation::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
+                let invocation = if mutated!(self.mutant, RetryAppliedTwice) {
+                    invocation.without_session()
+                } else {
+                    invocation
+                };
+                self.machine.invoke(position.index, invocation)
             }
         };
         if let Some((_, ticket)) = self.commands.pop_front_if(|(proposed, _)| *proposed == position) {
-            out.replies.push((ticket, Ok(answer)));
+            out.replies.push((ticket, result.map_err(Refusal::from)));
         }
         Ok(())
     }

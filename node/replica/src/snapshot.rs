@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  snapshot-0000000000000042-0000000000000003
-//! ┌───────┬───────┬───────┬─ ─ ─ ┬───────┐
-//! │ Begin │ Pairs │ Pairs │      │ End   │      batches, as in the log: each names the checksum of the one before it
-//! └───────┴───────┴───────┴─ ─ ─ ┴───────┘
+//! ┌───────┬───────┬─ ─ ─ ┬──────────┬─ ─ ─ ┬─────────┬─ ─ ─ ┬───────┐
+//! │ Begin │ Pairs │      │ Sessions │      │ Replies │      │ End   │   batches, as in the log: each names the checksum of the
+//! └───────┴───────┴─ ─ ─ ┴──────────┴─ ─ ─ ┴─────────┴─ ─ ─ ┴───────┘   one before it
 //! ```
 //!
 //! A snapshot is taken beside service: an image of the state, which shares all that is not written to meanwhile, is written in steps
@@ -13,11 +13,12 @@
 
 use crate::batch::{self, Batch, HEADER_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
-use crate::machine::{Place, StateMachine};
+use crate::image::Cursor;
+use crate::machine::StateMachine;
 use crate::recover::OpenError;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec};
 use raft::{Index, LogPosition, SnapshotMeta, Term};
 use wire::record::SnapshotPart;
 
@@ -26,9 +27,6 @@ const TAKING: &str = "snapshot.part";
 
 /// The file in which a snapshot arrives.
 pub(crate) const ARRIVING: &str = "incoming.part";
-
-/// How many bytes of pairs one batch holds, about; a larger pair has one of its own.
-const PART_BYTES: usize = 128 << 10;
 
 /// The generation of a snapshot's batches: no segment of a log has it.
 const GENERATION: u64 = u64::MAX;
@@ -120,30 +118,21 @@ pub(crate) fn read(
     loop {
         let (part, length) = read_part(disk, file, offset, bytes - offset, link)?;
         let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
-        match (part, &mut meta) {
-            (SnapshotPart::Begin { snapshot }, meta @ None) => {
+        match (part, meta.take()) {
+            (SnapshotPart::Begin { snapshot }, None) => {
                 let snapshot =
                     SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
-                *meta = Some(snapshot);
+                meta = Some(snapshot);
             }
-            (SnapshotPart::Pairs(pairs), Some(_)) => {
-                for (key, value) in pairs {
-                    machine.insert(key, value);
+            (_, None) => return Err(damaged("it does not say what it stands for")),
+            (part, Some(known)) => {
+                if machine.take_in(part).map_err(damaged)? {
+                    if offset + length.0 != bytes {
+                        return Err(damaged("something follows its end"));
+                    }
+                    return Ok((known, machine));
                 }
-            }
-            (SnapshotPart::End { pairs, state_hash }, Some(_)) => {
-                if (machine.pairs(), machine.state_hash()) != (pairs, state_hash) {
-                    return Err(damaged("it does not hold the state that its end speaks of"));
-                }
-                if offset + length.0 != bytes {
-                    return Err(damaged("something follows its end"));
-                }
-                let meta = meta.take().expect("it was just looked at");
-                return Ok((meta, machine));
-            }
-            (SnapshotPart::Begin { .. }, Some(_)) => return Err(damaged("it begins twice")),
-            (SnapshotPart::Pairs(_) | SnapshotPart::End { .. }, None) => {
-                return Err(damaged("it does not say what it stands for"));
+                meta = Some(known);
             }
         }
         offset += length.0;
@@ -189,8 +178,8 @@ pub(crate) struct Taking {
     /// Where the next part goes, and belongs.
     end: u64,
     link: Link,
-    /// The last pair that was written; `None` when all were.
-    place: Option<Place>,
+    /// What is written next.
+    next: Cursor,
 }
 
 impl Taking {
@@ -207,7 +196,7 @@ impl Taking {
             file,
             end: 0,
             link: Link::FIRST,
-            place: Some(Place::default()),
+            next: Cursor::begin(),
         };
         let snapshot = (&*taking.meta).into();
         taking.write(disk, &SnapshotPart::Begin { snapshot })?;
@@ -216,34 +205,19 @@ impl Taking {
 
     /// Writes one more part, durably. Returns the snapshot when it is whole.
     pub(crate) fn go_on(&mut self, disk: &mut impl Disk) -> Result<Option<Stored>, DiskError> {
-        let Some(place) = self.place.take() else {
-            let part = SnapshotPart::End {
-                pairs: self.image.pairs(),
-                state_hash: self.image.state_hash(),
-            };
-            self.write(disk, &part)?;
-            disk.sync(self.file)?;
-            disk.rename(self.file, &file_name(self.meta.last))?;
-            return Ok(Some(Stored {
-                meta: self.meta.clone(),
-                file: self.file,
-                bytes: self.end,
-            }));
-        };
-        let (mut pairs, mut bytes) = (Vec::new(), 0);
-        for (place, key, value) in self.image.pairs_behind(&place) {
-            pairs.push((key.clone(), value.clone()));
-            bytes += key.len() + value.len();
-            if bytes >= PART_BYTES {
-                self.place = Some(place);
-                break;
-            }
+        let (part, next) = self.image.part(self.next.clone());
+        self.write(disk, &part)?;
+        disk.sync(self.file)?;
+        if let Some(next) = next {
+            self.next = next;
+            return Ok(None);
         }
-        if !pairs.is_empty() {
-            self.write(disk, &SnapshotPart::Pairs(pairs))?;
-            disk.sync(self.file)?;
-        }
-        Ok(None)
+        disk.rename(self.file, &file_name(self.meta.last))?;
+        Ok(Some(Stored {
+            meta: self.meta.clone(),
+            file: self.file,
+            bytes: self.end,
+        }))
     }
 
     /// Gives the snapshot up.

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     },
     /// Writes a value.
     ///
-    /// Exits with 2, and does not try again, where it can't be known whether the write took effect.
+    /// It is tried again until it is answered, and takes effect once. Exits with 2 where it was sent and no answer came in time.
     Put {
         /// The key.
         key: OsString,

@@ -1,23 +1,31 @@
 //! One request to a cluster: endpoints in turn, redirects, and honesty about what is not known.
 //!
-//! A request is sent again only when it is certain that it entered no log, or when it changes nothing.
+//! A command is given in a session of its own, so that it can be sent again where no answer came, and takes effect once all the same.
+//! Where the time is up before an answer came, nobody knows whether it did.
 
-use crate::cli::Reach;
+use crate::cli::{Address, Reach};
 use crate::connection::{Dialled, Frame, append_frame, dial};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 use wire::client::{Error, Reply, Request, RequestBody, Response};
+use wire::record::{Command, Once};
 use wire::{Hello, Role};
 
 /// How long to try to connect to one endpoint, while there are others.
 const DIAL_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// How long to wait for one node's answer to a question that may be asked again elsewhere.
+/// How long to wait for one node's answer before the question is asked again elsewhere.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before the next attempt: an election takes a while.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait until a session is ended. It would end by itself, too.
+const CLOSE_TIME_MAX: Duration = Duration::from_millis(200);
+
+/// What is said of a node that answers another question.
+pub(super) const MISANSWERED: &str = "the node answered something else than was asked";
 
 /// What came of a request.
 #[derive(Debug)]
@@ -58,59 +66,153 @@ impl Frame for Sent<'_> {
 
 /// Asks the cluster until it answers, or the time is up.
 pub(super) async fn ask(body: RequestBody, reach: &Reach) -> Outcome {
-    let deadline = Instant::now() + reach.timeout;
-    let changes_nothing = matches!(
-        body,
-        RequestBody::Get { .. } | RequestBody::Status | RequestBody::Stages | RequestBody::Members
-    );
-    let request = Request { id: 1, body };
-    let mut endpoints = reach.endpoints.iter().cycle();
-    let mut redirect: Option<String> = None;
-    loop {
-        let redirected = redirect.is_some();
-        let address = redirect.take().unwrap_or_else(|| {
-            let next = endpoints.next().expect("at least one endpoint is required");
-            next.as_str().to_string()
-        });
-        let reason = match attempt(&address, &request, deadline, changes_nothing).await {
-            Attempt::Answered(Ok(reply)) => return Outcome::Done(reply),
-            Attempt::Answered(Err(error @ (Error::Invalid { .. } | Error::Refused { .. }))) => {
-                return Outcome::NotDone(error.to_string());
-            }
-            Attempt::Answered(Err(Error::NotLeader { leader: Some(leader) }))
-                if !redirected && !leader.client_address.is_empty() =>
-            {
-                redirect = Some(leader.client_address);
-                continue;
-            }
-            Attempt::Answered(Err(error)) if changes_nothing || error.is_definite() => {
-                format!("{address}: {error}")
-            }
-            Attempt::Answered(Err(error)) => return Outcome::Unknown(format!("{address}: {error}")),
-            Attempt::NotSent(reason) => format!("{address}: {reason}"),
-            Attempt::NoAnswer(reason) if changes_nothing => format!("{address}: {reason}"),
-            Attempt::NoAnswer(reason) => return Outcome::Unknown(format!("{address}: {reason}")),
-        };
-        if Instant::now() + PAUSE >= deadline {
-            return Outcome::NotDone(format!(
-                "the time is up ({}); last of all, {reason}",
-                humantime::format_duration(reach.timeout)
-            ));
+    let mut asker = Asker::new(reach);
+    match body {
+        RequestBody::Put { key, value } => asker.ask_once(Command::Put { key, value }).await,
+        RequestBody::Cas { key, expected, value } => {
+            asker.ask_once(Command::Cas { key, expected, value }).await
         }
-        tokio::time::sleep(PAUSE).await;
+        RequestBody::Delete { key } => asker.ask_once(Command::Delete { key }).await,
+        RequestBody::Command { once: None, command } => asker.ask_once(command).await,
+        body @ (RequestBody::Get { .. }
+        | RequestBody::Status
+        | RequestBody::Stages
+        | RequestBody::OpenSession
+        | RequestBody::CloseSession { .. }
+        | RequestBody::Members
+        | RequestBody::Reconfigure { .. }
+        | RequestBody::Transfer { .. }
+        | RequestBody::Snapshot
+        | RequestBody::Command { once: Some(_), .. }) => asker.ask(body).await,
     }
 }
 
-async fn attempt(address: &str, request: &Request, deadline: Instant, changes_nothing: bool) -> Attempt {
+/// Asks a cluster, within one time for all that it asks.
+struct Asker<'a> {
+    reach: &'a Reach,
+    deadline: Instant,
+    endpoints: std::iter::Cycle<std::slice::Iter<'a, Address>>,
+    /// Who is asked next, if that is known: the leader that was named, or who has answered.
+    next: Option<String>,
+}
+
+impl<'a> Asker<'a> {
+    fn new(reach: &'a Reach) -> Asker<'a> {
+        Asker {
+            reach,
+            deadline: Instant::now() + reach.timeout,
+            endpoints: reach.endpoints.iter().cycle(),
+            next: None,
+        }
+    }
+
+    /// Has a command carried out once, however often it has to be sent.
+    async fn ask_once(&mut self, command: Command) -> Outcome {
+        let session = match self.ask(RequestBody::OpenSession).await {
+            Outcome::Done(Reply::SessionOpened { session, .. }) => session,
+            Outcome::Done(_) => return Outcome::NotDone(MISANSWERED.to_string()),
+            // The command was not sent.
+            Outcome::NotDone(reason) | Outcome::Unknown(reason) => return Outcome::NotDone(reason),
+        };
+        let once = Once {
+            session,
+            sequence: 1,
+            answered_below: 1,
+        };
+        let body = RequestBody::Command {
+            once: Some(once),
+            command,
+        };
+        let outcome = self.ask(body).await;
+        if let Outcome::Done(_) = outcome {
+            self.deadline = self.deadline.min(Instant::now() + CLOSE_TIME_MAX);
+            // Where that does not come about, the session expires.
+            let _ = self.ask(RequestBody::CloseSession { session }).await;
+        }
+        outcome
+    }
+
+    /// Asks until there is an answer. What would be done twice if it came twice is sent again only where it certainly was not done.
+    async fn ask(&mut self, body: RequestBody) -> Outcome {
+        let request = Request { id: 1, body };
+        let changes_nothing = matches!(
+            request.body,
+            RequestBody::Get { .. } | RequestBody::Status | RequestBody::Stages | RequestBody::Members
+        );
+        let is_sent_once = matches!(
+            request.body,
+            RequestBody::Reconfigure { .. } | RequestBody::Transfer { .. } | RequestBody::Snapshot
+        );
+        // Whether it was sent, and nobody has said that this had no effect.
+        let mut in_doubt = false;
+        let mut redirected = false;
+        loop {
+            let address = self.next.take().unwrap_or_else(|| {
+                let next = self.endpoints.next().expect("at least one endpoint is required");
+                next.as_str().to_string()
+            });
+            let reason = match attempt(&address, &request, self.deadline, is_sent_once).await {
+                Attempt::Answered(Ok(reply)) => {
+                    self.next = Some(address);
+                    return Outcome::Done(reply);
+                }
+                Attempt::Answered(Err(
+                    error @ (Error::Invalid { .. } | Error::Refused { .. } | Error::Unfit(_)),
+                )) => {
+                    return Outcome::NotDone(error.to_string());
+                }
+                Attempt::Answered(Err(error @ (Error::SessionExpired | Error::ReplyForgotten))) => {
+                    return ended(in_doubt || !error.is_definite(), format!("{address}: {error}"));
+                }
+                Attempt::Answered(Err(Error::NotLeader { leader: Some(leader) }))
+                    if !redirected && !leader.client_address.is_empty() =>
+                {
+                    redirected = true;
+                    self.next = Some(leader.client_address);
+                    continue;
+                }
+                Attempt::Answered(Err(error)) => {
+                    in_doubt |= !error.is_definite();
+                    format!("{address}: {error}")
+                }
+                Attempt::NotSent(reason) => format!("{address}: {reason}"),
+                Attempt::NoAnswer(reason) => {
+                    in_doubt = true;
+                    format!("{address}: {reason}")
+                }
+            };
+            redirected = false;
+            if in_doubt && is_sent_once {
+                return Outcome::Unknown(format!("not tried again: {reason}"));
+            }
+            if Instant::now() + PAUSE >= self.deadline {
+                let tried = humantime::format_duration(self.reach.timeout);
+                let reason = format!("the time is up ({tried}); last of all, {reason}");
+                return ended(in_doubt && !changes_nothing, reason);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn ended(in_doubt: bool, reason: String) -> Outcome {
+    if in_doubt {
+        Outcome::Unknown(reason)
+    } else {
+        Outcome::NotDone(reason)
+    }
+}
+
+async fn attempt(address: &str, request: &Request, deadline: Instant, is_sent_once: bool) -> Attempt {
     let time_left = deadline.saturating_duration_since(Instant::now());
     let dialled = match dial(address, &client_hello(), time_left.min(DIAL_TIME_MAX)).await {
         Ok(dialled) => dialled,
         Err(error) => return Attempt::NotSent(error.to_string()),
     };
-    let answer_by = if changes_nothing {
-        deadline.min(Instant::now() + ANSWER_TIME_MAX)
-    } else {
+    let answer_by = if is_sent_once {
         deadline
+    } else {
+        deadline.min(Instant::now() + ANSWER_TIME_MAX)
     };
     match timeout_at(answer_by, exchange(dialled, request)).await {
         Ok(Ok(result)) => Attempt::Answered(result),

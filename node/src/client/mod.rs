@@ -37,7 +37,7 @@ fn done(outcome: Outcome) -> Result<Reply, u8> {
             Err(exit::NOT_DONE)
         }
         Outcome::Unknown(reason) => {
-            output::complain(&format!("unknown whether done, and not tried again: {reason}"));
+            output::complain(&format!("unknown whether done: {reason}"));
             Err(exit::UNKNOWN)
         }
     }
@@ -51,12 +51,19 @@ fn print(reply: Reply) -> u8 {
             output::print(&line)
         }
         Reply::Value(None) => nothing("the key has no value"),
-        Reply::Written | Reply::Swapped(true) | Reply::Deleted(true) => exit::DONE,
+        Reply::Length(length) => output::print(format!("{length}\n").as_bytes()),
+        Reply::Sum(sum) => output::print(format!("{sum}\n").as_bytes()),
+        Reply::Written
+        | Reply::Swapped(true)
+        | Reply::Deleted(true)
+        | Reply::Transaction { .. }
+        | Reply::SessionOpened { .. }
+        | Reply::SessionClosed => exit::DONE,
         Reply::Swapped(false) => nothing("not done: the key does not hold what is expected"),
         Reply::Deleted(false) => nothing("the key had no value"),
         Reply::Reconfigured | Reply::Transferred => exit::DONE,
         Reply::Status(_) | Reply::Stages(_) | Reply::Snapshotted { .. } | Reply::Members(_) => {
-            nothing("the node answered something else than was asked")
+            nothing(ask::MISANSWERED)
         }
     }
 }

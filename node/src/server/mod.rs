@@ -2,6 +2,7 @@
 
 mod accept;
 mod clients;
+mod clock;
 mod handshake;
 mod inbox;
 mod peers;
@@ -167,6 +168,8 @@ impl Server {
         let now = Instant::now();
         let mut inputs = std::mem::take(&mut self.inputs);
         self.shared.inbox.take(&mut inputs);
+        // Only when they are here: what is concluded from the time, is concluded for requests that came before it.
+        self.replica.time_is(clock::now());
         for input in inputs.drain(..) {
             match input {
                 Input::Request {
@@ -202,6 +205,18 @@ impl Server {
             Ok(Task::Write(command)) => {
                 let ticket = self.ticket(client, id, Some(came));
                 self.replica.command(ticket, &command);
+            }
+            Ok(Task::WriteOnce(once, command)) => {
+                let ticket = self.ticket(client, id, Some(came));
+                self.replica.command_once(ticket, once, command);
+            }
+            Ok(Task::OpenSession) => {
+                let ticket = self.ticket(client, id, Some(came));
+                self.replica.open_session(ticket);
+            }
+            Ok(Task::CloseSession { session }) => {
+                let ticket = self.ticket(client, id, Some(came));
+                self.replica.close_session(ticket, session);
             }
             Ok(Task::Status) => {
                 let own = &self.shared.membership;
@@ -341,6 +356,9 @@ impl Server {
             Refusal::LeadershipLost => Error::LeadershipLost,
             Refusal::ReadAborted => Error::ReadAborted,
             Refusal::Busy => Error::Busy,
+            Refusal::SessionExpired => Error::SessionExpired,
+            Refusal::ReplyForgotten => Error::ReplyForgotten,
+            Refusal::Unfit(unfit) => Error::Unfit(unfit),
         }
     }
 

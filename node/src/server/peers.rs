@@ -304,8 +304,10 @@ mod tests {
     use crate::connection::append_frame;
     use bytes::Bytes;
     use raft::{Config, Entry, EntryData, Envelope, Index, LogPosition, Term};
-    use wire::limits::{FRAME_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-    use wire::record::Command;
+    use wire::limits::{
+        FRAME_BYTES_MAX, KEY_BYTES_MAX, OPERATIONS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX,
+    };
+    use wire::record::{Command, Condition, Invocation, Once, Operation, Transaction};
 
     fn frame_bytes(entries: Vec<Entry<Bytes>>) -> usize {
         let envelope = Envelope {
@@ -342,6 +344,25 @@ mod tests {
         };
         // What the core sends at most: one entry of any size, or as many as stay within both of its limits.
         assert!(frame_bytes(vec![entry(largest.to_bytes())]) <= FRAME_BYTES_MAX);
+        let condition = || Condition::Holds {
+            key: Bytes::new(),
+            value: Some(Bytes::from(vec![0; TRANSACTION_BYTES_MAX / OPERATIONS_MAX])),
+        };
+        let get = || Operation::Get { key: Bytes::new() };
+        let transaction = Invocation::Once {
+            once: Once {
+                session: u64::MAX,
+                sequence: u64::MAX,
+                answered_below: u64::MAX,
+            },
+            time: u64::MAX,
+            command: Command::Transaction(Transaction {
+                conditions: std::iter::repeat_with(condition).take(OPERATIONS_MAX).collect(),
+                then: std::iter::repeat_with(get).take(OPERATIONS_MAX).collect(),
+                otherwise: std::iter::repeat_with(get).take(OPERATIONS_MAX).collect(),
+            }),
+        };
+        assert!(frame_bytes(vec![entry(transaction.to_bytes())]) <= FRAME_BYTES_MAX);
         let config = Config::new(NodeId(1));
         for entries in [config.append_entries_max, 1] {
             let each = (config.append_bytes_max / entries).saturating_sub(Entry::<Bytes>::OVERHEAD);

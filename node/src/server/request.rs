@@ -3,20 +3,30 @@
 use crate::cli::Address;
 use bytes::Bytes;
 use raft::{ChangeError, NodeId, TransferError};
-use replica::{Done, NotDone};
+use replica::{Answer, Done, NotDone};
 use wire::client::{Error, MemberChange, Reply, RequestBody};
-use wire::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use wire::record::Command;
+use wire::limits::{KEY_BYTES_MAX, OPERATIONS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
+use wire::record::{Command, Condition, Once, Operation, Transaction};
 
 /// What is to be done about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    Read { key: Bytes },
+    Read {
+        key: Bytes,
+    },
     Write(Command),
+    /// A command of a session.
+    WriteOnce(Once, Command),
+    OpenSession,
+    CloseSession {
+        session: u64,
+    },
     Status,
     Stages,
     Reconfigure(Vec<MemberChange>),
-    Transfer { to: NodeId },
+    Transfer {
+        to: NodeId,
+    },
     Snapshot,
     Members,
 }
@@ -28,25 +38,12 @@ pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
             within("key", &key, KEY_BYTES_MAX)?;
             Ok(Task::Read { key })
         }
-        RequestBody::Put { key, value } => {
-            within("key", &key, KEY_BYTES_MAX)?;
-            within("value", &value, VALUE_BYTES_MAX)?;
-            Ok(Task::Write(Command::Put { key, value }))
-        }
-        RequestBody::Cas { key, expected, value } => {
-            within("key", &key, KEY_BYTES_MAX)?;
-            within(
-                "expected value",
-                expected.as_deref().unwrap_or_default(),
-                VALUE_BYTES_MAX,
-            )?;
-            within("value", &value, VALUE_BYTES_MAX)?;
-            Ok(Task::Write(Command::Cas { key, expected, value }))
-        }
-        RequestBody::Delete { key } => {
-            within("key", &key, KEY_BYTES_MAX)?;
-            Ok(Task::Write(Command::Delete { key }))
-        }
+        RequestBody::Put { key, value } => write(None, Command::Put { key, value }),
+        RequestBody::Cas { key, expected, value } => write(None, Command::Cas { key, expected, value }),
+        RequestBody::Delete { key } => write(None, Command::Delete { key }),
+        RequestBody::OpenSession => Ok(Task::OpenSession),
+        RequestBody::CloseSession { session } => Ok(Task::CloseSession { session }),
+        RequestBody::Command { once, command } => write(once, command),
         RequestBody::Status => Ok(Task::Status),
         RequestBody::Stages => Ok(Task::Stages),
         RequestBody::Reconfigure { changes } => {
@@ -57,6 +54,92 @@ pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
         RequestBody::Snapshot => Ok(Task::Snapshot),
         RequestBody::Members => Ok(Task::Members),
     }
+}
+
+fn write(once: Option<Once>, command: Command) -> Result<Task, Error> {
+    match &command {
+        Command::Put { key, value } => {
+            within("key", key, KEY_BYTES_MAX)?;
+            within("value", value, VALUE_BYTES_MAX)?;
+        }
+        Command::Cas { key, expected, value } => {
+            within("key", key, KEY_BYTES_MAX)?;
+            within(
+                "expected value",
+                expected.as_deref().unwrap_or_default(),
+                VALUE_BYTES_MAX,
+            )?;
+            within("value", value, VALUE_BYTES_MAX)?;
+        }
+        Command::Delete { key } => within("key", key, KEY_BYTES_MAX)?,
+        Command::Operation(operation) => {
+            operation_within(operation)?;
+        }
+        Command::Transaction(transaction) => transaction_within(transaction)?,
+    }
+    Ok(match once {
+        Some(once) => Task::WriteOnce(once, command),
+        None => Task::Write(command),
+    })
+}
+
+/// How many bytes the operation has, if it keeps the limits.
+fn operation_within(operation: &Operation) -> Result<usize, Error> {
+    let key = operation.key();
+    within("key", key, KEY_BYTES_MAX)?;
+    let (what, bytes): (&str, &[u8]) = match operation {
+        Operation::Put { value, .. } => ("value", value),
+        Operation::Append { suffix, .. } => ("suffix", suffix),
+        Operation::Push { item, .. } => ("item", item),
+        Operation::Get { .. } | Operation::Delete { .. } | Operation::Add { .. } | Operation::Pop { .. } => {
+            ("value", &[])
+        }
+    };
+    within(what, bytes, VALUE_BYTES_MAX)?;
+    Ok(key.len() + bytes.len())
+}
+
+fn condition_within(condition: &Condition) -> Result<usize, Error> {
+    let (Condition::Holds { key, value } | Condition::HoldsNot { key, value }) = condition;
+    let value = value.as_deref().unwrap_or_default();
+    within("key", key, KEY_BYTES_MAX)?;
+    within("expected value", value, VALUE_BYTES_MAX)?;
+    Ok(key.len() + value.len())
+}
+
+fn transaction_within(transaction: &Transaction) -> Result<(), Error> {
+    let Transaction {
+        conditions,
+        then,
+        otherwise,
+    } = transaction;
+    for (what, count) in [
+        ("conditions", conditions.len()),
+        ("operations in its first branch", then.len()),
+        ("operations in its other branch", otherwise.len()),
+    ] {
+        if count > OPERATIONS_MAX {
+            return Err(Error::Invalid {
+                reason: format!("the transaction has {count} {what}; at most {OPERATIONS_MAX} are allowed"),
+            });
+        }
+    }
+    let mut bytes = 0;
+    for condition in conditions {
+        bytes += condition_within(condition)?;
+    }
+    for operation in then.iter().chain(otherwise) {
+        bytes += operation_within(operation)?;
+    }
+    if bytes > TRANSACTION_BYTES_MAX {
+        return Err(Error::Invalid {
+            reason: format!(
+                "the keys and values of the transaction have {bytes} bytes; at most {TRANSACTION_BYTES_MAX} are \
+                 allowed"
+            ),
+        });
+    }
+    Ok(())
 }
 
 fn within(what: &str, bytes: &[u8], max: usize) -> Result<(), Error> {
@@ -120,12 +203,17 @@ pub(crate) fn not_done(why: NotDone, not_leader: impl FnOnce(Option<NodeId>) -> 
 }
 
 /// An answer of the replica, as it travels.
-pub(crate) fn reply(answer: replica::Answer) -> Reply {
+pub(crate) fn reply(answer: Answer) -> Reply {
     match answer {
-        replica::Answer::Value(value) => Reply::Value(value),
-        replica::Answer::Written => Reply::Written,
-        replica::Answer::Swapped(swapped) => Reply::Swapped(swapped),
-        replica::Answer::Deleted(deleted) => Reply::Deleted(deleted),
+        Answer::Value(value) => Reply::Value(value),
+        Answer::Written => Reply::Written,
+        Answer::Swapped(swapped) => Reply::Swapped(swapped),
+        Answer::Deleted(deleted) => Reply::Deleted(deleted),
+        Answer::Length(length) => Reply::Length(length),
+        Answer::Sum(sum) => Reply::Sum(sum),
+        Answer::Transaction { held, answers } => Reply::Transaction { held, answers },
+        Answer::SessionOpened { session, lifetime } => Reply::SessionOpened { session, lifetime },
+        Answer::SessionClosed => Reply::SessionClosed,
     }
 }
 
@@ -148,6 +236,31 @@ mod tests {
     #[test]
     fn what_is_as_long_as_allowed_is_taken() {
         assert!(task(cas(KEY_BYTES_MAX, VALUE_BYTES_MAX, VALUE_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_transaction_is_bounded_in_its_operations_and_in_its_bytes() {
+        let transaction = |operations: usize, bytes_each: usize| {
+            let append = || Operation::Append {
+                key: bytes(0),
+                suffix: bytes(bytes_each),
+            };
+            let command = Command::Transaction(Transaction {
+                otherwise: std::iter::repeat_with(append).take(operations).collect(),
+                ..Transaction::default()
+            });
+            task(RequestBody::Command { once: None, command })
+        };
+        let each = TRANSACTION_BYTES_MAX / OPERATIONS_MAX;
+        assert!(transaction(OPERATIONS_MAX, each).is_ok());
+        for (operations, bytes_each, part) in [
+            (OPERATIONS_MAX + 1, 0, "129 operations in its other branch"),
+            (OPERATIONS_MAX, each + 1, "at most 4194304"),
+            (1, VALUE_BYTES_MAX + 1, "the suffix has 1048577"),
+        ] {
+            let error = transaction(operations, bytes_each).unwrap_err();
+            assert!(error.to_string().contains(part), "{error} does not say {part:?}");
+        }
     }
 
     #[test]

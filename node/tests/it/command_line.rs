@@ -5,7 +5,9 @@ use crate::process::{Node, Spec, eventually, run, text};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Output;
+use std::thread::JoinHandle;
 use wire::Welcome;
+use wire::client::{Reply, Request, RequestBody, Response};
 
 fn code(output: &Output) -> Option<i32> {
     output.status.code()
@@ -60,7 +62,10 @@ fn the_status_shows_every_endpoint() {
     assert_eq!(json[0]["role"], "leader");
     assert_eq!(json[0]["endpoint"], endpoint);
     let stages = &json[0]["stages"];
-    assert_eq!(stages["commit"]["count"], 2, "{stages}");
+    assert_eq!(
+        stages["commit"]["count"], 6,
+        "each put opens a session and ends it: {stages}"
+    );
     let longest = |stage: &str| stages[stage]["max_us"].as_f64().unwrap();
     for stage in ["queue", "encode", "log_write", "sync", "apply", "reply"] {
         assert!(longest(stage) > 0.0, "{stage}: {stages}");
@@ -91,33 +96,72 @@ fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
     payload
 }
 
-#[test]
-fn a_write_without_an_answer_is_unknown_and_not_sent_again() {
+/// A node that opens a session, takes the command in it `deaf` times without an answer, and then answers. What it was asked beside
+/// sessions, connection by connection, until the client has ended its session or `asked_max` were asked.
+fn fake_node(deaf: usize, asked_max: usize) -> (String, JoinHandle<Vec<RequestBody>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
-    // A node that takes the request, and dies before it answers.
     let welcome = Welcome::Accepted {
         version: 1,
         node: 1,
         cluster_id: "test".to_string(),
     };
     let fake = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        read_frame(&mut stream);
-        stream.write_all(&frame(&wire::encode(&welcome))).unwrap();
-        read_frame(&mut stream);
-        drop(stream);
-        listener
+        let mut asked = Vec::new();
+        while asked.len() < asked_max {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_frame(&mut stream);
+            stream.write_all(&frame(&wire::encode(&welcome))).unwrap();
+            let request: Request = wire::decode(&read_frame(&mut stream)).unwrap();
+            let reply = if request.body == RequestBody::OpenSession {
+                Reply::SessionOpened {
+                    session: 9,
+                    lifetime: 1000,
+                }
+            } else if request.body == (RequestBody::CloseSession { session: 9 }) {
+                return asked;
+            } else {
+                asked.push(request.body);
+                if asked.len() <= deaf {
+                    continue;
+                }
+                Reply::Written
+            };
+            let response = Response {
+                id: request.id,
+                result: Ok(reply),
+            };
+            stream.write_all(&frame(&wire::encode(&response))).unwrap();
+        }
+        asked
     });
+    (endpoint, fake)
+}
+
+#[test]
+fn a_write_without_an_answer_is_sent_again_as_the_same_command_of_the_same_session() {
+    let (endpoint, fake) = fake_node(2, usize::MAX);
     let output = run(&["put", "k", "v", "-e", &endpoint, "--timeout", "30s"]);
-    assert_eq!(code(&output), Some(2));
+    assert_eq!(code(&output), Some(0), "{output:?}");
+    let asked = fake.join().unwrap();
+    assert_eq!(asked.len(), 3);
+    let RequestBody::Command { once: Some(once), .. } = &asked[0] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!((once.session, once.sequence), (9, 1));
+    assert!(asked.windows(2).all(|pair| pair[0] == pair[1]), "{asked:?}");
+}
+
+#[test]
+fn a_write_without_an_answer_until_the_time_is_up_is_unknown() {
+    let (endpoint, fake) = fake_node(usize::MAX, 1);
+    let output = run(&["put", "k", "v", "-e", &endpoint, "--timeout", "2s"]);
+    assert_eq!(code(&output), Some(2), "{output:?}");
     assert!(
         text(&output.stderr).contains("unknown whether done"),
         "{output:?}"
     );
-    let listener = fake.join().unwrap();
-    listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "the write was tried again");
+    fake.join().unwrap();
 }
 
 #[test]

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use wire::Role;
 use wire::client::{Error, NodeRole, Reply, RequestBody};
-use wire::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use wire::limits::{KEY_BYTES_MAX, OPERATIONS_MAX, VALUE_BYTES_MAX};
+use wire::record::{Command, Once, Operation, OperationAnswer, Transaction, Unfit};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -63,6 +64,72 @@ fn what_was_written_is_read_also_after_a_crash() {
     let mut client = client_of(&node);
     assert_eq!(client.call(get("k")), Ok(Reply::Value(Some(bytes("b")))));
     assert_eq!(client.call(get("l")), Ok(Reply::Value(None)));
+}
+
+fn add(key: &str) -> Operation {
+    Operation::Add {
+        key: bytes(key),
+        amount: 1,
+    }
+}
+
+#[test]
+fn a_command_of_a_session_is_done_once_also_across_a_crash() {
+    let (_dir, spec, node) = single();
+    let mut client = client_of(&node);
+    let Ok(Reply::SessionOpened { session, lifetime }) = client.call(RequestBody::OpenSession) else {
+        panic!("no session")
+    };
+    assert!(lifetime > 0);
+    let count = |sequence| RequestBody::Command {
+        once: Some(Once {
+            session,
+            sequence,
+            answered_below: sequence,
+        }),
+        command: Command::Operation(add("n")),
+    };
+    assert_eq!(client.call(count(1)), Ok(Reply::Sum(1)));
+    assert_eq!(client.call(count(1)), Ok(Reply::Sum(1)));
+    node.kill();
+
+    let node = Node::start(&spec);
+    let mut client = client_of(&node);
+    assert_eq!(client.call(count(1)), Ok(Reply::Sum(1)));
+    assert_eq!(client.call(count(2)), Ok(Reply::Sum(2)));
+    assert_eq!(client.call(count(1)), Err(Error::ReplyForgotten));
+    let close = RequestBody::CloseSession { session };
+    assert_eq!(client.call(close), Ok(Reply::SessionClosed));
+    assert_eq!(client.call(count(3)), Err(Error::SessionExpired));
+    assert_eq!(client.call(get("n")), Ok(Reply::Value(Some(bytes("2")))));
+}
+
+#[test]
+fn transactions_are_carried_out_and_what_does_not_fit_is_said() {
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    let transaction = |then| RequestBody::Command {
+        once: None,
+        command: Command::Transaction(Transaction {
+            then,
+            ..Transaction::default()
+        }),
+    };
+    let answers = vec![OperationAnswer::Sum(1), OperationAnswer::Sum(2)];
+    let held = true;
+    assert_eq!(
+        client.call(transaction(vec![add("n"), add("n")])),
+        Ok(Reply::Transaction { held, answers })
+    );
+    assert_eq!(client.call(put("text", b"x")), Ok(Reply::Written));
+    let unfit = client.call(transaction(vec![add("n"), add("text")]));
+    assert_eq!(unfit, Err(Error::Unfit(Unfit::NotNumber)));
+    assert_eq!(client.call(get("n")), Ok(Reply::Value(Some(bytes("2")))));
+    let too_many = client.call(transaction(vec![add("n"); OPERATIONS_MAX + 1]));
+    assert!(
+        matches!(&too_many, Err(Error::Invalid { reason }) if reason.contains("at most 128")),
+        "{too_many:?}"
+    );
 }
 
 #[test]

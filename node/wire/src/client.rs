@@ -3,6 +3,7 @@
 //! Requests are pipelined: a client may have many in flight on one connection, and responses come back by id, not in
 //! order. Every error says whether it is *definite*: see [`Error::is_definite`].
 
+use crate::command::{Command, Once, OperationAnswer, Unfit};
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,20 @@ pub enum RequestBody {
     Snapshot,
     /// Who takes part; answered by the leader from the configuration in force.
     Members,
+    /// Opens a session: commands that are given in it can be given again without being carried out again.
+    OpenSession,
+    /// Ends a session. Nothing is to be given in it any more.
+    CloseSession {
+        /// As [`Reply::SessionOpened`] names it.
+        session: u64,
+    },
+    /// Carries out a command: [`RequestBody::Put`] and the others are short for it where they do.
+    Command {
+        /// In which session, and as which of its commands, if in any.
+        once: Option<Once>,
+        /// The command.
+        command: Command,
+    },
 }
 
 /// A change of who takes part.
@@ -128,6 +143,26 @@ pub enum Reply {
     },
     /// To [`RequestBody::Members`], by id.
     Members(Vec<Member>),
+    /// To [`RequestBody::OpenSession`].
+    SessionOpened {
+        /// Names it from here on.
+        session: u64,
+        /// How long it lives unused, in milliseconds, at least.
+        lifetime: u64,
+    },
+    /// To [`RequestBody::CloseSession`]: there is no such session any more, whether or not there was.
+    SessionClosed,
+    /// To [`crate::record::Operation::Append`]: how many bytes the value has now.
+    Length(u64),
+    /// To [`crate::record::Operation::Add`]: what the number is now.
+    Sum(i64),
+    /// To [`Command::Transaction`].
+    Transaction {
+        /// Whether all conditions held.
+        held: bool,
+        /// To each operation of the branch that was taken.
+        answers: Vec<OperationAnswer>,
+    },
 }
 
 /// Why a request did not succeed.
@@ -145,7 +180,7 @@ pub enum Error {
     /// Leadership was lost before the read was confirmed; reads change nothing. Definite.
     #[error("leadership was lost before the read was confirmed")]
     ReadAborted,
-    /// Too much is in flight; the command entered no log. Definite.
+    /// Too much is in flight; the command has no effect and never will. Definite.
     #[error("busy: too much is in flight")]
     Busy,
     /// The request breaks a limit; the command entered no log. Definite.
@@ -166,10 +201,21 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// There is no such session: it was not used for too long, or had to make room. Nothing was carried out, and nothing that is
+    /// given in it ever will be. Definite of this sending, but not of an earlier one of the same command.
+    #[error("the session has expired")]
+    SessionExpired,
+    /// The command was carried out before, and its answer is kept no more. Indefinite.
+    #[error("the command was carried out before, and its answer is kept no more")]
+    ReplyForgotten,
+    /// What is stored does not fit the command, which changed nothing. Definite.
+    #[error("the command changed nothing: {0}")]
+    Unfit(Unfit),
 }
 
 impl Error {
-    /// Whether the command certainly entered no log, and so will never take effect.
+    /// Whether this sending of the command certainly has no effect and never will. What became of an *earlier* sending of the same
+    /// command in a session, nothing but an answer to it tells.
     pub fn is_definite(&self) -> bool {
         match self {
             Error::NotLeader { .. }
@@ -177,8 +223,10 @@ impl Error {
             | Error::Busy
             | Error::Invalid { .. }
             | Error::NotYet { .. }
-            | Error::Refused { .. } => true,
-            Error::LeadershipLost => false,
+            | Error::Refused { .. }
+            | Error::SessionExpired
+            | Error::Unfit(_) => true,
+            Error::LeadershipLost | Error::ReplyForgotten => false,
         }
     }
 }

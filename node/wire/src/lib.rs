@@ -29,10 +29,12 @@
 extern crate alloc;
 
 pub mod client;
+mod command;
 #[cfg(feature = "codec")]
 mod frame;
 mod handshake;
 pub mod limits;
+pub mod list;
 mod payload;
 pub mod peer;
 pub mod record;

@@ -23,3 +23,14 @@ pub const MEMBERS_MAX: usize = 128;
 
 /// The longest context of a member, in bytes: an address, an incarnation, and room for what is to come.
 pub const CONTEXT_BYTES_MAX: usize = 512;
+/// The most operations that one branch of a transaction has, and the most conditions.
+pub const OPERATIONS_MAX: usize = 128;
+
+/// How many bytes the keys and values of a transaction have together, at most.
+pub const TRANSACTION_BYTES_MAX: usize = 4 << 20;
+
+/// How many bytes the values that a transaction reads have together, at most.
+pub const TRANSACTION_ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// How many commands of a session may be ahead of those whose answers its client has.
+pub const SESSION_WINDOW: u64 = 1024;

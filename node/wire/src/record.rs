@@ -1,15 +1,15 @@
-//! What lies in the log: entries, the state beside them, and the commands that entries carry.
-//!
-//! A command is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
+//! What lies in the log and beside it: entries, the state that they have come to, and what entries carry.
+
+pub use crate::command::{
+    Answer, COMMAND_VERSION, Command, Condition, End, INVOCATION_VERSION, Invocation, Once, Operation,
+    OperationAnswer, Transaction, Unfit,
+};
 
 use crate::limits::{CONTEXT_BYTES_MAX, MEMBERS_MAX};
-use crate::payload::{DecodeError, decode, encode, encode_into};
+use crate::payload::{DecodeError, decode, encode};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-
-/// The version of [`Command`]'s encoding that this build writes, and the newest it reads.
-pub const COMMAND_VERSION: u8 = 1;
 
 /// What one write to the log makes durable, all or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Entry {
 pub enum EntryData {
     /// Nothing.
     Noop,
-    /// An encoded [`Command`].
+    /// An encoded [`Invocation`].
     Command(Bytes),
     /// Who takes part from here on.
     Configuration(Configuration),
@@ -122,6 +122,41 @@ pub enum SnapshotPart {
         /// The hash of the state.
         state_hash: u64,
     },
+    /// Sessions, by id; behind the pairs.
+    Sessions {
+        /// The leaders' time, in milliseconds.
+        time: u64,
+        /// The sessions.
+        sessions: Vec<Session>,
+    },
+    /// What was answered in sessions, by session and sequence; behind those.
+    Replies(Vec<SessionReply>),
+}
+
+/// A client's session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The index of the entry that opened it.
+    pub id: u64,
+    /// How long it lives unused, in milliseconds of leaders' time.
+    pub lifetime: u64,
+    /// When it was last used.
+    pub used_at: u64,
+    /// The index of the entry that last used it.
+    pub used_index: u64,
+    /// Every command before this one was answered, and its client knows.
+    pub answered_below: u64,
+}
+
+/// What was answered to a command of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReply {
+    /// The session.
+    pub session: u64,
+    /// Which of its commands.
+    pub sequence: u64,
+    /// The answer; `None` if it was too much to keep.
+    pub answer: Option<Result<Answer, Unfit>>,
 }
 
 /// A place in the log.
@@ -155,53 +190,6 @@ pub struct Identity {
     pub node: u64,
     /// Drawn at random when the folder was made: tells it from one that was made anew under the same id.
     pub incarnation: u128,
-}
-
-/// A command of the state machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Command {
-    /// Writes a value.
-    Put {
-        /// The key.
-        key: Bytes,
-        /// What it holds afterwards.
-        value: Bytes,
-    },
-    /// Writes a value if the key holds what is expected.
-    Cas {
-        /// The key.
-        key: Bytes,
-        /// What it must hold; `None`: the key must be absent.
-        expected: Option<Bytes>,
-        /// What it holds afterwards, if it did.
-        value: Bytes,
-    },
-    /// Removes a key.
-    Delete {
-        /// The key.
-        key: Bytes,
-    },
-}
-
-impl Command {
-    /// The bytes that an entry carries.
-    pub fn to_bytes(&self) -> Bytes {
-        Bytes::from(encode_into(self, alloc::vec![COMMAND_VERSION]))
-    }
-
-    /// The command that an entry carries.
-    ///
-    /// # Errors
-    /// The bytes are malformed, or of a newer version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Command, DecodeError> {
-        match bytes.split_first() {
-            Some((&COMMAND_VERSION, command)) => decode(command),
-            Some(_) => Err(DecodeError::Invalid(
-                "a command of a version that this build does not know",
-            )),
-            None => Err(DecodeError::Malformed),
-        }
-    }
 }
 
 impl From<raft::EntryData<Bytes>> for EntryData {

@@ -10,10 +10,17 @@ use wire::client::{
 };
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
-    self, Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot,
-    SnapshotPart,
+    self, Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation,
+    Once, Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart,
+    Transaction, Unfit,
 };
 use wire::{Hello, Refusal, Role, Welcome};
+
+const ONCE: Once = Once {
+    session: 300,
+    sequence: 4,
+    answered_below: 3,
+};
 
 const LAST: Position = Position { term: 7, index: 9 };
 
@@ -196,6 +203,19 @@ fn what_clients_ask() {
     pinned(&request(RequestBody::Transfer { to: 2 }), "ac020702");
     pinned(&request(RequestBody::Snapshot), "ac0208");
     pinned(&request(RequestBody::Members), "ac0209");
+    pinned(&request(RequestBody::OpenSession), "ac020a");
+    pinned(&request(RequestBody::CloseSession { session: 300 }), "ac020bac02");
+    let command = || Command::Delete { key: bytes("k") };
+    let by_itself = RequestBody::Command {
+        once: None,
+        command: command(),
+    };
+    pinned(&request(by_itself), "ac020c0002016b");
+    let in_session = RequestBody::Command {
+        once: Some(ONCE),
+        command: command(),
+    };
+    pinned(&request(in_session), "ac020c01ac02040302016b");
 }
 
 #[test]
@@ -257,6 +277,46 @@ fn what_clients_are_told() {
         "ac0200090502000000020100000202000002030000020400\
          00",
     );
+    let (session, lifetime) = (300, 5);
+    pinned(
+        &response(Ok(Reply::SessionOpened { session, lifetime })),
+        "ac02000aac0205",
+    );
+    pinned(&response(Ok(Reply::SessionClosed)), "ac02000b");
+    pinned(&response(Ok(Reply::Length(300))), "ac02000cac02");
+    pinned(&response(Ok(Reply::Sum(-1))), "ac02000d01");
+    pinned(
+        &response(Ok(Reply::Transaction {
+            held: true,
+            answers: operation_answers(),
+        })),
+        "ac02000e0105000001020103010402",
+    );
+    pinned(&response(Err(Error::SessionExpired)), "ac020107");
+    pinned(&response(Err(Error::ReplyForgotten)), "ac020108");
+    let unfit = [
+        Unfit::NotNumber,
+        Unfit::Overflow,
+        Unfit::NotList,
+        Unfit::ValueTooLong,
+        Unfit::AnswerTooLong,
+    ];
+    for (place, unfit) in unfit.into_iter().enumerate() {
+        pinned(
+            &response(Err(Error::Unfit(unfit))),
+            &format!("ac020109{place:02x}"),
+        );
+    }
+}
+
+fn operation_answers() -> Vec<OperationAnswer> {
+    vec![
+        OperationAnswer::Value(None),
+        OperationAnswer::Written,
+        OperationAnswer::Deleted(true),
+        OperationAnswer::Length(1),
+        OperationAnswer::Sum(1),
+    ]
 }
 
 #[test]
@@ -339,7 +399,145 @@ fn what_entries_carry() {
         "01016b0101750176",
     );
     pinned(&Command::Delete { key: bytes("k") }, "02016b");
+    let key = || bytes("k");
+    let operations = [
+        (Operation::Get { key: key() }, "00016b"),
+        (
+            Operation::Put {
+                key: key(),
+                value: bytes("v"),
+            },
+            "01016b0176",
+        ),
+        (Operation::Delete { key: key() }, "02016b"),
+        (
+            Operation::Append {
+                key: key(),
+                suffix: bytes("s"),
+            },
+            "03016b0173",
+        ),
+        (
+            Operation::Add {
+                key: key(),
+                amount: -1,
+            },
+            "04016b01",
+        ),
+        (
+            Operation::Push {
+                key: key(),
+                item: bytes("i"),
+                end: End::Back,
+            },
+            "05016b016901",
+        ),
+        (
+            Operation::Pop {
+                key: key(),
+                end: End::Front,
+            },
+            "06016b00",
+        ),
+    ];
+    for (operation, golden) in operations {
+        pinned(&Command::Operation(operation), &format!("03{golden}"));
+    }
+    let transaction = Transaction {
+        conditions: vec![
+            Condition::Holds {
+                key: key(),
+                value: Some(bytes("v")),
+            },
+            Condition::HoldsNot {
+                key: key(),
+                value: None,
+            },
+        ],
+        then: vec![Operation::Get { key: key() }],
+        otherwise: vec![Operation::Delete { key: key() }],
+    };
+    pinned(
+        &Command::Transaction(transaction),
+        "040200016b01017601016b000100016b0102016b",
+    );
 }
+
+#[test]
+fn what_entries_carry_for_sessions() {
+    let invocations = [
+        (
+            Invocation::OpenSession {
+                time: 300,
+                lifetime: 5,
+            },
+            "01ac0205",
+        ),
+        (
+            Invocation::CloseSession {
+                session: 300,
+                time: 5,
+            },
+            "02ac0205",
+        ),
+        (
+            Invocation::Once {
+                once: ONCE,
+                time: 5,
+                command: Command::Delete { key: bytes("k") },
+            },
+            "03ac0204030502016b",
+        ),
+    ];
+    for (invocation, golden) in invocations {
+        pinned(&invocation, golden);
+        assert_eq!(hex(&invocation.to_bytes()), format!("02{golden}"));
+    }
+}
+
+/// Every answer, one that was forgotten, and one that says what did not fit.
+fn session_replies() -> Vec<SessionReply> {
+    let answers = [
+        Answer::Value(None),
+        Answer::Written,
+        Answer::Swapped(true),
+        Answer::Deleted(true),
+        Answer::Length(1),
+        Answer::Sum(1),
+        Answer::Transaction {
+            held: false,
+            answers: operation_answers(),
+        },
+        Answer::SessionOpened {
+            session: 300,
+            lifetime: 5,
+        },
+        Answer::SessionClosed,
+    ];
+    let kept = answers.into_iter().map(|answer| Some(Ok(answer)));
+    let others = [None, Some(Err(Unfit::Overflow))];
+    let reply = |answer| SessionReply {
+        session: 1,
+        sequence: 2,
+        answer,
+    };
+    kept.chain(others).map(reply).collect()
+}
+
+const GOLDEN_REPLIES: &str = "\
+    040b\
+    010201000000\
+    0102010001\
+    010201000201\
+    010201000301\
+    010201000401\
+    010201000502\
+    01020100060005000001020103010402\
+    0102010007ac0205\
+    0102010008\
+    010200\
+    0102010101\
+    ";
 
 #[test]
 fn what_lies_in_a_log_and_beside_it() {
@@ -396,6 +594,20 @@ fn what_lies_in_a_log_and_beside_it() {
         },
         "02ac0201",
     );
+    pinned(
+        &SnapshotPart::Sessions {
+            time: 300,
+            sessions: vec![Session {
+                id: 1,
+                lifetime: 2,
+                used_at: 3,
+                used_index: 4,
+                answered_below: 5,
+            }],
+        },
+        "03ac02010102030405",
+    );
+    pinned(&SnapshotPart::Replies(session_replies()), GOLDEN_REPLIES);
     pinned(
         &Identity {
             format: 1,
@@ -493,4 +705,5 @@ fn a_checksum_precedes_what_a_node_says_and_a_version_what_an_entry_carries() {
     assert_eq!(hex(&payload), "a006dbdf0708ac02");
     let command = Command::Delete { key: bytes("k") };
     assert_eq!(hex(&command.to_bytes()), "0102016b");
+    assert_eq!(hex(&Invocation::Plain(command).to_bytes()), "0102016b");
 }

@@ -14,7 +14,9 @@ use wire::client::{
 };
 use wire::peer::{self, Body, Message, Parcel};
 use wire::record::{
-    Command, Configuration, Entry, EntryData, HardState, Identity, Position, Record, Snapshot, SnapshotPart,
+    Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation, Once,
+    Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart, Transaction,
+    Unfit,
 };
 use wire::{DecodeError, Hello, Refusal, Role, Welcome};
 
@@ -126,6 +128,9 @@ fn request() -> impl Strategy<Value = Request> {
         any::<u64>().prop_map(|to| RequestBody::Transfer { to }),
         Just(RequestBody::Snapshot),
         Just(RequestBody::Members),
+        Just(RequestBody::OpenSession),
+        any::<u64>().prop_map(|session| RequestBody::CloseSession { session }),
+        (option::of(once()), command()).prop_map(|(once, command)| RequestBody::Command { once, command }),
     ];
     (any::<u64>(), body).prop_map(|(id, body)| Request { id, body })
 }
@@ -240,6 +245,15 @@ fn response() -> impl Strategy<Value = Response> {
         text().prop_map(|reason| Err(Error::Invalid { reason })),
         text().prop_map(|reason| Err(Error::NotYet { reason })),
         text().prop_map(|reason| Err(Error::Refused { reason })),
+        any::<(u64, u64)>().prop_map(|(session, lifetime)| Ok(Reply::SessionOpened { session, lifetime })),
+        Just(Ok(Reply::SessionClosed)),
+        any::<u64>().prop_map(|length| Ok(Reply::Length(length))),
+        any::<i64>().prop_map(|sum| Ok(Reply::Sum(sum))),
+        (any::<bool>(), vec(operation_answer(), 0..4))
+            .prop_map(|(held, answers)| Ok(Reply::Transaction { held, answers })),
+        Just(Err(Error::SessionExpired)),
+        Just(Err(Error::ReplyForgotten)),
+        unfit().prop_map(|unfit| Err(Error::Unfit(unfit))),
     ];
     (any::<u64>(), result).prop_map(|(id, result)| Response { id, result })
 }
@@ -253,7 +267,118 @@ fn command() -> impl Strategy<Value = Command> {
             value
         }),
         bytes().prop_map(|key| Command::Delete { key }),
+        operation().prop_map(Command::Operation),
+        (
+            vec(condition(), 0..4),
+            vec(operation(), 0..4),
+            vec(operation(), 0..4)
+        )
+            .prop_map(|(conditions, then, otherwise)| {
+                Command::Transaction(Transaction {
+                    conditions,
+                    then,
+                    otherwise,
+                })
+            }),
     ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let end = || prop_oneof![Just(End::Front), Just(End::Back)];
+    prop_oneof![
+        bytes().prop_map(|key| Operation::Get { key }),
+        (bytes(), bytes()).prop_map(|(key, value)| Operation::Put { key, value }),
+        bytes().prop_map(|key| Operation::Delete { key }),
+        (bytes(), bytes()).prop_map(|(key, suffix)| Operation::Append { key, suffix }),
+        (bytes(), any::<i64>()).prop_map(|(key, amount)| Operation::Add { key, amount }),
+        (bytes(), bytes(), end()).prop_map(|(key, item, end)| Operation::Push { key, item, end }),
+        (bytes(), end()).prop_map(|(key, end)| Operation::Pop { key, end }),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    (any::<bool>(), bytes(), option::of(bytes())).prop_map(|(holds, key, value)| {
+        if holds {
+            Condition::Holds { key, value }
+        } else {
+            Condition::HoldsNot { key, value }
+        }
+    })
+}
+
+fn once() -> impl Strategy<Value = Once> {
+    any::<(u64, u64, u64)>().prop_map(|(session, sequence, answered_below)| Once {
+        session,
+        sequence,
+        answered_below,
+    })
+}
+
+fn invocation() -> impl Strategy<Value = Invocation> {
+    prop_oneof![
+        command().prop_map(Invocation::Plain),
+        any::<(u64, u64)>().prop_map(|(time, lifetime)| Invocation::OpenSession { time, lifetime }),
+        any::<(u64, u64)>().prop_map(|(session, time)| Invocation::CloseSession { session, time }),
+        (once(), any::<u64>(), command()).prop_map(|(once, time, command)| Invocation::Once {
+            once,
+            time,
+            command
+        }),
+    ]
+}
+
+fn operation_answer() -> impl Strategy<Value = OperationAnswer> {
+    prop_oneof![
+        option::of(bytes()).prop_map(OperationAnswer::Value),
+        Just(OperationAnswer::Written),
+        any::<bool>().prop_map(OperationAnswer::Deleted),
+        any::<u64>().prop_map(OperationAnswer::Length),
+        any::<i64>().prop_map(OperationAnswer::Sum),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        operation_answer().prop_map(Answer::from),
+        any::<bool>().prop_map(Answer::Swapped),
+        (any::<bool>(), vec(operation_answer(), 0..4))
+            .prop_map(|(held, answers)| Answer::Transaction { held, answers }),
+        any::<(u64, u64)>().prop_map(|(session, lifetime)| Answer::SessionOpened { session, lifetime }),
+        Just(Answer::SessionClosed),
+    ]
+}
+
+fn unfit() -> impl Strategy<Value = Unfit> {
+    prop_oneof![
+        Just(Unfit::NotNumber),
+        Just(Unfit::Overflow),
+        Just(Unfit::NotList),
+        Just(Unfit::ValueTooLong),
+        Just(Unfit::AnswerTooLong),
+    ]
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    any::<[u64; 5]>().prop_map(|[id, lifetime, used_at, used_index, answered_below]| Session {
+        id,
+        lifetime,
+        used_at,
+        used_index,
+        answered_below,
+    })
+}
+
+fn session_reply() -> impl Strategy<Value = SessionReply> {
+    let answer = prop_oneof![
+        Just(None),
+        answer().prop_map(|answer| Some(Ok(answer))),
+        unfit().prop_map(|unfit| Some(Err(unfit))),
+    ];
+    (any::<(u64, u64)>(), answer).prop_map(|((session, sequence), answer)| SessionReply {
+        session,
+        sequence,
+        answer,
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -279,6 +404,9 @@ fn snapshot_part() -> impl Strategy<Value = SnapshotPart> {
         snapshot().prop_map(|snapshot| SnapshotPart::Begin { snapshot }),
         vec((bytes(), bytes()), 0..5).prop_map(SnapshotPart::Pairs),
         any::<(u64, u64)>().prop_map(|(pairs, state_hash)| SnapshotPart::End { pairs, state_hash }),
+        (any::<u64>(), vec(session(), 0..4))
+            .prop_map(|(time, sessions)| SnapshotPart::Sessions { time, sessions }),
+        vec(session_reply(), 0..4).prop_map(SnapshotPart::Replies),
     ]
 }
 
@@ -361,6 +489,7 @@ round_trips! {
     requests_survive_the_wire: request(), Request;
     responses_survive_the_wire: response(), Response;
     commands_survive_the_log: command(), Command;
+    invocations_survive_the_log: invocation(), Invocation;
     records_survive_the_log: record(), Record;
     snapshot_parts_survive_their_file: snapshot_part(), SnapshotPart;
     messages_survive_the_wire: message(), Message;
@@ -377,7 +506,7 @@ proptest! {
         decodes_soundly::<Record>(&input)?;
         decodes_soundly::<SnapshotPart>(&input)?;
         decodes_soundly::<Identity>(&input)?;
-        let _ = Command::from_bytes(&input);
+        let _ = Invocation::from_bytes(&input);
         // A right checksum takes arbitrary bytes past the first door.
         let mut payload = crc32c(&input).to_le_bytes().to_vec();
         payload.extend_from_slice(&input);
@@ -409,11 +538,11 @@ proptest! {
     }
 
     #[test]
-    fn a_command_is_read_back_from_its_entry(command in command(), version in 2..=u8::MAX) {
-        let mut encoded = command.to_bytes().to_vec();
-        prop_assert_eq!(Command::from_bytes(&encoded), Ok(command));
+    fn an_invocation_is_read_back_from_its_entry(invocation in invocation(), version in 3..=u8::MAX) {
+        let mut encoded = invocation.to_bytes().to_vec();
+        prop_assert_eq!(Invocation::from_bytes(&encoded), Ok(invocation));
         encoded[0] = version;
-        let refused = matches!(Command::from_bytes(&encoded), Err(DecodeError::Invalid(_)));
+        let refused = matches!(Invocation::from_bytes(&encoded), Err(DecodeError::Invalid(_)));
         prop_assert!(refused, "a newer version must not be guessed at");
     }
 

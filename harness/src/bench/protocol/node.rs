@@ -64,7 +64,12 @@ impl NodeProtocol {
                 | Reply::Reconfigured
                 | Reply::Transferred
                 | Reply::Snapshotted { .. }
-                | Reply::Members(_),
+                | Reply::Members(_)
+                | Reply::SessionOpened { .. }
+                | Reply::SessionClosed
+                | Reply::Length(_)
+                | Reply::Sum(_)
+                | Reply::Transaction { .. },
             ) => {
                 return Err(Garbled(String::from("an answer to another question")));
             }

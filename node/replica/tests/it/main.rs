@@ -12,4 +12,6 @@ mod forged_batch;
 mod reads;
 mod requests;
 mod segment_beginning;
+mod sessions;
 mod snapshots;
+mod trio;

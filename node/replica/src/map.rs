@@ -1,0 +1,130 @@
+//! Keys and their values.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::{vec, vec::Vec};
+use bytes::Bytes;
+use core::hash::Hasher;
+use core::ops::Bound;
+use rustc_hash::FxHasher;
+
+/// Into how many parts the map is split. An image shares them all; only the part that is written to next is copied.
+const SHARDS: usize = 256;
+
+type Shard = BTreeMap<Bytes, Bytes>;
+
+/// A map from keys to values, and a hash of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Map {
+    shards: Vec<Arc<Shard>>,
+    /// The sum of the hashes of all pairs: it depends on what is in the map, not on how it came there, and a write changes it at a
+    /// cost that doesn't depend on how much there is.
+    hash: u64,
+    pairs: u64,
+    bytes: u64,
+}
+
+impl Default for Map {
+    fn default() -> Self {
+        Map {
+            shards: vec![Arc::default(); SHARDS],
+            hash: 0,
+            pairs: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl Map {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.shards[shard_of(key)].get(key)
+    }
+
+    /// Equal maps have equal hashes.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// How many keys there are.
+    pub(crate) fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    /// How many bytes keys and values have together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The pairs behind `place`, in the order in which a snapshot has them, and the place behind each.
+    pub(crate) fn pairs_behind(&self, place: &Place) -> impl Iterator<Item = (Place, &Bytes, &Bytes)> {
+        let shards = self.shards.iter().enumerate().skip(place.shard);
+        let (first, last_key) = (place.shard, place.last_key.clone());
+        shards.flat_map(move |(shard, map)| {
+            let from = match &last_key {
+                Some(key) if shard == first => Bound::Excluded(key.clone()),
+                Some(_) | None => Bound::Unbounded,
+            };
+            map.range((from, Bound::Unbounded)).map(move |(key, value)| {
+                let place = Place {
+                    shard,
+                    last_key: Some(key.clone()),
+                };
+                (place, key, value)
+            })
+        })
+    }
+
+    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
+        self.remove(&key);
+        self.hash = self.hash.wrapping_add(pair_hash(&key, &value));
+        self.pairs += 1;
+        self.bytes += (key.len() + value.len()) as u64;
+        Arc::make_mut(&mut self.shards[shard_of(&key)]).insert(key, value);
+    }
+
+    /// Whether there was anything.
+    pub(crate) fn remove(&mut self, key: &Bytes) -> bool {
+        let place = shard_of(key);
+        if !self.shards[place].contains_key(key) {
+            return false;
+        }
+        if let Some(old) = Arc::make_mut(&mut self.shards[place]).remove(key) {
+            self.hash = self.hash.wrapping_sub(pair_hash(key, &old));
+            self.pairs -= 1;
+            self.bytes -= (key.len() + old.len()) as u64;
+        }
+        true
+    }
+
+    pub(crate) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+        match value {
+            Some(value) => self.insert(key, value),
+            None => {
+                self.remove(&key);
+            }
+        }
+    }
+}
+
+/// Where one is in going through all pairs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    shard: usize,
+    /// The last key that was gone through in it.
+    last_key: Option<Bytes>,
+}
+
+fn shard_of(key: &[u8]) -> usize {
+    let mut hasher = FxHasher::default();
+    hasher.write(key);
+    // The lowest bits of this hash are its worst.
+    usize::from(hasher.finish().to_be_bytes()[0]) % SHARDS
+}
+
+fn pair_hash(key: &[u8], value: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write_usize(key.len());
+    hasher.write(key);
+    hasher.write(value);
+    hasher.finish()
+}

@@ -5,6 +5,17 @@ use stateright::semantics::SequentialSpec;
 use std::fmt::Debug;
 use std::hash::Hash;
 
+/// What an operation takes away of what others [produced](Model::produces).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// This, if it is there.
+    This(u64),
+    /// Something: nobody saw what.
+    Something,
+}
+
 /// A sequential object that histories are held against.
 ///
 /// [`SequentialSpec`] says what a call returns and what becomes of the object; an empty `impl Model` adopts any of those that
@@ -97,10 +108,21 @@ pub trait Model:
         None
     }
 
-    /// What `op` saw that an other operation must have produced, if it saw any such thing.
-    fn observes(op: &Self::Op, ret: Option<&Self::Ret>) -> Option<u64> {
+    /// What `op` saw that other operations must have produced: pushed onto `seen`.
+    fn observes(op: &Self::Op, ret: Option<&Self::Ret>, seen: &mut Vec<u64>) {
+        let (_, _, _) = (op, ret, seen);
+    }
+
+    /// What `op` takes away of what others produced: the shrinking of a violation keeps those only together with it, since what is never
+    /// taken away forbids more.
+    fn takes(op: &Self::Op, ret: Option<&Self::Ret>) -> Takes {
         let (_, _) = (op, ret);
-        None
+        Takes::Nothing
+    }
+
+    /// What is there already in this state that operations may take away: pushed onto `there`.
+    fn holds(&self, there: &mut Vec<u64>) {
+        let _ = there;
     }
 
     /// What `op` found to be missing, if it says so: what a failed compare-and-set expected, an element that a set doesn't contain.

@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Limits, Refused};
 use crate::linear::Judges;
 use crate::model::Model;
-use crate::part::{Part, parts, return_of};
+use crate::part::{Part, order, parts, return_of};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An operation on one object.
@@ -55,7 +55,11 @@ fn check_until<M: Model>(
     operations: &[Operation<M>],
     end: &AtomicU64,
 ) -> (ObjectVerdict<M>, Judges) {
-    let parts = parts(operations);
+    let order = order(operations);
+    if Part::new(init, operations, &order).is_in_order_as_a_whole(engine.limits()) {
+        return (ObjectVerdict::Valid, Judges::LINEAR);
+    }
+    let parts = parts(operations, order);
     if let [part] = &parts[..] {
         return Part::new(init, operations, part).check(engine, end);
     }
@@ -85,7 +89,7 @@ fn check_until<M: Model>(
 /// Whether no order explains operations, as far as can be told within the limits.
 pub(crate) fn is_violation<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> bool {
     let mut engine = Engine::new(init.clone(), limits);
-    let parts = parts(operations);
+    let parts = parts(operations, order(operations));
     let mut parts = parts.iter().map(|part| Part::new(init, operations, part));
     parts.any(|part| part.is_violation(&mut engine))
 }
@@ -96,7 +100,7 @@ pub(crate) fn conflict<M: Model>(
     operations: &[Operation<M>],
     limits: Limits<'_>,
 ) -> Option<Vec<usize>> {
-    let parts = parts(operations);
+    let parts = parts(operations, order(operations));
     let mut parts = parts.iter().map(|part| Part::new(init, operations, part));
     let conflict = parts.find_map(|part| part.conflict(limits))?;
     Some(conflict.into_iter().map(|place| place as usize).collect())

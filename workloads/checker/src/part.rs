@@ -12,13 +12,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The places of operations, those of each part of the object together, each in the order of their invocations.
-pub(crate) fn parts<M: Model>(operations: &[Operation<M>]) -> Vec<Vec<u32>> {
+/// The places of operations, in the order of their invocations.
+pub(crate) fn order<M: Model>(operations: &[Operation<M>]) -> Vec<u32> {
     let place = |place: usize| u32::try_from(place).expect("fewer operations are in memory at once");
     let mut order: Vec<u32> = (0..place(operations.len())).collect();
     if !operations.is_sorted_by_key(|operation| operation.invoked) {
         order.sort_by_key(|place| operations[*place as usize].invoked);
     }
+    order
+}
+
+/// The places in `order`, those of each part of the object together.
+pub(crate) fn parts<M: Model>(operations: &[Operation<M>], order: Vec<u32>) -> Vec<Vec<u32>> {
     let Some(part) = operations.first().and_then(|first| M::partition(&first.op)) else {
         return vec![order];
     };
@@ -91,6 +96,13 @@ impl<'a, M: Model> Part<'a, M> {
             }
             Err(Halt::Unqualified(_)) => (self.search(engine, end), Judges::GENERAL),
         }
+    }
+
+    /// Whether the object may consist of parts, and an engine for its kind finds that all of them together have an order. That saves
+    /// taking them apart.
+    pub(crate) fn is_in_order_as_a_whole(&self, limits: Limits<'_>) -> bool {
+        let first = self.places.first().map(|place| &self.operations[*place as usize]);
+        first.is_some_and(|first| M::partition(&first.op).is_some()) && self.judge(limits) == Ok(())
     }
 
     /// What the engine for its kind says, if it may be asked.
@@ -361,8 +373,8 @@ mod tests {
 
     fn walk(operations: &[Op], effort: Effort) -> bool {
         let init = CasRegister::default();
-        let parts = parts(operations);
-        let part = Part::new(&init, operations, &parts[0]);
+        let order = order(operations);
+        let part = Part::new(&init, operations, &order);
         let mut engine = Engine::new(init, Limits::default());
         let walked = part.walk(&mut engine, effort, NO_CUT, &AtomicU64::new(u64::MAX));
         assert!(!engine.lost_patience() && !matches!(walked, Ok(ObjectVerdict::Unknown(_))));

@@ -1,7 +1,7 @@
 //! The smallest core: delta debugging, with a check as the test.
 
 use crate::engine::Limits;
-use crate::model::Model;
+use crate::model::{Model, Takes};
 use crate::object::{Operation, conflict, is_violation};
 
 /// How many checks the shrinking of one violation may take.
@@ -30,8 +30,12 @@ pub(super) fn within<M: Model>(
 ) -> (Vec<usize>, bool) {
     let mut by_invocation = places.to_vec();
     by_invocation.sort_by_key(|place| operations[*place].invoked);
+    let mut held = Vec::new();
+    init.holds(&mut held);
+    held.sort_unstable();
     let mut shrinking = Shrinking {
         init,
+        held,
         operations,
         by_invocation,
         limits,
@@ -45,6 +49,8 @@ pub(super) fn within<M: Model>(
 
 struct Shrinking<'a, M: Model> {
     init: &'a M,
+    /// What it holds at first, sorted.
+    held: Vec<u64>,
     operations: &'a [Operation<M>],
     /// All places that the core is sought among.
     by_invocation: Vec<usize>,
@@ -74,7 +80,15 @@ impl<M: Model> Shrinking<'_, M> {
     /// What a linear-time engine finds to be a violation on its own, if there is one for the model and the history qualifies.
     fn conflict(&mut self, places: &[usize]) -> Option<Vec<usize>> {
         let found = conflict(self.init, &self.taken(places), self.limits)?;
-        let candidate: Vec<usize> = found.into_iter().map(|place| places[place]).collect();
+        let mut candidate: Vec<usize> = found.into_iter().map(|place| places[place]).collect();
+        // What was there at first is gone all the same.
+        let takes_held = |place: &&usize| match self.takes(**place) {
+            Takes::This(value) => self.held.binary_search(&value).is_ok(),
+            Takes::Nothing | Takes::Something => false,
+        };
+        candidate.extend(places.iter().filter(takes_held));
+        candidate.sort_unstable();
+        candidate.dedup();
         self.fails(&candidate).then_some(candidate)
     }
 
@@ -108,7 +122,8 @@ impl<M: Model> Shrinking<'_, M> {
                 let end = (at + size).min(core.len());
                 let kept = [&core[..at], &core[end..]].concat();
                 let candidate = self.closed(&core, &kept);
-                if self.fails(&candidate) {
+                // What is needed for the others to mean the same comes back.
+                if candidate.len() < core.len() && self.fails(&candidate) {
                     core = candidate;
                     shrunk = true;
                 } else {
@@ -124,22 +139,40 @@ impl<M: Model> Shrinking<'_, M> {
         }
     }
 
-    /// Those of `kept` that neither observe what somebody among `all` produced, and nobody among `kept` does, nor miss what was taken
-    /// away by others alone.
+    /// What is left of `kept`, in the order of `all`, where each operation means what it did among `all`.
+    ///
+    /// Without: those that observe what somebody among `all` produced, and nobody among `kept` does; those that miss what was taken away by
+    /// others alone; and those that produced what somebody among `all` took away, and nobody among `kept` does. With: those that took
+    /// away what nobody produced, since it was there at first, or that took nobody knows what.
     fn closed(&self, all: &[usize], kept: &[usize]) -> Vec<usize> {
-        let ever = self.produced(all);
-        let mut kept = kept.to_vec();
+        let [ever_produced, ever_taken] = self.values(all);
+        let kept = Members::of(kept);
+        let is_needed = |place: &usize| match self.takes(*place) {
+            Takes::Nothing => false,
+            Takes::This(value) => self.held.binary_search(&value).is_ok(),
+            Takes::Something => true,
+        };
+        let is_kept = |place: &usize| kept.has(*place) || is_needed(place);
+        let mut kept: Vec<usize> = all.iter().copied().filter(is_kept).collect();
+        let mut seen = Vec::new();
         loop {
-            let (now, before) = (self.produced(&kept), kept.len());
+            let ([produced, taken], before) = (self.values(&kept), kept.len());
             let members = Members::of(&kept);
+            let is_missing = |value: &u64, now: &[u64], ever: &[u64]| {
+                now.binary_search(value).is_err() && ever.binary_search(value).is_ok()
+            };
             kept.retain(|place| {
                 if !self.has_reason(*place, &members) {
                     return false;
                 }
                 let operation = &self.operations[*place];
-                M::observes(&operation.op, operation.ret.as_ref()).is_none_or(|value| {
-                    now.binary_search(&value).is_ok() || ever.binary_search(&value).is_err()
-                })
+                let (op, ret) = (&operation.op, operation.ret.as_ref());
+                seen.clear();
+                M::observes(op, ret, &mut seen);
+                !seen
+                    .iter()
+                    .any(|value| is_missing(value, &produced, &ever_produced))
+                    && !M::produces(op, ret).is_some_and(|value| is_missing(&value, &taken, &ever_taken))
             });
             if kept.len() == before {
                 return kept;
@@ -177,15 +210,22 @@ impl<M: Model> Shrinking<'_, M> {
         !others
     }
 
-    fn produced(&self, places: &[usize]) -> Vec<u64> {
-        let mut values: Vec<u64> = places
-            .iter()
-            .filter_map(|place| {
-                let operation = &self.operations[*place];
-                M::produces(&operation.op, operation.ret.as_ref())
-            })
-            .collect();
-        values.sort_unstable();
+    fn takes(&self, place: usize) -> Takes {
+        let operation = &self.operations[place];
+        M::takes(&operation.op, operation.ret.as_ref())
+    }
+
+    /// What operations produce, and what they take away.
+    fn values(&self, places: &[usize]) -> [Vec<u64>; 2] {
+        let mut values = [Vec::new(), Vec::new()];
+        for place in places {
+            let operation = &self.operations[*place];
+            values[0].extend(M::produces(&operation.op, operation.ret.as_ref()));
+            if let Takes::This(value) = self.takes(*place) {
+                values[1].push(value);
+            }
+        }
+        values.iter_mut().for_each(|values| values.sort_unstable());
         values
     }
 }

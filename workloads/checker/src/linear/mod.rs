@@ -8,9 +8,18 @@
 //! that does not is for the general engine. A violation comes as a few operations that have no order on their own. The
 //! general engine finds among them the one that no order explains, so reports are alike whichever engine judged.
 
+mod grown;
+mod items;
+mod priority;
+mod queue;
 mod register;
+mod set;
+mod stack;
+mod trees;
 
+pub use items::{ContainerCall, ContainerCalls};
 pub use register::{RegisterCall, RegisterCalls};
+pub use set::{SetCall, SetCalls};
 
 use crate::engine::Limits;
 use crate::model::Model;
@@ -19,7 +28,7 @@ use crate::object::Operation;
 /// A common type, of which an engine knows more than the model says.
 ///
 /// The models of this crate name theirs. One of your own does by implementing the trait that belongs to the type:
-/// [`RegisterCalls`].
+/// [`RegisterCalls`], [`ContainerCalls`] or [`SetCalls`].
 #[derive(Clone, Copy, Debug)]
 pub struct Kind<M: Model> {
     engine: &'static str,
@@ -34,6 +43,57 @@ impl<M: RegisterCalls> Kind<M> {
             engine: "zones",
             beside_general: "zones and configurations",
             judge: register::judge,
+        }
+    }
+}
+
+impl<M: ContainerCalls> Kind<M> {
+    /// A queue, first in first out.
+    pub fn fifo_queue() -> Self {
+        Kind {
+            engine: "queue order",
+            beside_general: "queue order and configurations",
+            judge: queue::judge_fifo,
+        }
+    }
+
+    /// A queue that gives anything that is there.
+    pub fn unordered_queue() -> Self {
+        Kind {
+            engine: "matching",
+            beside_general: "matching and configurations",
+            judge: queue::judge_unordered,
+        }
+    }
+
+    /// A stack.
+    pub fn stack() -> Self {
+        Kind {
+            engine: "peeling",
+            beside_general: "peeling and configurations",
+            judge: stack::judge,
+        }
+    }
+}
+
+impl<M: ContainerCalls<Value: Ord>> Kind<M> {
+    /// A queue that gives the least first.
+    pub fn priority_queue() -> Self {
+        Kind {
+            engine: "least first",
+            beside_general: "least first and configurations",
+            judge: priority::judge,
+        }
+    }
+}
+
+impl<M: SetCalls> Kind<M> {
+    /// A set.
+    pub fn set() -> Self {
+        Kind {
+            engine: "presence",
+            beside_general: "presence and configurations",
+            judge: set::judge,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What things are put into and taken from: queues, a stack, a priority queue.
 
 use crate::history::{Call, End, Value};
-use crate::model::Model;
+use crate::linear::{ContainerCall, ContainerCalls, Kind};
+use crate::model::{Model, Takes};
 use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, items, optional, unknown_operation};
 use stateright::semantics::SequentialSpec;
 use std::collections::VecDeque;
@@ -57,6 +58,14 @@ pub trait Discipline: Clone + Debug + Eq + Hash + Send + Sync + 'static {
 
     /// Whether `item`, which is among the items and not the first, may be taken.
     const TAKES_ANY: bool = false;
+
+    /// Whether of several items the one that was put last comes first.
+    const NEWEST_FIRST: bool = false;
+
+    /// The common type that such a container is, if there is an engine for it that takes linear time.
+    fn kind<V: Datum>() -> Option<Kind<Container<Self, V>>> {
+        None
+    }
 }
 
 /// See [`FifoQueue`].
@@ -70,6 +79,10 @@ impl Discipline for Fifo {
 
     fn place<V: Ord>(items: &VecDeque<V>, _: &V) -> usize {
         items.len()
+    }
+
+    fn kind<V: Datum>() -> Option<Kind<Container<Self, V>>> {
+        Some(Kind::fifo_queue())
     }
 }
 
@@ -87,6 +100,10 @@ impl Discipline for Unordered {
     fn place<V: Ord>(items: &VecDeque<V>, new: &V) -> usize {
         items.partition_point(|item| item <= new)
     }
+
+    fn kind<V: Datum>() -> Option<Kind<Container<Self, V>>> {
+        Some(Kind::unordered_queue())
+    }
 }
 
 /// See [`Stack`].
@@ -97,9 +114,14 @@ impl Discipline for Lifo {
     const NAME: &'static str = "stack";
     const PUT: &'static [&'static str] = &["push", "put", "add"];
     const TAKE: &'static [&'static str] = &["pop", "take", "remove"];
+    const NEWEST_FIRST: bool = true;
 
     fn place<V: Ord>(_: &VecDeque<V>, _: &V) -> usize {
         0
+    }
+
+    fn kind<V: Datum>() -> Option<Kind<Container<Self, V>>> {
+        Some(Kind::stack())
     }
 }
 
@@ -114,6 +136,10 @@ impl Discipline for LeastFirst {
 
     fn place<V: Ord>(items: &VecDeque<V>, new: &V) -> usize {
         items.partition_point(|item| item <= new)
+    }
+
+    fn kind<V: Datum>() -> Option<Kind<Container<Self, V>>> {
+        Some(Kind::priority_queue())
     }
 }
 
@@ -177,6 +203,10 @@ impl<D: Discipline, V: Datum> SequentialSpec for Container<D, V> {
 /// take can be put off until just before the next take that found nothing, since until then an item more forbids nothing; and
 /// there all that is left has to go, whichever take takes what.
 impl<D: Discipline, V: Datum> Model for Container<D, V> {
+    fn kind() -> Option<Kind<Self>> {
+        D::kind()
+    }
+
     fn is_always_legal(op: &ContainerOp<V>, _: &ContainerRet<V>) -> bool {
         matches!(op, ContainerOp::Put(_))
     }
@@ -196,11 +226,22 @@ impl<D: Discipline, V: Datum> Model for Container<D, V> {
         }
     }
 
-    fn observes(_: &ContainerOp<V>, ret: Option<&ContainerRet<V>>) -> Option<u64> {
-        match ret {
-            Some(ContainerRet::Taken(item)) => item.as_ref().map(V::fingerprint),
-            Some(ContainerRet::Done) | None => None,
+    fn observes(_: &ContainerOp<V>, ret: Option<&ContainerRet<V>>, seen: &mut Vec<u64>) {
+        if let Some(ContainerRet::Taken(Some(item))) = ret {
+            seen.push(item.fingerprint());
         }
+    }
+
+    fn takes(op: &ContainerOp<V>, ret: Option<&ContainerRet<V>>) -> Takes {
+        match (op, ret) {
+            (ContainerOp::Take, None) => Takes::Something,
+            (ContainerOp::Take, Some(ContainerRet::Taken(Some(item)))) => Takes::This(item.fingerprint()),
+            (ContainerOp::Take | ContainerOp::Put(_), _) => Takes::Nothing,
+        }
+    }
+
+    fn holds(&self, there: &mut Vec<u64>) {
+        there.extend(self.items.iter().map(V::fingerprint));
     }
 
     fn describe_op(op: &ContainerOp<V>) -> String {
@@ -221,6 +262,27 @@ impl<D: Discipline, V: Datum> Model for Container<D, V> {
     fn describe_state(&self) -> String {
         let items: Vec<String> = self.items.iter().map(V::to_string).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+impl<D: Discipline, V: Datum> ContainerCalls for Container<D, V> {
+    type Value = V;
+
+    fn held(&self) -> Vec<&V> {
+        if D::NEWEST_FIRST {
+            self.items.iter().rev().collect()
+        } else {
+            self.items.iter().collect()
+        }
+    }
+
+    fn container_call<'a>(op: &'a ContainerOp<V>, ret: Option<&'a ContainerRet<V>>) -> ContainerCall<'a, V> {
+        match (op, ret) {
+            (ContainerOp::Put(item), Some(ContainerRet::Done) | None) => ContainerCall::Put(item),
+            (ContainerOp::Take, Some(ContainerRet::Taken(taken))) => ContainerCall::Took(taken.as_ref()),
+            (ContainerOp::Take, None) => ContainerCall::MayTake,
+            (ContainerOp::Put(_) | ContainerOp::Take, Some(_)) => ContainerCall::Other,
+        }
     }
 }
 

@@ -89,14 +89,13 @@ impl<V: Datum> Model for CasRegister<V> {
         }
     }
 
-    fn observes(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {
-        match (op, ret) {
-            (RegisterOp::Read, Some(RegisterRet::Value(value))) => value.as_ref().map(V::fingerprint),
-            (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(true))) => {
-                expected.as_ref().map(V::fingerprint)
-            }
+    fn observes(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>, seen: &mut Vec<u64>) {
+        let value = match (op, ret) {
+            (RegisterOp::Read, Some(RegisterRet::Value(value))) => value.as_ref(),
+            (RegisterOp::Cas(expected, _), Some(RegisterRet::Swapped(true))) => expected.as_ref(),
             (RegisterOp::Read | RegisterOp::Write(_) | RegisterOp::Cas(..), _) => None,
-        }
+        };
+        seen.extend(value.map(V::fingerprint));
     }
 
     fn misses(op: &RegisterOp<V>, ret: Option<&RegisterRet<V>>) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! A set.
 
 use crate::history::{Call, End, Value};
-use crate::model::Model;
+use crate::linear::{Kind, SetCall, SetCalls};
+use crate::model::{Model, Takes};
 use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, items, unknown_operation};
 use stateright::semantics::SequentialSpec;
 use std::collections::BTreeSet;
@@ -68,6 +69,10 @@ impl<V: Datum> SequentialSpec for Set<V> {
 }
 
 impl<V: Datum> Model for Set<V> {
+    fn kind() -> Option<Kind<Self>> {
+        Some(Kind::set())
+    }
+
     /// Elements don't depend on each other.
     fn partition(op: &SetOp<V>) -> Option<u64> {
         match op {
@@ -101,14 +106,30 @@ impl<V: Datum> Model for Set<V> {
         }
     }
 
-    fn observes(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Option<u64> {
+    fn observes(op: &SetOp<V>, ret: Option<&SetRet<V>>, seen: &mut Vec<u64>) {
         match (op, ret) {
             (
                 SetOp::Add(element) | SetOp::Remove(element) | SetOp::Contains(element),
                 Some(SetRet::Was(true)),
-            ) => Some(element.fingerprint()),
-            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => None,
+            ) => {
+                seen.push(element.fingerprint());
+            }
+            (SetOp::Read, Some(SetRet::Elements(elements))) => {
+                seen.extend(elements.iter().map(V::fingerprint));
+            }
+            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, _) => {}
         }
+    }
+
+    fn takes(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Takes {
+        match op {
+            SetOp::Remove(element) if ret != Some(&SetRet::Was(false)) => Takes::This(element.fingerprint()),
+            SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read => Takes::Nothing,
+        }
+    }
+
+    fn holds(&self, there: &mut Vec<u64>) {
+        there.extend(self.0.iter().map(V::fingerprint));
     }
 
     fn misses(op: &SetOp<V>, ret: Option<&SetRet<V>>) -> Option<u64> {
@@ -148,6 +169,28 @@ impl<V: Datum> Model for Set<V> {
 
     fn describe_state(&self) -> String {
         words(&self.0)
+    }
+}
+
+impl<V: Datum> SetCalls for Set<V> {
+    type Element = V;
+
+    fn held(&self) -> Vec<&V> {
+        self.0.iter().collect()
+    }
+
+    fn set_call<'a>(op: &'a SetOp<V>, ret: Option<&'a SetRet<V>>) -> SetCall<'a, V> {
+        match (op, ret) {
+            (SetOp::Add(element), Some(SetRet::Done | SetRet::Was(false)) | None) => SetCall::Add(element),
+            (SetOp::Remove(element), Some(SetRet::Done) | None) => SetCall::Remove(element),
+            (SetOp::Remove(element), Some(SetRet::Was(true))) => SetCall::Removed(element),
+            (SetOp::Add(element), Some(SetRet::Was(true))) => SetCall::Found(element, true),
+            (SetOp::Remove(element), Some(SetRet::Was(false))) => SetCall::Found(element, false),
+            (SetOp::Contains(element), Some(SetRet::Was(was))) => SetCall::Found(element, *was),
+            (SetOp::Read, Some(SetRet::Elements(elements))) => SetCall::All(elements),
+            (SetOp::Contains(_) | SetOp::Read, None) => SetCall::Nothing,
+            (SetOp::Add(_) | SetOp::Remove(_) | SetOp::Contains(_) | SetOp::Read, Some(_)) => SetCall::Other,
+        }
     }
 }
 

@@ -7,13 +7,19 @@
 //! DIR/snapshot-…            the state as of an entry of the log; the latest one counts
 //! DIR/snapshot.part         one that is being made
 //! DIR/incoming.part         one that a leader sends
+//! DIR/wal.part              the next segment of the log, while it is filled with zeros
 //! DIR/….new                 a file that is about to replace the one without the suffix
 //! ```
+//!
+//! The log is written past the operating system's cache, and is durable when the write returns (`O_DIRECT`, `O_DSYNC`): one system call
+//! and no copying of pages for each batch. A file system that refuses that has its log written and synced in the ordinary way.
 
+mod direct;
 mod times;
 
 pub(crate) use times::DiskAccount;
 
+use direct::{Aligned, open_direct};
 use replica::{Disk, DiskError, FileId};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -48,6 +54,10 @@ pub(crate) struct DataFolder {
     /// By [`FileId`]; `None` once removed.
     files: Vec<Option<OpenFile>>,
     account: DiskAccount,
+    /// Whether the log is written past the cache, as far as it has turned out.
+    direct: bool,
+    /// What is written past the cache goes through here.
+    aligned: Aligned,
     /// Its lock goes when it is closed, and so when the process ends in whichever way.
     _lock: File,
 }
@@ -56,6 +66,8 @@ pub(crate) struct DataFolder {
 struct OpenFile {
     name: String,
     file: File,
+    /// The same file, to be written past the cache.
+    direct: Option<File>,
 }
 
 /// Why a data folder can't be used.
@@ -90,6 +102,8 @@ impl DataFolder {
                     folder,
                     files: Vec::new(),
                     account: DiskAccount::default(),
+                    direct: true,
+                    aligned: Aligned::default(),
                     _lock: lock,
                 })
             }
@@ -113,11 +127,60 @@ impl DataFolder {
     }
 
     fn opened(&mut self, name: &str, file: File) -> FileId {
+        let direct = self.open_direct(name);
         self.files.push(Some(OpenFile {
             name: name.to_string(),
             file,
+            direct,
         }));
         FileId(self.files.len() - 1)
+    }
+
+    /// The file to be written past the cache, if it is one of the log and that can be.
+    fn open_direct(&mut self, name: &str) -> Option<File> {
+        if !(self.direct && name.starts_with(LOG_PREFIX)) {
+            return None;
+        }
+        match open_direct(&self.path.join(name)) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                self.give_direct_up(&error);
+                None
+            }
+        }
+    }
+
+    /// From here on, the log is written in the ordinary way.
+    fn give_direct_up(&mut self, error: &io::Error) {
+        self.direct = false;
+        tracing::info!(
+            "the log is written through the cache: the file system refuses anything else ({error})"
+        );
+    }
+
+    /// Writes past the cache. Whether that was possible: if not, nothing is known of what is there now.
+    fn write_direct(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, DiskError> {
+        let slot = self.files[file.0].as_ref();
+        let OpenFile { name, direct, .. } = slot.expect("a removed file is not used any more");
+        let Some(direct) = direct.as_ref().filter(|_| self.direct) else {
+            return Ok(false);
+        };
+        let (mut copied, begun) = (Duration::ZERO, Instant::now());
+        let written = self.aligned.write_all_at(direct, offset, bytes, &mut copied);
+        let took = begun.elapsed();
+        match written {
+            Ok(()) => {
+                self.account.note(Work::LogWrite, copied);
+                self.account.note(Work::LogSync, took.saturating_sub(copied));
+                tell_if_slow(name, took);
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                self.give_direct_up(&error);
+                Ok(false)
+            }
+            Err(error) => Err(failed("write", name)(error)),
+        }
     }
 
     fn file(&self, id: FileId) -> &OpenFile {
@@ -176,6 +239,12 @@ fn holders_of_new(path: &Path) -> Vec<PathBuf> {
         Some(_) | None => PathBuf::from("."),
     };
     named.map(holder).collect()
+}
+
+fn tell_if_slow(name: &str, took: Duration) {
+    if took >= SYNC_SLOW {
+        tracing::warn!("a sync of {name} took {} ms", took.as_millis());
+    }
 }
 
 fn failed(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> DiskError {
@@ -244,7 +313,11 @@ impl Disk for DataFolder {
             std::fs::rename(self.path.join(&old), self.path.join(name))?;
             self.folder.sync_all()
         });
-        renamed.map_err(failed("rename", &old))
+        renamed.map_err(failed("rename", &old))?;
+        let direct = self.open_direct(name);
+        let slot = self.files[file.0].as_mut();
+        slot.expect("it was there when it was renamed").direct = direct;
+        Ok(())
     }
 
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
@@ -261,12 +334,20 @@ impl Disk for DataFolder {
     }
 
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        let OpenFile { name, file } = self.file(file);
+        let OpenFile { name, file, .. } = self.file(file);
         file.read_exact_at(buffer, offset).map_err(failed("read", name))
     }
 
+    fn write_durably(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        if self.write_direct(file, offset, bytes)? {
+            return Ok(());
+        }
+        self.write(file, offset, bytes)?;
+        self.sync(file)
+    }
+
     fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        let OpenFile { name, file } = self.file(file);
+        let OpenFile { name, file, .. } = self.file(file);
         let work = if name.starts_with(LOG_PREFIX) {
             Work::LogWrite
         } else {
@@ -277,7 +358,7 @@ impl Disk for DataFolder {
     }
 
     fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
-        let OpenFile { name, file } = self.file(file);
+        let OpenFile { name, file, .. } = self.file(file);
         let work = if name.starts_with(LOG_PREFIX) {
             Work::LogSync
         } else {
@@ -285,9 +366,7 @@ impl Disk for DataFolder {
         };
         let (synced, took) = self.timed(work, || file.sync_data());
         synced.map_err(failed("sync", name))?;
-        if took >= SYNC_SLOW {
-            tracing::warn!("a sync of {name} took {} ms", took.as_millis());
-        }
+        tell_if_slow(name, took);
         Ok(())
     }
 }
@@ -350,6 +429,52 @@ mod tests {
         let mut text = [0; 4];
         folder.read(again, 4096, &mut text).unwrap();
         assert_eq!(&text, b"text");
+    }
+
+    #[test]
+    fn the_log_reads_as_it_was_written_past_the_cache_or_not() {
+        for direct in [true, false] {
+            let (_dir, mut folder) = folder();
+            folder.direct = direct;
+            let name = "wal-0000000000000001.log";
+            let part = folder.create("wal.part", 0).unwrap();
+            // More than is written at once.
+            let zeros = vec![0; (1 << 20) + 4096];
+            folder.write_durably(part, 0, &zeros).unwrap();
+            folder.rename(part, name).unwrap();
+            let mut expected = zeros;
+            for (place, blocks) in [(0, 1), (1, 3), (4, 250)] {
+                let (from, to) = (place * 4096, (place + blocks) * 4096);
+                expected[from..to].fill(u8::try_from(blocks).unwrap());
+                folder
+                    .write_durably(part, from as u64, &expected[from..to])
+                    .unwrap();
+                let mut found = vec![1; expected.len()];
+                folder.read(part, 0, &mut found).unwrap();
+                assert!(found == expected, "direct: {direct}, after the write at {from}");
+            }
+            let (again, length) = folder.open(name).unwrap();
+            assert_eq!(length, expected.len() as u64);
+            folder.write_durably(again, 4096, &[9; 4096]).unwrap();
+            expected[4096..8192].fill(9);
+            assert!(std::fs::read(folder.path.join(name)).unwrap() == expected);
+            assert!(direct || folder.file(again).direct.is_none());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_past_the_cache_is_written_through_it() {
+        let (_dir, mut folder) = folder();
+        let file = folder.create("wal-1.log", 4096).unwrap();
+        let was_possible = folder.direct;
+        // Not whole blocks: where the log is written past the cache, that is refused.
+        folder.write_durably(file, 0, b"short").unwrap();
+        let mut found = [0; 5];
+        folder.read(file, 0, &mut found).unwrap();
+        assert_eq!(&found, b"short");
+        folder.write_durably(file, 0, &[3; 4096]).unwrap();
+        assert_eq!(std::fs::read(folder.path.join("wal-1.log")).unwrap(), [3; 4096]);
+        assert!(!(was_possible && folder.direct), "the refusal was not noticed");
     }
 
     #[test]

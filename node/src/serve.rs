@@ -39,7 +39,12 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
-    let result = runtime.block_on(run(settings));
+    // As a task: what wakes the runtime's root instead is told to its thread by a system call each time.
+    let result = runtime.block_on(async {
+        let run = tokio::task::spawn_local(run(settings));
+        run.await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    });
     runtime.shutdown_timeout(SHUTDOWN_TIME_MAX);
     result
 }

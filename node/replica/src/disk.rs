@@ -79,6 +79,17 @@ pub trait Disk {
     /// The operating system's.
     fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
 
+    /// Writes as [`Disk::write`] does, and makes that durable. What was written into the file before and never synced may stay as it is.
+    ///
+    /// A crash leaves what one within the write or before the sync would.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn write_durably(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write(file, offset, bytes)?;
+        self.sync(file)
+    }
+
     /// Makes durable what was written into the file.
     ///
     /// # Errors

@@ -6,18 +6,18 @@
 //!                ▼                                              │
 //!   ┌─ Replica ──────────────────────────────────────────────────────────┐
 //!   │  raft::RawNode ── Ready ─▶ 1 send      what may leave before the   │
-//!   │       ▲                                disk is touched             │
-//!   │       │                    2 write, sync      write-ahead log      │
-//!   │       └─ persisted ◀───────┘                                       │
-//!   │       └─ applied ◀──────── 3 apply, answer    state machine        │
+//!   │       ▲ ▲                              disk is touched             │
+//!   │       │ └─ applied ◀────── 2 apply, answer    state machine        │
+//!   │       └─ persisted ◀────── 3 write, sync      write-ahead log      │
 //!   └────────────────────────────────────────────────────────────────────┘
 //!                                  │
 //!                                Disk
 //! ```
 //!
 //! The caller turns the wheel: it feeds what came in, then, as long as [`Replica::has_work`], calls [`Replica::send`], passes on
-//! the messages, and calls [`Replica::carry_out`]. So appends are on their way to the followers while this node's own disk
-//! works, and whatever came in together shares one write and one sync.
+//! the messages, calls [`Replica::apply`], passes on the answers, and calls [`Replica::carry_out`]. So appends are on their way to the
+//! followers, and answers on theirs to clients, while this node's own disk works, and whatever came in together shares one write and
+//! one sync.
 //!
 //! # Invariants
 //!

@@ -4,7 +4,7 @@ use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::recover::{self, OpenError, Tear};
 use crate::snapshot::Stored;
-use crate::wal::{Location, Wal};
+use crate::wal::{Durability, Location, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::cell::RefCell;
@@ -129,17 +129,16 @@ impl<D: Disk> LogStore<D> {
                 .filter(|_| self.directory.hard_state.term >= last.term),
             commit: last.index,
         };
-        self.install(snapshot, hard_state, &[])?;
-        self.sync()
+        self.install(snapshot, hard_state, &[], Durability::Synced)
     }
 
-    /// Writes that a snapshot, which is whole, takes the place of the log, and what the core asked for with it. It is durable after
-    /// [`LogStore::sync`].
+    /// Writes that a snapshot, which is whole, takes the place of the log, and what the core asked for with it, durably.
     fn install(
         &mut self,
         snapshot: Stored,
         hard_state: HardState,
         entries: &[Entry<Bytes>],
+        durability: Durability,
     ) -> Result<(), DiskError> {
         let record = Record::Write {
             hard_state: hard_state.into(),
@@ -147,7 +146,7 @@ impl<D: Disk> LogStore<D> {
             first_index: snapshot.meta.last.index.next().0,
             entries: entries.iter().map(to_record).collect(),
         };
-        let location = self.append(&record)?;
+        let location = self.append(&record, durability)?;
         self.directory.reset(hard_state, snapshot.meta.clone());
         let taken_in = self.directory.wrote(hard_state, entries.to_vec(), location);
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
@@ -155,10 +154,10 @@ impl<D: Disk> LogStore<D> {
         Ok(())
     }
 
-    fn append(&mut self, record: &Record) -> Result<Location, DiskError> {
+    fn append(&mut self, record: &Record, durability: Durability) -> Result<Location, DiskError> {
         let (before, end) = (self.wal.last_number(), self.directory.last_index);
         let directory = &self.directory;
-        let location = self.wal.append(record, || directory.open_record())?;
+        let location = self.wal.append(record, durability, || directory.open_record())?;
         if location.segment != before {
             let begun = self.directory.segment_begins(location.segment, end);
             begun.expect("a segment begins where the log ends");
@@ -183,14 +182,14 @@ impl<D: Disk> LogStore<D> {
         self.wal.bytes()
     }
 
-    /// Whether files lie about that nobody needs.
-    pub(crate) fn has_released(&self) -> bool {
-        self.wal.has_released()
+    /// Whether the log's files have something to be done that nobody waits for.
+    pub(crate) fn has_housework(&self) -> bool {
+        self.wal.has_housework()
     }
 
-    /// Removes one of those.
-    pub(crate) fn remove_released(&mut self) -> Result<(), DiskError> {
-        self.wal.remove_released()
+    /// Does a step of it.
+    pub(crate) fn do_housework(&mut self) -> Result<(), DiskError> {
+        self.wal.do_housework()
     }
 
     /// The voters that the cluster began with.
@@ -223,18 +222,18 @@ impl<D: Disk> LogStore<D> {
             entries: Vec::new(),
             ..*write
         };
-        self.write(&torn, None)?;
-        self.sync()
+        self.write(&torn, None, Durability::Synced)
     }
 
-    /// Writes what the core asked for; `arrived` is the snapshot in it, whole. It is durable after [`LogStore::sync`].
+    /// Writes what the core asked for, durably; `arrived` is the snapshot in it, whole.
     pub(crate) fn write(
         &mut self,
         write: &raft::Write<Bytes>,
         arrived: Option<Stored>,
+        durability: Durability,
     ) -> Result<(), DiskError> {
         if let Some(snapshot) = arrived {
-            return self.install(snapshot, write.hard_state, &write.entries);
+            return self.install(snapshot, write.hard_state, &write.entries, durability);
         }
         let first_index = write
             .entries
@@ -246,17 +245,12 @@ impl<D: Disk> LogStore<D> {
             first_index: first_index.0,
             entries: write.entries.iter().map(to_record).collect(),
         };
-        let location = self.append(&record)?;
+        let location = self.append(&record, durability)?;
         let taken_in = self
             .directory
             .wrote(write.hard_state, write.entries.clone(), location);
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
         Ok(())
-    }
-
-    /// Makes what was written durable.
-    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.wal.sync()
     }
 
     /// A read that failed since the last time.

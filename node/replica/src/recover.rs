@@ -2,9 +2,10 @@
 //!
 //! The log ends at the first place where no intact batch follows. What lies behind tells which of two things happened:
 //!
-//! - *A tear*: nothing intact follows. The last write was interrupted before it was durable, so nobody was promised anything by
-//!   it. What it left is overwritten with zeros, durably, before anything is appended: otherwise a longer remnant could one day
-//!   be taken for a batch again (bug zoo, *append-after-torn-tail*).
+//! - *A tear*: nothing intact follows but what an older use of the file has left, which is of another generation. The last write was
+//!   interrupted before it was durable, so nobody was promised anything by it. What it left, and all that is older, is overwritten
+//!   with zeros, durably, before anything is appended: otherwise a longer remnant could one day be taken for a batch again (bug zoo,
+//!   *append-after-torn-tail*).
 //! - *Corruption*: an intact later batch follows, and proves that the damaged one was durable. That is an error, and the node
 //!   does not start: it may have promised what it no longer knows.
 //!
@@ -16,7 +17,7 @@
 
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::{Disk, DiskError};
-use crate::wal::{Location, Segment, Wal, file_name, generation, segment_number};
+use crate::wal::{Location, PREPARING, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use raft::ConfigError;
@@ -91,11 +92,8 @@ pub(crate) fn open<D: Disk>(
     mut visit: impl FnMut(Record, Location) -> Result<(), String>,
 ) -> Result<(D, Option<Wal<()>>), OpenError> {
     let may_be_blank = secret.is_none();
-    let numbers: Vec<u64> = disk
-        .list()?
-        .iter()
-        .filter_map(|name| segment_number(name))
-        .collect();
+    let names = disk.list()?;
+    let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     let mut wal = Wal {
         disk: (),
         segments: Vec::new(),
@@ -103,6 +101,8 @@ pub(crate) fn open<D: Disk>(
         segment_bytes,
         secret: secret.unwrap_or_default(),
         released: VecDeque::new(),
+        next: None,
+        preparing: None,
     };
     let mut last_contents = Vec::new();
     let mut last_batch = 0;
@@ -147,7 +147,7 @@ pub(crate) fn open<D: Disk>(
             return Err(self::corrupt(&file, end, &reason));
         }
         if scan.end == 0 {
-            // A segment that was never begun: the crash came before its first batch was durable. Nothing can follow it.
+            // A segment that was made ready and never begun, or the crash came before its first batch was durable. Nothing can follow it.
             if place + 1 < numbers.len() {
                 return Err(corrupt(
                     0,
@@ -180,8 +180,13 @@ pub(crate) fn open<D: Disk>(
             Tear::Leave => last.end += remnant_bytes(last, &last_contents),
         }
     }
-    if let Some(number) = never_begun {
+    // A segment that is not begun, or not even ready, is made anew: nobody can tell how far it came. Where the identity is missing,
+    // it is not known yet whether this folder may be changed.
+    if let Some(number) = never_begun.filter(|_| !may_be_blank) {
         disk.remove(&file_name(number))?;
+    }
+    if !may_be_blank && names.iter().any(|name| name == PREPARING) {
+        disk.remove(PREPARING)?;
     }
     Ok((disk, (!wal.segments.is_empty()).then_some(wal)))
 }
@@ -267,6 +272,5 @@ fn settle_end(
     let zeros = usize::try_from(remnant_bytes(segment, contents)).expect("it was read into memory");
     let mut bytes = contents[last_batch..end].to_vec();
     bytes.resize(bytes.len() + zeros, 0);
-    disk.write(segment.file, last_batch as u64, &bytes)?;
-    disk.sync(segment.file)
+    disk.write_durably(segment.file, last_batch as u64, &bytes)
 }

@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::recover::{OpenError, Tear};
 use crate::snapshot::{self, Stored, Taking};
 use crate::transfer::{Arrived, Carrier, CheckError, Incoming};
+use crate::wal::{self, Durability};
 use admin::Admin;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -23,7 +24,7 @@ use core::time::Duration;
 use raft::{
     Configuration, Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, ProgressState,
     ProposeError, RawNode, ReadIndexError, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotMeta,
-    SnapshotStatus, Storage as _, Term,
+    SnapshotStatus, Storage as _, Term, Write,
 };
 use wire::DecodeError;
 use wire::peer::{Packet, Parcel};
@@ -175,6 +176,8 @@ pub struct Replica<D: Disk, L: Logger> {
     incarnation: u128,
     /// What the core asked for and [`Replica::carry_out`] is still to do.
     staged: Option<Ready<Bytes>>,
+    /// Committed entries that the core handed out in the last turn and that nobody waits for.
+    unapplied: Vec<Entry<Bytes>>,
     /// The commands of this leadership that are not applied, by index.
     commands: VecDeque<(LogPosition, Ticket)>,
     /// Reads that came in since the last turn; they share one token.
@@ -240,6 +243,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             machine,
             incarnation,
             staged: None,
+            unapplied: Vec::new(),
             commands: VecDeque::new(),
             gathered: Vec::new(),
             last_token: ReadToken(0),
@@ -509,6 +513,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub fn has_work(&self) -> bool {
         self.node.has_ready()
             || self.staged.is_some()
+            || !self.unapplied.is_empty()
             || self.failure.is_some()
             || !self.parcels.is_empty()
             || self.carrier.has_pieces()
@@ -519,7 +524,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             || self.can_answer_operator()
     }
 
-    /// The first half of a turn: hands out what may leave before the disk is touched.
+    /// The first part of a turn: hands out what may leave before the disk is touched.
     pub fn send(&mut self, out: &mut Outbox) {
         assert!(
             self.staged.is_none(),
@@ -558,64 +563,85 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             .extend(packets.map(|(to, parcel)| Packet::Parcel { from, to, parcel }));
     }
 
-    /// The second half of a turn: makes durable what must be, applies what is committed, and answers.
+    /// The second part of a turn: applies what is committed and answers, so that no answer waits for the disk. What nobody here waits
+    /// for, as on a follower, is left for the next turn if there is something to be written: others wait for that to be durable.
+    ///
+    /// [`Replica::carry_out`] does it where it was not done.
+    ///
+    /// # Errors
+    /// The node must stop: a command can't be applied. What was not answered by then is indefinite.
+    pub fn apply(&mut self, out: &mut Outbox) -> Result<(), Fatal> {
+        let Some(staged) = self.staged.as_mut().filter(|_| self.failure.is_none()) else {
+            return Ok(());
+        };
+        let committed = core::mem::take(&mut staged.committed);
+        let reads = core::mem::take(&mut staged.reads);
+        let writes = staged.write.is_some();
+        let earlier = core::mem::take(&mut self.unapplied);
+        self.apply_entries(earlier, out)?;
+        for outcome in reads {
+            self.read_was_decided(outcome, out);
+        }
+        let is_waited_for =
+            !self.commands.is_empty() || !self.confirmed.is_empty() || self.has_change_in_flight();
+        if writes && !is_waited_for {
+            self.unapplied = committed;
+        } else {
+            self.apply_entries(committed, out)?;
+        }
+        self.answer_reads(out);
+        Ok(())
+    }
+
+    /// The last part of a turn: makes durable what must be.
     ///
     /// # Errors
     /// The node must stop: the disk failed, or a command can't be applied. What was not answered by then is indefinite.
     pub fn carry_out(&mut self, out: &mut Outbox) -> Result<(), Fatal> {
-        let Some(Ready {
-            write,
-            committed,
-            reads,
-            ..
-        }) = self.staged.take()
-        else {
+        self.apply(out)?;
+        let Some(Ready { write, .. }) = self.staged.take() else {
             return Ok(());
         };
         if let Some(failure) = self.failure.take() {
             return Err(failure.into());
         }
         if let Some(write) = write {
-            let arrived = self.take_arrived(write.snapshot.as_deref());
-            let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
-            let sole_voter = self.node.raft().configuration().voters().len() == 1;
-            let store = self.node.storage_mut();
-            let before = store.stored_snapshot().cloned();
-            if mutated!(self.mutant, TornHardState) {
-                store.write_vote_alone(&write)?;
-            }
-            store.write(&write, stored)?;
-            if !(sole_voter && mutated!(self.mutant, SoleVoterUnsynced)) {
-                store.sync()?;
-            }
-            self.node.persisted(write.id);
-            if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
-                self.machine = machine;
-                self.node.applied(snapshot.last.index);
-                self.replaced.extend(before);
-                self.give_own_snapshot_up()?;
-            }
-        }
-        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
-            self.machine = StateMachine::default();
+            self.write(write)?;
         }
         if let Some(failure) = self.node.storage_mut().take_failure() {
             return Err(failure.into());
-        }
-        for outcome in reads {
-            self.read_was_decided(outcome, out);
-        }
-        if let Some(last) = committed.last().map(|entry| entry.index) {
-            for entry in committed {
-                self.apply(entry, out)?;
-            }
-            self.node.applied(last);
         }
         // Only now: what a leadership that is over had committed is answered as done.
         self.give_lost_commands_up(out);
         self.answer_reads(out);
         self.do_housework()?;
         self.answer_operators(out);
+        Ok(())
+    }
+
+    /// Writes what the core asked for, durably, and tells it.
+    fn write(&mut self, write: Write<Bytes>) -> Result<(), DiskError> {
+        let arrived = self.take_arrived(write.snapshot.as_deref());
+        let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
+        let sole_voter = self.node.raft().configuration().voters().len() == 1;
+        let store = self.node.storage_mut();
+        let before = store.stored_snapshot().cloned();
+        if mutated!(self.mutant, TornHardState) {
+            store.write_vote_alone(&write)?;
+        }
+        let durability = if sole_voter && mutated!(self.mutant, SoleVoterUnsynced) {
+            Durability::Unsynced
+        } else {
+            Durability::Synced
+        };
+        store.write(&write, stored, durability)?;
+        self.node.persisted(write.id);
+        if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
+            self.machine = machine;
+            self.node.applied(snapshot.last.index);
+            self.replaced.extend(before);
+            self.give_own_snapshot_up()?;
+        }
         Ok(())
     }
 
@@ -638,7 +664,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let store = self.node.raft().storage();
         let needless = |stored: &Stored| !self.carrier.carries(stored.file);
         self.taking.is_some()
-            || store.has_released()
+            || store.has_housework()
             || self.replaced.iter().any(needless)
             || self.must_snapshot()
     }
@@ -652,8 +678,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let must_snapshot = self.must_snapshot();
         let meta = self.node.raft().snapshot_meta();
         let store = self.node.storage_mut();
-        if store.has_released() {
-            store.remove_released()
+        if store.has_housework() {
+            store.do_housework()
         } else if let Some(place) = needless {
             let stored = self.replaced.remove(place);
             store.disk_mut().remove(&snapshot::file_name(stored.meta.last))
@@ -736,7 +762,22 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
     }
 
-    fn apply(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
+    /// Applies committed entries, in order, and answers whoever proposed them.
+    fn apply_entries(&mut self, committed: Vec<Entry<Bytes>>, out: &mut Outbox) -> Result<(), Fatal> {
+        let Some(last) = committed.last().map(|entry| entry.index) else {
+            return Ok(());
+        };
+        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
+            self.machine = StateMachine::default();
+        }
+        for entry in committed {
+            self.apply_entry(entry, out)?;
+        }
+        self.node.applied(last);
+        Ok(())
+    }
+
+    fn apply_entry(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
         let position = entry.position();
         let result = match entry.data {
             EntryData::Noop => return Ok(()),
@@ -841,7 +882,7 @@ fn open_store<D: Disk>(
     let remnants: Vec<String> = disk
         .list()?
         .into_iter()
-        .filter(|name| crate::wal::segment_number(name).is_some())
+        .filter(|name| name == wal::PREPARING || wal::segment_number(name).is_some())
         .collect();
     for name in remnants {
         disk.remove(&name)?;

@@ -7,11 +7,12 @@
 //! └──────┴───────┴─────┴─ ─ ─ ─┘    └──────┴───────┴─ ─ ─ ─ ─ ─ ─ ─┘
 //! ```
 //!
-//! Filling a segment with zeros beforehand makes a sync cheap: neither the file's length nor its blocks change any more. A batch
-//! that doesn't fit into what is left opens the next segment; one that fits into no segment of the usual size gets one of its
-//! own.
+//! Filling a segment with zeros beforehand makes a durable write cheap: neither the file's length nor its blocks change any more. The
+//! next segment is made ready ahead of need, in small steps, under another name until it is filled; or an older one that nobody needs any
+//! more is given the next number, and keeps what is in it: batches of another generation, which are none here. A batch that doesn't fit
+//! into what is left begins the next segment; one that fits into no segment of the usual size gets one of its own.
 //!
-//! At most one batch is unsynced at any time. So an intact batch proves that all before it were durable, and damage to one of
+//! Every batch is durable before the next one is written. So an intact batch proves that all before it were durable, and damage to one of
 //! those is corruption, while damage to the last may be the tear of an interrupted write: see [`crate::recover`].
 
 use crate::batch::{self, Batch, HEADER_BYTES, Link};
@@ -39,6 +40,32 @@ pub(crate) struct Location {
     pub(crate) offset: u64,
 }
 
+/// Whether a batch is made durable as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It is.
+    Synced,
+    /// It is left to the next one: only a seeded bug has that.
+    Unsynced,
+}
+
+/// The file in which a segment is made ready.
+pub(crate) const PREPARING: &str = "wal.part";
+
+/// How many segments that nobody needs are kept at most, to be used again.
+const SPARES_MAX: usize = 2;
+
+/// How many bytes of it are filled with zeros, durably, at once: what comes meanwhile waits no longer than for that.
+const PREPARE_BYTES: usize = 256 << 10;
+
+/// A segment that is being made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preparing {
+    file: FileId,
+    /// How much of it is filled.
+    filled: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Wal<D> {
     pub(crate) disk: D,
@@ -49,7 +76,10 @@ pub(crate) struct Wal<D> {
     pub(crate) segment_bytes: u64,
     pub(crate) secret: u64,
     /// Segments that nobody needs any more, and that are still on the disk; the oldest first.
-    pub(crate) released: VecDeque<u64>,
+    pub(crate) released: VecDeque<Segment>,
+    /// The file of the segment behind the last, when it is there and not begun.
+    pub(crate) next: Option<FileId>,
+    pub(crate) preparing: Option<Preparing>,
 }
 
 /// The generation of the batches in the segment `number` of the log with this secret.
@@ -78,6 +108,8 @@ impl Wal<()> {
             segment_bytes,
             secret,
             released,
+            next,
+            preparing,
         } = self;
         Wal {
             disk,
@@ -86,6 +118,8 @@ impl Wal<()> {
             segment_bytes,
             secret,
             released,
+            next,
+            preparing,
         }
     }
 }
@@ -105,16 +139,18 @@ impl<D: Disk> Wal<D> {
             segment_bytes,
             secret,
             released: VecDeque::new(),
+            next: None,
+            preparing: None,
         };
         wal.open_segment(open, 0)?;
         Ok(wal)
     }
 
-    /// Writes a record behind the last one; it is durable after [`Wal::sync`]. If it needs a new segment, that begins with what
-    /// `open` says.
+    /// Writes a record behind the last one, durably. If it needs a new segment, that begins with what `open` says.
     pub(crate) fn append(
         &mut self,
         record: &Record,
+        durability: Durability,
         open: impl FnOnce() -> Record,
     ) -> Result<Location, DiskError> {
         let mut bytes = wire::encode_into(record, vec![0; HEADER_BYTES]);
@@ -123,7 +159,7 @@ impl<D: Disk> Wal<D> {
         if last.bytes - last.end < needed {
             self.open_segment(&open(), needed)?;
         }
-        self.write(&mut bytes)
+        self.write(&mut bytes, durability)
     }
 
     /// The number of the last segment.
@@ -139,26 +175,58 @@ impl<D: Disk> Wal<D> {
     /// The segments before `number` are needed no more.
     pub(crate) fn release_before(&mut self, number: u64) {
         let keep_from = self.segments.partition_point(|segment| segment.number < number);
-        let released = self.segments.drain(..keep_from);
-        self.released.extend(released.map(|segment| segment.number));
+        self.released.extend(self.segments.drain(..keep_from));
     }
 
-    pub(crate) fn has_released(&self) -> bool {
-        !self.released.is_empty()
+    /// Whether there is something to do that nobody waits for.
+    pub(crate) fn has_housework(&self) -> bool {
+        self.next.is_none() || self.must_remove()
     }
 
-    /// Removes the oldest segment that was released: in the order of their numbers, so that a crash leaves no gap.
-    pub(crate) fn remove_released(&mut self) -> Result<(), DiskError> {
+    /// Whether the oldest segment that nobody needs is not kept to be used again.
+    fn must_remove(&self) -> bool {
+        let unusual = |segment: &Segment| segment.bytes != self.segment_bytes;
+        self.released.len() > SPARES_MAX || self.released.front().is_some_and(unusual)
+    }
+
+    /// Does a step of it: removes a segment that nobody needs, or makes the next one ready.
+    ///
+    /// Segments go in the order of their numbers, so that a crash leaves no gap.
+    pub(crate) fn do_housework(&mut self) -> Result<(), DiskError> {
+        let must_remove = self.must_remove();
+        if !must_remove && self.next.is_some() {
+            return Ok(());
+        }
         match self.released.pop_front() {
-            Some(number) => self.disk.remove(&file_name(number)),
-            None => Ok(()),
+            Some(oldest) if must_remove => self.disk.remove(&file_name(oldest.number)),
+            Some(oldest) => self.name_next(oldest.file),
+            None => self.prepare(),
         }
     }
 
-    /// Makes what was appended durable.
-    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        let file = self.last_segment().file;
-        self.disk.sync(file)
+    /// Fills a part of the next segment with zeros, durably; the last one gives it its name.
+    fn prepare(&mut self) -> Result<(), DiskError> {
+        let Some(Preparing { file, filled }) = self.preparing.take() else {
+            let file = self.disk.create(PREPARING, 0)?;
+            self.preparing = Some(Preparing { file, filled: 0 });
+            return Ok(());
+        };
+        let left = self.segment_bytes - filled;
+        if left == 0 {
+            return self.name_next(file);
+        }
+        let step = usize::try_from(left).map_or(PREPARE_BYTES, |left| left.min(PREPARE_BYTES));
+        self.disk.write_durably(file, filled, &vec![0; step])?;
+        let filled = filled + step as u64;
+        self.preparing = Some(Preparing { file, filled });
+        Ok(())
+    }
+
+    /// Makes `file` the segment behind the last, which is not begun.
+    fn name_next(&mut self, file: FileId) -> Result<(), DiskError> {
+        self.disk.rename(file, &file_name(self.last_number() + 1))?;
+        self.next = Some(file);
+        Ok(())
     }
 
     fn last_segment(&self) -> &Segment {
@@ -171,25 +239,36 @@ impl<D: Disk> Wal<D> {
         let open_bytes = batch::padded_bytes(bytes.len() - HEADER_BYTES) as u64;
         let number = self.segments.last().map_or(1, |segment| segment.number + 1);
         let segment_bytes = self.segment_bytes.max(open_bytes + needed);
-        let file = self.disk.create(&file_name(number), segment_bytes)?;
+        let file = match self.next.take() {
+            Some(file) if segment_bytes == self.segment_bytes => file,
+            too_small => {
+                if too_small.is_some() {
+                    self.disk.remove(&file_name(number))?;
+                }
+                self.disk.create(&file_name(number), segment_bytes)?
+            }
+        };
         self.segments.push(Segment {
             number,
             file,
             bytes: segment_bytes,
             end: 0,
         });
-        self.write(&mut bytes)?;
-        self.sync()
+        self.write(&mut bytes, Durability::Synced)?;
+        Ok(())
     }
 
-    fn write(&mut self, bytes: &mut Vec<u8>) -> Result<Location, DiskError> {
+    fn write(&mut self, bytes: &mut Vec<u8>, durability: Durability) -> Result<Location, DiskError> {
         let segment = self.segments.last_mut().expect("a log has at least one segment");
         let next = batch::seal(bytes, generation(segment.number, self.secret), self.link);
         let location = Location {
             segment: segment.number,
             offset: segment.end,
         };
-        self.disk.write(segment.file, segment.end, bytes)?;
+        match durability {
+            Durability::Synced => self.disk.write_durably(segment.file, segment.end, bytes)?,
+            Durability::Unsynced => self.disk.write(segment.file, segment.end, bytes)?,
+        }
         segment.end += bytes.len() as u64;
         self.link = next;
         Ok(location)

@@ -5,7 +5,7 @@ use replica::{BLOCK_BYTES, Disk, FileId};
 use std::path::Path;
 
 /// The name of the file, and its length: that of a segment of the log.
-const FILE: &str = "probe";
+const FILE: &str = "wal-probe";
 const FILE_BYTES: u64 = 8 << 20;
 
 /// What a put takes in the log beside its value, about: headers, positions and a key.
@@ -45,8 +45,7 @@ impl Writer {
             self.offset = 0;
         }
         self.disk
-            .write(self.file, self.offset, &self.batch)
-            .and_then(|()| self.disk.sync(self.file))
+            .write_durably(self.file, self.offset, &self.batch)
             .map_err(|error| error.to_string())?;
         self.offset += self.batch.len() as u64;
         Ok(())

@@ -276,15 +276,21 @@ impl Server {
             // Before anything leaves: it may be for somebody who was not known of.
             self.follow_configurations();
             let sent = self.pass_on(begun);
-            self.replica.carry_out(&mut self.out)?;
+            self.replica.apply(&mut self.out)?;
             let has_replies = !self.out.replies.is_empty();
-            let carried_out = Instant::now();
-            let replied = self.pass_on(carried_out);
+            let applied = Instant::now();
+            let replied = if has_replies {
+                self.pass_on(applied)
+            } else {
+                applied
+            };
+            self.replica.carry_out(&mut self.out)?;
+            self.pass_on(replied);
             self.stages.turned(&Turn {
                 taken_in: std::mem::take(&mut self.taken_in),
                 begun,
                 sent,
-                carried_out,
+                applied,
                 replied,
                 has_replies,
             });
@@ -294,6 +300,14 @@ impl Server {
 
     /// Gives everything that leaves to the sockets, which is `now`; when that was done.
     fn pass_on(&mut self, now: Instant) -> Instant {
+        let out = &self.out;
+        if out.messages.is_empty()
+            && out.replies.is_empty()
+            && out.done.is_empty()
+            && self.answered.is_empty()
+        {
+            return now;
+        }
         for packet in self.out.messages.drain(..) {
             let to = packet.to();
             self.stages.sent(&packet, now);

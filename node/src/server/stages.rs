@@ -33,8 +33,8 @@ pub(super) struct Turn {
     pub(super) begun: Instant,
     /// What leaves before the disk is touched was given to the sockets.
     pub(super) sent: Instant,
-    /// The log is written, and what is committed is applied.
-    pub(super) carried_out: Instant,
+    /// What is committed is applied.
+    pub(super) applied: Instant,
     /// Answers were given to the sockets.
     pub(super) replied: Instant,
     /// Whether there were any.
@@ -81,9 +81,8 @@ impl Stages {
                 self.took(Stage::Encode, turn.taken_in + (turn.sent - turn.begun));
             }
             if turn.has_replies {
-                let carried_out = turn.carried_out - turn.sent;
-                self.took(Stage::Apply, carried_out.saturating_sub(times.all));
-                self.took(Stage::Reply, turn.replied - turn.carried_out);
+                self.took(Stage::Apply, turn.applied - turn.sent);
+                self.took(Stage::Reply, turn.replied - turn.applied);
             }
         });
     }
@@ -258,7 +257,7 @@ mod tests {
             taken_in: Duration::from_nanos(3),
             begun,
             sent: at(10),
-            carried_out: at(60),
+            applied: at(60),
             replied: at(80),
             has_replies: true,
         };

@@ -194,6 +194,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                     .any(|(wanted, _)| *wanted <= covered(&self.node)))
     }
 
+    /// Whether somebody waits for a configuration to be committed.
+    pub(super) fn has_change_in_flight(&self) -> bool {
+        self.admin.change.is_some()
+    }
+
     fn has_lost_change(&self) -> bool {
         let change = self.admin.change;
         change.is_some_and(|(position, _)| Some(position.term) != self.led_term())

@@ -52,6 +52,9 @@ pub(super) struct Line {
     #[serde(default, skip_deserializing)]
     pub(super) baseline: Option<Compared>,
     pub(super) fsync: bool,
+    /// How many requests the checker has judged, over all rounds, and found to be linearizable.
+    #[serde(default)]
+    pub(super) checked: usize,
 }
 
 /// What a line is about: lines of two results that agree in this can be compared.
@@ -148,6 +151,7 @@ impl Line {
             stages: stages(&done),
             baseline: None,
             fsync: true,
+            checked: done.iter().map(|round| round.checked).sum(),
         })
     }
 }
@@ -197,6 +201,7 @@ mod tests {
                 foreign_share: 0.0,
                 busy: false,
                 stages: None,
+                checked: 0,
             })
         };
         let first = [round(10.0), None, round(30.0), round(8.0)];

@@ -1,5 +1,6 @@
 //! One measurement: one system, one point, one round.
 
+use super::history::{History, HistoryError};
 use super::line::Point;
 use super::load::{Course, Load, LoadError, Measured, Questions};
 use super::stages::Stages;
@@ -12,11 +13,11 @@ use std::time::Duration;
 /// How long a system is loaded before it is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// How long it may take to write every key once.
-const FILL_TIME_MAX: Duration = Duration::from_secs(120);
+/// How long it may take to write every key once, or to read it.
+const EACH_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// How many writes are in flight meanwhile.
-const FILL_PIPELINE: usize = 256;
+/// How many requests are in flight meanwhile.
+const EACH_PIPELINE: usize = 256;
 
 /// File systems that keep nothing: tmpfs and ramfs.
 const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
@@ -38,6 +39,8 @@ pub(super) struct Round {
     pub(super) busy: bool,
     /// Where the leader's time went, warming up included; `None` if nobody wants to know, or the system does not count it.
     pub(super) stages: Option<Stages>,
+    /// How many requests the checker has judged, and found to be linearizable.
+    pub(super) checked: usize,
 }
 
 /// Why a round has no result.
@@ -55,6 +58,9 @@ pub(super) enum MeasureError {
     /// Nothing was done.
     #[error("no request was done in time")]
     Nothing,
+    /// The system has answered wrongly, or nobody can tell.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The operating system refuses something.
     #[error("can't {0}: {1}")]
     Machine(&'static str, std::io::Error),
@@ -76,15 +82,20 @@ pub(super) fn measure(
     std::fs::create_dir_all(dir).map_err(|error| MeasureError::Machine("make a folder", error))?;
     let mut running = system.start(options.nodes, dir)?;
     let protocol = || system.protocol(options.value_bytes);
-    if point.op.reads() {
+    let mut history = History::begin(options.keys);
+    let leader = running.leader();
+    let each = |mut questions: Questions, history: &mut History| {
         let course = Course {
             rate: None,
             warm_up: Duration::ZERO,
-            duration: FILL_TIME_MAX,
+            duration: EACH_TIME_MAX,
         };
-        let filled = Load::connect(running.leader(), 1, FILL_PIPELINE, &protocol)?
-            .run(&course, &mut Questions::fill(options.keys))?;
-        accepted(&filled)?;
+        let done =
+            Load::connect(leader, 1, EACH_PIPELINE, &protocol)?.run(&course, &mut questions, history)?;
+        accepted(&done)
+    };
+    if point.op.reads() {
+        each(Questions::fill(options.keys), &mut history)?;
     }
     let mut load = Load::connect(running.leader(), point.clients, options.pipeline, &protocol)?;
     let course = Course {
@@ -104,7 +115,8 @@ pub(super) fn measure(
     let (measured, used) = std::thread::scope(|scope| {
         // In a thread of its own: looking at every process takes longer than many a request.
         let watch = scope.spawn(|| cpu::watch(&servers, WARM_UP, options.duration));
-        let measured = load.run(&course, &mut Questions::draw(point.op, options.keys));
+        let mut questions = Questions::draw(point.op, options.keys);
+        let measured = load.run(&course, &mut questions, &mut history);
         let used = watch.join().expect("watching does not panic");
         (measured, used)
     });
@@ -118,6 +130,9 @@ pub(super) fn measure(
     if measured.count() == 0 {
         return Err(MeasureError::Nothing);
     }
+    each(Questions::look(history.keys()), &mut history)?;
+    drop(running);
+    let checked = history.judge(dir)?;
     let used = used.map_err(|error| MeasureError::Machine("read how busy the machine is", error))?;
     Ok(Round {
         per_second: measured.per_second(),
@@ -127,6 +142,7 @@ pub(super) fn measure(
         foreign_share: used.foreign_share,
         busy: used.is_busy(),
         stages,
+        checked,
     })
 }
 

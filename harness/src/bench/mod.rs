@@ -8,7 +8,7 @@
 //!
 //! - `system`: how systems are started; `protocol`: how requests look to them;
 //! - `load`: the load generator;
-//! - `measure`: one measurement of one system; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
+//! - `measure`: one measurement of one system; `history`: whether what clients saw meanwhile is linearizable; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
 //! - `stages`: where the node's time went;
 //! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
 //!
@@ -21,6 +21,7 @@
 mod baseline;
 mod cpu;
 mod floor;
+mod history;
 mod line;
 mod load;
 mod measure;
@@ -38,9 +39,10 @@ use crate::cli::exit::Exit;
 use crate::report::Paint;
 use baseline::Baseline;
 use floor::{Floor, Prober};
+use history::HistoryError;
 use indicatif::{ProgressBar, ProgressStyle};
 use line::{Line, Point};
-use measure::{Round, measure};
+use measure::{MeasureError, Round, measure};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -114,6 +116,7 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
         lines: Vec::new(),
         plots: Vec::new(),
         incomplete: false,
+        violation: false,
     };
     let points = points(options);
     let bar = progress(points.len() * systems.len() * options.rounds as usize);
@@ -123,6 +126,7 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
     }
     bar.finish_and_clear();
     match results.tell(options, &folder) {
+        Ok(()) if results.violation => Exit::Violation,
         Ok(()) if results.incomplete => Exit::Unknown,
         Ok(()) => Exit::Valid,
         Err(error) => {
@@ -183,6 +187,8 @@ struct Measured {
     floors: Vec<Floor>,
     /// Whether it was on a file system that keeps anything.
     durable: bool,
+    /// Whether a system has answered wrongly.
+    violation: bool,
 }
 
 fn measure_point(
@@ -197,6 +203,7 @@ fn measure_point(
         rounds: vec![Vec::new(); systems.len()],
         floors: Vec::new(),
         durable: measure::is_durable(folder),
+        violation: false,
     };
     let failed = |what: &str, error: &dyn std::error::Error| {
         bar.suspend(|| eprintln!("harness: {what}: {error}"));
@@ -213,6 +220,7 @@ fn measure_point(
             bar.set_message(name.clone());
             let dir = folder.join(name.replace(", ", "_").replace(' ', "-"));
             let round = measure(options, system, point, &dir).inspect_err(|error| failed(&name, error));
+            measured.violation |= matches!(round, Err(MeasureError::History(HistoryError::Violation(_))));
             if round.is_ok() {
                 // Of one that failed, the folder may tell why.
                 let _ = fs::remove_dir_all(&dir);
@@ -230,6 +238,8 @@ struct Results {
     plots: Vec<plot::Panel>,
     /// Whether a point was measured in no round.
     incomplete: bool,
+    /// Whether a system has answered wrongly.
+    violation: bool,
 }
 
 impl Results {
@@ -241,6 +251,7 @@ impl Results {
         measured: &Measured,
         baseline: &Baseline,
     ) {
+        self.violation |= measured.violation;
         let mut panel = plot::Panel::new(point.to_string());
         for (place, (system, own)) in systems.iter().zip(&measured.rounds).enumerate() {
             let first = (place > 0).then(|| measured.rounds[0].as_slice());

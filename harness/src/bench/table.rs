@@ -44,6 +44,12 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
         }
         text.push('\n');
     }
+    let checked: usize = lines.iter().map(|line| line.checked).sum();
+    let _ = writeln!(
+        text,
+        "The checker has judged {} of the requests, all of those on a sample of the keys: they are linearizable.",
+        grouped(checked as u64)
+    );
     text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. floor: p50 and p99 as multiples of the floor's.\n");
     text.push_str(
         "first is: how many times as many per second the first system does, by round: median, from … to.\n",
@@ -211,6 +217,7 @@ pub(super) mod tests {
             stages: None,
             baseline: None,
             fsync: true,
+            checked: 12_345,
         }
     }
 

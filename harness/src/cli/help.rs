@@ -86,6 +86,7 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
                   for other systems
   baseline        this as a multiple of the baseline's: {\"per_second\":…,\"p50\":…,\"p99\":…}; null without one
   fsync           whether every answer came after its write was durable; false if the data lay in memory
+  checked         how many requests, all of those on a sample of the keys, were judged and found to be linearizable, in all rounds
 
 `harness check` prints a line for each file:
 

@@ -63,6 +63,9 @@ enum Command {
     ///
     /// Systems take turns within each round and start from nothing each time. What a machine gives changes from minute to minute: only
     /// ratios within one run can be trusted. A folder below `--data` keeps `results.jsonl` and `latency.svg`.
+    ///
+    /// All requests on a sample of the keys go to the checker, with a last read of each: a round that is not linearizable is no result,
+    /// its folder keeps the history, and the exit code is 1.
     Bench(bench::BenchArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),

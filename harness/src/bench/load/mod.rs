@@ -22,6 +22,7 @@ pub(super) use measured::Measured;
 pub(crate) use questions::Op;
 pub(super) use questions::Questions;
 
+use super::history::History;
 use super::protocol::{Answer, Garbled, Protocol, Question};
 use connection::Connection;
 use std::collections::VecDeque;
@@ -125,11 +126,16 @@ impl Load {
         })
     }
 
-    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers.
+    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers. All of that goes into `history`.
     ///
     /// # Errors
     /// A connection broke, or answers did not come.
-    pub(super) fn run(&mut self, course: &Course, questions: &mut Questions) -> Result<Measured, LoadError> {
+    pub(super) fn run(
+        &mut self,
+        course: &Course,
+        questions: &mut Questions,
+        history: &mut History,
+    ) -> Result<Measured, LoadError> {
         let begun = Instant::now();
         let mut measured = Measured::new(begun + course.warm_up, course.duration);
         let give_up = measured.end() + LAST_ANSWERS_TIME_MAX;
@@ -174,7 +180,7 @@ impl Load {
                     &mut self.answers,
                     &mut self.asked,
                     &mut self.free,
-                    &mut measured,
+                    (&mut measured, history),
                 )?;
                 self.unsent.push(number);
             }
@@ -203,7 +209,7 @@ impl Load {
         answers: &mut Vec<(usize, Answer)>,
         asked: &mut [Option<Asked>],
         free: &mut VecDeque<usize>,
-        measured: &mut Measured,
+        (measured, history): (&mut Measured, &mut History),
     ) -> Result<(), LoadError> {
         connection.receive(answers)?;
         let now = Instant::now();
@@ -211,6 +217,7 @@ impl Load {
             let place = first_place + place;
             let asked = asked.get_mut(place).and_then(Option::take);
             let Asked { due, question } = asked.ok_or(LoadError::Misanswered)?;
+            history.answered(question, &answer, (due, now));
             match (question, answer) {
                 (Question::Put { .. }, Answer::Written) | (Question::Get { .. }, Answer::Value(_)) => {
                     measured.done(due, now);

@@ -54,6 +54,8 @@ pub(in crate::bench) struct Questions {
 enum Kind {
     /// Each key is written once.
     Fill,
+    /// Each key is read once.
+    Look,
     /// Keys are drawn, without an end.
     Draw(Op),
 }
@@ -64,9 +66,17 @@ impl Questions {
         Questions::new(Kind::Fill, keys)
     }
 
-    /// Draws from `keys` keys, all as likely.
+    /// Reads each of `keys` keys once.
+    pub(in crate::bench) fn look(keys: u32) -> Questions {
+        Questions::new(Kind::Look, keys)
+    }
+
+    /// Draws from `keys` keys, all as likely. No stamp is one of [`Questions::fill`].
     pub(in crate::bench) fn draw(op: Op, keys: u32) -> Questions {
-        Questions::new(Kind::Draw(op), keys)
+        Questions {
+            asked: u64::from(keys),
+            ..Questions::new(Kind::Draw(op), keys)
+        }
     }
 
     fn new(kind: Kind, keys: u32) -> Questions {
@@ -86,6 +96,10 @@ impl Questions {
             Kind::Fill => {
                 let key = u32::try_from(stamp).ok().filter(|key| *key < self.keys)?;
                 Some(Question::Put { key, stamp })
+            }
+            Kind::Look => {
+                let key = u32::try_from(stamp).ok().filter(|key| *key < self.keys)?;
+                Some(Question::Get { key })
             }
             Kind::Draw(op) => {
                 let key = self.random.random_range(0..self.keys);
@@ -109,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_is_filled_once() {
+    fn each_key_is_filled_and_looked_at_once() {
         let mut questions = Questions::fill(3);
         let filled: Vec<Question> = std::iter::from_fn(|| questions.next()).collect();
         let expected = [0, 1, 2].map(|key| Question::Put {
@@ -117,6 +131,9 @@ mod tests {
             stamp: u64::from(key),
         });
         assert_eq!(filled, expected);
+        let mut questions = Questions::look(3);
+        let looked: Vec<Question> = std::iter::from_fn(|| questions.next()).collect();
+        assert_eq!(looked, [0, 1, 2].map(|key| Question::Get { key }));
     }
 
     #[test]

@@ -57,6 +57,10 @@ fn load(address: SocketAddr, connections: usize, pipeline: usize) -> Load {
     .unwrap()
 }
 
+fn history() -> History {
+    History::begin(1)
+}
+
 /// All of the time is measured.
 fn course(rate: Option<u64>, duration: Duration) -> Course {
     Course {
@@ -75,7 +79,9 @@ fn every_question_is_answered_once_over_many_connections_and_places() {
         b"+OK\r\n".to_vec()
     });
     let mut load = load(address, 5, 7);
-    let measured = load.run(&course(None, LONG), &mut Questions::fill(1000)).unwrap();
+    let measured = load
+        .run(&course(None, LONG), &mut Questions::fill(1000), &mut history())
+        .unwrap();
     assert_eq!(seen.load(Ordering::SeqCst), 1000);
     assert_eq!((measured.count(), measured.latencies().len()), (1000, 1000));
     assert!(measured.refusals().is_none());
@@ -86,7 +92,7 @@ fn an_open_loop_makes_as_many_requests_as_its_rate_says() {
     let address = serve(|_| b"+OK\r\n".to_vec());
     let course = course(Some(1000), Duration::from_millis(200));
     let measured = load(address, 2, 1)
-        .run(&course, &mut Questions::draw(Op::Put, 10))
+        .run(&course, &mut Questions::draw(Op::Put, 10), &mut history())
         .unwrap();
     assert_eq!(measured.latencies().len(), 200);
 }
@@ -103,7 +109,7 @@ fn what_a_stall_delays_is_late_in_an_open_loop() {
     });
     let course = course(Some(1000), Duration::from_millis(200));
     let measured = load(address, 1, 1)
-        .run(&course, &mut Questions::draw(Op::Put, 10))
+        .run(&course, &mut Questions::draw(Op::Put, 10), &mut history())
         .unwrap();
     // All 200 were due while the first one stalled, and waited for the rest of that time; the last of them 100 ms at least.
     assert_eq!(measured.latencies().len(), 200);
@@ -115,7 +121,7 @@ fn what_a_stall_delays_is_late_in_an_open_loop() {
 fn refusals_are_no_answers() {
     let address = serve(|_| b"-ERR no room\r\n".to_vec());
     let measured = load(address, 1, 1)
-        .run(&course(None, LONG), &mut Questions::fill(10))
+        .run(&course(None, LONG), &mut Questions::fill(10), &mut history())
         .unwrap();
     assert_eq!((measured.count(), measured.latencies().len()), (0, 0));
     assert_eq!(measured.refusals(), Some((10, "ERR no room")));
@@ -127,11 +133,11 @@ fn a_broken_connection_and_a_wrong_answer_end_the_load() {
     let address = closing.local_addr().unwrap();
     std::thread::spawn(move || drop(closing.accept().unwrap()));
     let course = course(None, LONG);
-    let broken = load(address, 1, 1).run(&course, &mut Questions::fill(1));
+    let broken = load(address, 1, 1).run(&course, &mut Questions::fill(1), &mut history());
     assert!(matches!(broken, Err(LoadError::Broken(_))), "{broken:?}");
 
     let address = serve(|_| b"$-1\r\n".to_vec());
-    let wrong = load(address, 1, 1).run(&course, &mut Questions::fill(1));
+    let wrong = load(address, 1, 1).run(&course, &mut Questions::fill(1), &mut history());
     assert!(matches!(wrong, Err(LoadError::Misanswered)), "{wrong:?}");
 }
 

@@ -1,16 +1,20 @@
 //! The configurations that a search has met, without those that another one makes needless.
 
 use crate::bits::Bits;
+use crate::lost::{Lost, UNUSED};
 
-/// A configuration: a state that the object may be in, and which of the open operations have taken effect on the way there.
+/// A configuration: a state that the object may be in, and which of the open operations have taken effect on the way there, and how
+/// many of the lost ones.
 ///
 /// It stands for several: those in `maybe` have taken effect or not, in any combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Config<const W: usize> {
     pub(crate) state: u32,
+    /// Which lost operations have, see [`Lost`].
+    pub(crate) used: u32,
     /// Those that have.
     pub(crate) done: Bits<W>,
-    /// Those that have or have not, as one likes. Only operations that return are here, none that is in `done`.
+    /// Those that have or have not, as one likes; none that is in `done`.
     pub(crate) maybe: Bits<W>,
 }
 
@@ -18,22 +22,23 @@ impl<const W: usize> Config<W> {
     /// In the first state, with nothing open.
     pub(crate) const INITIAL: Self = Config {
         state: 0,
+        used: UNUSED,
         done: Bits::EMPTY,
         maybe: Bits::EMPTY,
     };
 
-    /// Whether this one can do all that `other` can, where `crashed` are the operations that need not be done at all: the same state;
-    /// what this one has done that one has done too; and what that one may have done, and has to, this one may have done.
-    #[inline]
-    pub(crate) fn dominates(&self, other: &Self, crashed: &Bits<W>) -> bool {
-        let had = self.done.or(&self.maybe).or(crashed);
+    /// Whether this one can do all that `other` can: the same state; what this one has done or used that one has too; and what that
+    /// one may have done this one may have done.
+    #[inline(always)]
+    pub(crate) fn dominates(&self, other: &Self, lost: &Lost) -> bool {
         self.state == other.state
             && self.done.is_subset(&other.done)
-            && other.done.or(&other.maybe).is_subset(&had)
+            && other.done.or(&other.maybe).is_subset(&self.done.or(&self.maybe))
+            && lost.spares(self.used, other.used)
     }
 }
 
-/// Configurations by state and live operations; open addressing, cleared by advancing an epoch.
+/// Configurations by state and operations done; open addressing, cleared by advancing an epoch.
 #[derive(Clone, Debug)]
 pub(crate) struct Antichain<const W: usize> {
     epoch: u32,
@@ -83,20 +88,20 @@ impl<const W: usize> Antichain<W> {
     }
 
     /// Takes `config` in, unless one that dominates it is known to be there. With `exactly`, unless the very same one is there.
-    pub(crate) fn insert(&mut self, config: Config<W>, crashed: &Bits<W>, exactly: bool) -> bool {
+    pub(crate) fn insert(&mut self, config: Config<W>, lost: &Lost, exactly: bool) -> bool {
         let at = u32::try_from(self.entries.len()).expect("the limit on memory comes first");
         if !exactly {
             let recent = &self.recent[config.state as usize % RECENT_STATES];
             for entry in recent.iter().take_while(|entry| **entry != END) {
-                if self.entries[*entry as usize].config.dominates(&config, crashed) {
+                if self.entries[*entry as usize].config.dominates(&config, lost) {
                     return false;
                 }
             }
         }
         if self.chains * 2 >= self.heads.len() {
-            self.grow(crashed);
+            self.grow();
         }
-        let place = self.place(&config, crashed);
+        let place = self.place(&config);
         let (epoch, head) = self.heads[place];
         let head = if epoch == self.epoch { head } else { END };
         let mut next = head;
@@ -105,7 +110,7 @@ impl<const W: usize> Antichain<W> {
             let needless = if exactly {
                 entry.config == config
             } else {
-                entry.config.dominates(&config, crashed)
+                entry.config.dominates(&config, lost)
             };
             if needless {
                 return false;
@@ -121,11 +126,10 @@ impl<const W: usize> Antichain<W> {
         true
     }
 
-    /// Where the chain of `config` is, or would be: of the same state, with the same live operations done.
-    fn place(&self, config: &Config<W>, crashed: &Bits<W>) -> usize {
+    /// Where the chain of `config` is, or would be: of the same state, with the same operations done.
+    fn place(&self, config: &Config<W>) -> usize {
         let mask = self.heads.len() - 1;
-        let live = config.done.without(crashed);
-        let hash = (live.mix() ^ u64::from(config.state)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let hash = (config.done.mix() ^ u64::from(config.state)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         let mut place = (hash >> 32) as usize & mask;
         loop {
             let (epoch, head) = self.heads[place];
@@ -133,14 +137,14 @@ impl<const W: usize> Antichain<W> {
                 return place;
             }
             let there = &self.entries[head as usize].config;
-            if there.state == config.state && there.done.without(crashed) == live {
+            if there.state == config.state && there.done == config.done {
                 return place;
             }
             place = (place + 1) & mask;
         }
     }
 
-    fn grow(&mut self, crashed: &Bits<W>) {
+    fn grow(&mut self) {
         let chains: Vec<u32> = self
             .heads
             .iter()
@@ -150,7 +154,7 @@ impl<const W: usize> Antichain<W> {
         self.heads = vec![(0, END); self.heads.len() * 2];
         self.epoch = 1;
         for head in chains {
-            let place = self.place(&self.entries[head as usize].config, crashed);
+            let place = self.place(&self.entries[head as usize].config);
             self.heads[place] = (self.epoch, head);
         }
     }

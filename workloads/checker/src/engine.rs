@@ -4,9 +4,8 @@ use crate::check::EngineChoice;
 use crate::foresight::Foresight;
 use crate::model::Model;
 use crate::search::{Budget, Effort, Reductions, Search, Stop};
-use crate::slots::NEVER_RETURNS;
 
-/// The most operations that may be open at once, those included whose outcome nobody learned.
+/// The most operations that may be open at once; those whose outcome nobody learned don't count.
 pub const OPEN_OPERATIONS_MAX: usize = 1024;
 
 /// Limits on one check.
@@ -109,21 +108,29 @@ impl<'a, M: Model> Engine<'a, M> {
     /// An operation is invoked that will return `ret` at `deadline`, in whatever unit that increases with time; or nobody learned
     /// what became of it (`None`): then it may take effect at any later time, or never.
     ///
+    /// Only what will return gets a name to return by.
+    ///
     /// # Errors
     /// Too much is open at once, or an earlier error.
-    pub fn invoke(&mut self, op: &M::Op, ret: Option<(&M::Ret, u64)>) -> Result<OpenOperation, Refused> {
+    pub fn invoke(
+        &mut self,
+        op: &M::Op,
+        ret: Option<(&M::Ret, u64)>,
+    ) -> Result<Option<OpenOperation>, Refused> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
+        let Some((ret, deadline)) = ret else {
+            each_width!(self.width(), search => search.lose((op.clone(), None)));
+            return Ok(None);
+        };
         if !each_width!(self.width(), search => search.has_room()) && !self.widen() {
             self.refused = Some(Refused::Width);
             return Err(Refused::Width);
         }
-        let call = (op.clone(), ret.map(|(ret, _)| ret.clone()));
-        let deadline = ret.map_or(NEVER_RETURNS, |(_, deadline)| deadline);
-        Ok(OpenOperation(
-            each_width!(self.width(), search => search.invoke(call, deadline)),
-        ))
+        let call = (op.clone(), Some(ret.clone()));
+        let slot = each_width!(self.width(), search => search.invoke(call, deadline));
+        Ok(Some(OpenOperation(slot)))
     }
 
     /// The operation returns.

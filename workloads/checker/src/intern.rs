@@ -1,7 +1,9 @@
 //! Operations and states as small integers, and transitions as look-ups.
 
 use crate::model::Model;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use std::hash::{BuildHasher as _, Hash};
 
 /// An operation with what it returned, or `None` where nobody learned that.
 pub(crate) type Call<M> = (
@@ -9,7 +11,7 @@ pub(crate) type Call<M> = (
     Option<<M as stateright::semantics::SequentialSpec>::Ret>,
 );
 
-/// How many of a kind are interned before those that are no longer in use are dropped.
+/// So many of a kind are interned before those are dropped that are no longer in use, and twice as many again as were left then.
 const INTERNED_MAX: usize = 1 << 15;
 /// Transitions that are remembered at first, and at most: a direct-mapped cache, whose size is a power of two.
 const MEMO_MIN: usize = 1 << 8;
@@ -20,13 +22,17 @@ const ILLEGAL: u32 = u32::MAX;
 /// In the memo: the rest is a place in `several`.
 const SEVERAL: u32 = 1 << 31;
 const NEVER: u64 = u64::MAX;
+/// What an entry of an index takes, about.
+const INDEX_BYTES: usize = 8;
 
 /// What a model says of a call once and for all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nature {
     /// It changes nothing, whatever the state.
     pub(crate) read_only: bool,
-    /// It returns, and may do so in every state.
+    /// It leaves no state as it is.
+    pub(crate) always_changes: bool,
+    /// It may return so in every state.
     pub(crate) always_legal: bool,
     /// It leads from every state to the same.
     pub(crate) overwrites: bool,
@@ -46,11 +52,13 @@ pub(crate) enum Next {
 #[derive(Clone, Debug)]
 pub(crate) struct Interner<M: Model> {
     calls: Vec<(Call<M>, Nature)>,
-    call_ids: FxHashMap<Call<M>, u32>,
+    call_ids: HashTable<u32>,
     states: Vec<M>,
-    state_ids: FxHashMap<M, u32>,
+    state_ids: HashTable<u32>,
     /// Bytes of the states beyond their own size.
     heap_bytes: usize,
+    /// How many calls and states were left when some were dropped.
+    retained: [usize; 2],
     /// `(call, state)` and the state that follows.
     memo: Vec<(u64, u32)>,
     /// How often the memo did not know, since it last grew.
@@ -65,10 +73,11 @@ impl<M: Model> Interner<M> {
     pub(crate) fn new(init: M) -> Self {
         let mut interner = Interner {
             calls: Vec::new(),
-            call_ids: FxHashMap::default(),
+            call_ids: HashTable::new(),
             states: Vec::new(),
-            state_ids: FxHashMap::default(),
+            state_ids: HashTable::new(),
             heap_bytes: 0,
+            retained: [0; 2],
             memo: vec![(NEVER, ILLEGAL); MEMO_MIN],
             misses: 0,
             several: Vec::new(),
@@ -83,6 +92,7 @@ impl<M: Model> Interner<M> {
         self.calls.clear();
         self.call_ids.clear();
         self.forget_states();
+        self.retained = [0; 2];
         self.state(init);
     }
 
@@ -90,24 +100,30 @@ impl<M: Model> Interner<M> {
         self.states.clear();
         self.state_ids.clear();
         self.heap_bytes = 0;
+        // To forget must not take long where little was known: very many objects may follow one that had many states.
+        self.memo.truncate(MEMO_MIN);
         self.memo.fill((NEVER, ILLEGAL));
         self.misses = 0;
         self.several.clear();
     }
 
     pub(crate) fn call(&mut self, call: Call<M>) -> u32 {
-        if let Some(id) = self.call_ids.get(&call) {
+        let hash = hash_of(&call);
+        if let Some(id) = self.call_ids.find(hash, |id| self.calls[*id as usize].0 == call) {
             return *id;
         }
         let id = u32::try_from(self.calls.len()).expect("calls are dropped long before");
         let (op, ret) = (&call.0, call.1.as_ref());
         let nature = Nature {
             read_only: ret.is_some_and(|ret| M::is_read_only(op, ret)),
+            always_changes: ret.is_some_and(|ret| M::always_changes(op, ret)),
             always_legal: ret.is_some_and(|ret| M::is_always_legal(op, ret)),
             overwrites: M::overwrites(op, ret),
         };
-        self.calls.push((call.clone(), nature));
-        self.call_ids.insert(call, id);
+        self.calls.push((call, nature));
+        let calls = &self.calls;
+        self.call_ids
+            .insert_unique(hash, id, |id| hash_of(&calls[*id as usize].0));
         id
     }
 
@@ -116,14 +132,17 @@ impl<M: Model> Interner<M> {
     }
 
     fn state(&mut self, state: M) -> u32 {
-        if let Some(id) = self.state_ids.get(&state) {
+        let hash = hash_of(&state);
+        if let Some(id) = self.state_ids.find(hash, |id| self.states[*id as usize] == state) {
             return *id;
         }
         let id = u32::try_from(self.states.len()).expect("the limit on memory comes first");
         assert!(id < SEVERAL, "the limit on memory comes long before {id} states");
         self.heap_bytes += state.heap_bytes();
-        self.states.push(state.clone());
-        self.state_ids.insert(state, id);
+        self.states.push(state);
+        let states = &self.states;
+        self.state_ids
+            .insert_unique(hash, id, |id| hash_of(&states[*id as usize]));
         id
     }
 
@@ -166,9 +185,14 @@ impl<M: Model> Interner<M> {
     }
 
     fn step(&mut self, call: u32, state: u32) -> u32 {
+        let ((op, ret), nature) = &self.calls[call as usize];
+        let before = &self.states[state as usize];
+        if nature.read_only {
+            let is_legal = ret.as_ref().is_some_and(|ret| before.may_return(op, ret));
+            return if is_legal { state } else { ILLEGAL };
+        }
         let mut stepped = std::mem::take(&mut self.stepped);
-        let ((op, ret), _) = &self.calls[call as usize];
-        self.states[state as usize].steps(op, ret.as_ref(), &mut stepped);
+        before.steps(op, ret.as_ref(), &mut stepped);
         let next = match stepped.len() {
             0 => ILLEGAL,
             1 => self.state(stepped.pop().expect("there is one")),
@@ -196,7 +220,9 @@ impl<M: Model> Interner<M> {
 
     /// Whether so much is interned that what is no longer in use should be dropped.
     pub(crate) fn is_full(&self) -> bool {
-        self.calls.len() > INTERNED_MAX || self.states.len() > INTERNED_MAX
+        let lengths = [self.calls.len(), self.states.len()];
+        let mut each = lengths.iter().zip(&self.retained);
+        each.any(|(length, retained)| *length > INTERNED_MAX + 2 * retained)
     }
 
     /// Keeps only what is named, and renames it.
@@ -214,17 +240,21 @@ impl<M: Model> Interner<M> {
         for id in states {
             *id = self.state(old_states[*id as usize].clone());
         }
+        self.retained = [self.calls.len(), self.states.len()];
     }
 
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        // Each call and state is held twice, as itself and as the key of a map.
-        2 * self.calls.capacity() * size_of::<Call<M>>()
-            + 2 * self.states.capacity() * size_of::<M>()
-            + 2 * self.heap_bytes
+        self.calls.capacity() * (size_of::<(Call<M>, Nature)>() + INDEX_BYTES)
+            + self.states.capacity() * (size_of::<M>() + INDEX_BYTES)
+            + self.heap_bytes
             + self.memo.len() * size_of::<(u64, u32)>()
             + self.several.len() * size_of::<Vec<u32>>()
     }
+}
+
+fn hash_of<T: Hash>(it: &T) -> u64 {
+    FxBuildHasher.hash_one(it)
 }
 
 #[inline]

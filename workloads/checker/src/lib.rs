@@ -70,6 +70,7 @@ pub mod formats;
 pub mod history;
 mod intern;
 mod linear;
+mod lost;
 mod model;
 pub mod models;
 mod object;

@@ -49,6 +49,13 @@ pub trait Model:
         false
     }
 
+    /// Whether `op`, when it returned `ret`, leaves *no* state as it is in which that is legal: an append, an enqueue, an add of what is
+    /// not zero. A search need not find out then.
+    fn always_changes(op: &Self::Op, ret: &Self::Ret) -> bool {
+        let (_, _) = (op, ret);
+        false
+    }
+
     /// Whether `op` leads from *every* state to the same one, and may return `ret` in every state, or whatever it is that nobody
     /// learned (`None`): a write, a put. Not a compare-and-set.
     fn overwrites(op: &Self::Op, ret: Option<&Self::Ret>) -> bool {
@@ -72,6 +79,13 @@ pub trait Model:
     fn partition(op: &Self::Op) -> Option<u64> {
         let _ = op;
         None
+    }
+
+    /// Whether the [read-only](Model::is_read_only) `op` may return `ret` in this state.
+    fn may_return(&self, op: &Self::Op, ret: &Self::Ret) -> bool {
+        let mut next = Vec::new();
+        self.steps(op, Some(ret), &mut next);
+        !next.is_empty()
     }
 
     /// Everything that may become of the object if `op` takes effect and returns `ret`, or if nobody learns what it returned

@@ -154,7 +154,9 @@ impl<'a, M: Model> Online<'a, M> {
                 Waiting::Invocation(op, Outcome::GivenUp) => self.engine.invoke(&op, None).err(),
                 Waiting::Invocation(op, Outcome::Returns(ret, deadline)) => {
                     let invoked = self.engine.invoke(&op, Some((&ret, deadline)));
-                    invoked.map(|open| self.open.insert(place, open)).err()
+                    invoked
+                        .map(|open| self.open.extend(open.map(|open| (place, open))))
+                        .err()
                 }
                 Waiting::Return(invocation, number) => {
                     let open = self.open.remove(&invocation);

@@ -61,7 +61,7 @@ pub(crate) struct Part<'a, M: Model> {
 const BEAMS: [usize; 2] = [32, 512];
 
 /// So often a walk that looks for the first violation looks at its limits before it is given up.
-const TRIAL_LOOKS_MAX: u64 = 2;
+const TRIAL_LOOKS_MAX: u64 = 4;
 
 /// Builds with assertions hold conflicts of so few operations against the general engine.
 const CONFLICT_ASSERTED_MAX: usize = 16;
@@ -295,8 +295,7 @@ impl<'a, M: Model> Part<'a, M> {
                 let returned = return_of(self.operations, place);
                 let ret = operation.ret.as_ref().map(|ret| (ret, returned.0));
                 match engine.invoke(&operation.op, ret) {
-                    Ok(slot) if ret.is_some() => open.push(Reverse((returned, slot))),
-                    Ok(_) => {}
+                    Ok(slot) => open.extend(slot.map(|slot| Reverse((returned, slot)))),
                     Err(refused) => return Ok(ObjectVerdict::Unknown(refused)),
                 }
                 if nth + 1 >= sealed_at {

@@ -11,9 +11,11 @@
 //! - *Greedy reads*: an operation that changes no state takes effect as soon as it is legal. Whatever follows is possible with
 //!   it as it was without.
 //! - *Earliest deadline first*: of open operations with the same call and result, the one that must return first goes first.
-//! - *Dominance*: of two configurations with the same state and the same returning operations done, the one that has used a subset
-//!   of the other's crashed operations can do all that the other can. The closure goes by the number of crashed operations
-//!   used, so that the sparing ones are met first.
+//! - *Dominance*: of two configurations with the same state and the same operations done, the one that has used a part of the lost
+//!   operations that the other has can do all that the other can. The closure goes by the number of lost operations used, so that
+//!   the sparing ones are met first.
+//! - *Groups*: lost operations with the same call are alike, and only counted ([`Lost`]).
+//! - *Need*: a lost operation takes effect only where something can follow that depends on it. Nothing is lost by waiting.
 //! - *Absorption*: when an operation overwrites the state, open ones that are legal in every state may have taken effect just before
 //!   it, unseen; so may one that leaves the present state as it is. Whether they did is left open: one configuration
 //!   stands for all combinations, where there were two to the power of the open writes.
@@ -24,11 +26,12 @@ use crate::antichain::{Antichain, Config};
 use crate::bits::Bits;
 use crate::foresight::Foresight;
 use crate::intern::{Call, Interner, Next};
+use crate::lost::Lost;
 use crate::model::Model;
-use crate::slots::{NEVER_RETURNS, Slot, Slots};
+use crate::slots::{Slot, Slots};
 
-/// How many steps a search takes between two looks at its limits.
-const STEPS_BETWEEN_CHECKS: u64 = 1024;
+/// How many transitions a search looks at between two looks at its limits.
+const WORK_BETWEEN_LOOKS: u64 = 4096;
 /// Up to so many configurations, each is held against each other, to drop those that came before one that dominates them.
 const PRUNED_MAX: usize = 64;
 
@@ -39,10 +42,12 @@ pub struct Reductions {
     pub greedy_reads: bool,
     /// Of equal open operations, the one that returns first goes first.
     pub earliest_deadline_first: bool,
-    /// Configurations that spare crashed operations displace those that don't.
+    /// Configurations that spare lost operations displace those that don't.
     pub dominance: bool,
     /// Whether operations took effect unseen is left open.
     pub absorption: bool,
+    /// Lost operations take effect only where something follows that depends on them.
+    pub need: bool,
 }
 
 impl Default for Reductions {
@@ -52,6 +57,7 @@ impl Default for Reductions {
             earliest_deadline_first: true,
             dominance: true,
             absorption: true,
+            need: true,
         }
     }
 }
@@ -63,7 +69,7 @@ pub(crate) enum Effort {
     Full,
     /// All configurations, as long as they are few.
     Patient,
-    /// So many configurations at each return, the most sparing ones, and crashed operations only where nothing goes on without: what
+    /// So many configurations at each return, the most sparing ones, and lost operations only where nothing goes on without: what
     /// is not rejected has an order, and what is rejected may have one too.
     Beam(usize),
 }
@@ -72,7 +78,7 @@ pub(crate) enum Effort {
 const BEAM_STEPS_MAX: u32 = 1 << 12;
 /// A search with [`Effort::Patient`] takes so many steps, and so many more for each return.
 const PATIENT_STEPS: u64 = 1 << 14;
-const PATIENT_STEPS_PER_RETURN: u64 = 24;
+const PATIENT_STEPS_PER_RETURN: u64 = 8;
 
 /// Why a search went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +93,15 @@ pub(crate) enum Stop {
     Effort,
 }
 
+/// A read that must still take effect.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    /// Its place among all reads.
+    read: usize,
+    /// Where it is, if it is open.
+    slot: Option<usize>,
+}
+
 /// What a search may use.
 pub(crate) struct Budget<'a> {
     pub(crate) bytes_max: usize,
@@ -98,9 +113,10 @@ pub(crate) struct Search<M: Model, const W: usize> {
     pub(crate) interner: Interner<M>,
     reductions: Reductions,
     slots: Slots<W>,
+    lost: Lost,
     configs: Vec<Config<W>>,
     met: Antichain<W>,
-    /// Configurations to go on from, by the number of crashed operations used.
+    /// Configurations to go on from, by the number of lost operations used.
     levels: Vec<Vec<Config<W>>>,
     /// Those that a closure has found.
     reached: Vec<Config<W>>,
@@ -112,7 +128,11 @@ pub(crate) struct Search<M: Model, const W: usize> {
     is_settled: bool,
     effort: Effort,
     steps: u64,
+    /// What was done since the limits were looked at.
+    work: u64,
     returns: u64,
+    /// Where groups of lost operations are put together.
+    groups: Vec<u32>,
 }
 
 impl<M: Model, const W: usize> Search<M, W> {
@@ -121,6 +141,7 @@ impl<M: Model, const W: usize> Search<M, W> {
             interner: Interner::new(init),
             reductions,
             slots: Slots::default(),
+            lost: Lost::new(),
             configs: vec![Config::INITIAL],
             met: Antichain::new(),
             levels: Vec::new(),
@@ -131,7 +152,9 @@ impl<M: Model, const W: usize> Search<M, W> {
             is_settled: false,
             effort: Effort::Full,
             steps: 0,
+            work: 0,
             returns: 0,
+            groups: Vec::new(),
         }
     }
 
@@ -141,6 +164,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         (self.steps, self.returns) = (0, 0);
         self.interner.reset(init);
         self.slots.clear();
+        self.lost.clear();
         self.configs.clear();
         self.configs.push(Config::INITIAL);
         self.foresight = None;
@@ -155,6 +179,7 @@ impl<M: Model, const W: usize> Search<M, W> {
     pub(crate) fn widened<const V: usize>(self) -> Search<M, V> {
         let widen = |config: Config<W>| Config {
             state: config.state,
+            used: config.used,
             done: config.done.widened(),
             maybe: config.maybe.widened(),
         };
@@ -162,6 +187,7 @@ impl<M: Model, const W: usize> Search<M, W> {
             interner: self.interner,
             reductions: self.reductions,
             slots: self.slots.widened(),
+            lost: self.lost,
             configs: self.configs.into_iter().map(widen).collect(),
             met: Antichain::new(),
             levels: Vec::new(),
@@ -172,7 +198,9 @@ impl<M: Model, const W: usize> Search<M, W> {
             is_settled: self.is_settled,
             effort: self.effort,
             steps: self.steps,
+            work: self.work,
             returns: self.returns,
+            groups: self.groups,
         }
     }
 
@@ -191,7 +219,13 @@ impl<M: Model, const W: usize> Search<M, W> {
         self.is_settled
     }
 
-    /// Opens an operation that must return at `deadline`, or never ([`NEVER_RETURNS`]). Its slot is given back.
+    /// An operation may take effect from now on, or never.
+    pub(crate) fn lose(&mut self, call: Call<M>) {
+        let call = self.interner.call(call);
+        self.lost.add(call, self.interner.nature(call).overwrites);
+    }
+
+    /// Opens an operation that must return at `deadline`. Its slot is given back.
     pub(crate) fn invoke(&mut self, call: Call<M>, deadline: u64) -> usize {
         let call = self.interner.call(call);
         let mut nature = self.interner.nature(call);
@@ -204,7 +238,7 @@ impl<M: Model, const W: usize> Search<M, W> {
             let foresight = self.foresight.as_mut().filter(|_| is_read);
             self.read_in[slot] = foresight.map(Foresight::invoke);
         }
-        if nature.read_only || (self.reductions.absorption && deadline != NEVER_RETURNS) {
+        if nature.read_only || (self.reductions.absorption && !nature.always_changes) {
             for config in &mut self.configs {
                 match self.interner.next(call, config.state) {
                     Next::To(_) | Next::ToAny(_) if nature.read_only => config.done.insert(slot),
@@ -221,7 +255,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         self.returns += 1;
         self.look_at_limits(budget)?;
         if !self.is_settled && !self.configs.iter().all(|config| config.done.contains(slot)) {
-            match (self.effort, self.slots.crashed.is_empty()) {
+            match (self.effort, self.lost.is_empty()) {
                 (Effort::Beam(_), false) => match self.closure(slot, false, budget) {
                     Err(Stop::Rejected) => self.closure(slot, true, budget)?,
                     other => other?,
@@ -234,10 +268,16 @@ impl<M: Model, const W: usize> Search<M, W> {
             config.maybe.remove(slot);
         }
         self.slots.close(slot);
+        if self.lost.is_full() {
+            let configs = self.configs.iter_mut();
+            self.lost.retain(configs.map(|config| &mut config.used));
+        }
         if self.interner.is_full() {
             let configs = self.configs.iter_mut();
+            let calls = self.slots.calls_mut().chain(self.lost.calls_mut());
             self.interner
-                .retain(self.slots.calls_mut(), configs.map(|config| &mut config.state));
+                .retain(calls, configs.map(|config| &mut config.state));
+            self.lost.index_calls();
         }
         Ok(())
     }
@@ -254,10 +294,9 @@ impl<M: Model, const W: usize> Search<M, W> {
 
     /// Puts every configuration that can be reached from those there are and has `target` done in their place, without going further
     /// than that. Where there is none, they stay: what the object could have been in belongs to the explanation.
-    fn closure(&mut self, target: usize, uses_crashed: bool, budget: &Budget<'_>) -> Result<(), Stop> {
+    fn closure(&mut self, target: usize, uses_lost: bool, budget: &Budget<'_>) -> Result<(), Stop> {
         let now = self.slots.get(target).deadline;
         let ahead = self.reads_ahead(now);
-        let crashed = self.slots.crashed;
         let must = self.must_be_done();
         self.met.clear();
         self.reached.clear();
@@ -267,10 +306,8 @@ impl<M: Model, const W: usize> Search<M, W> {
         for place in 0..self.configs.len() {
             self.push(self.configs[place], &ahead);
         }
-        let mut candidates = self.slots.open.without(&self.slots.read_only);
-        if !uses_crashed {
-            candidates = candidates.without(&crashed);
-        }
+        let candidates = self.slots.open.without(&self.slots.read_only);
+        let uses_lost = uses_lost && !self.lost.is_empty();
         let is_beam = matches!(self.effort, Effort::Beam(_));
         let mut steps = 0;
         let mut level = 0;
@@ -279,7 +316,7 @@ impl<M: Model, const W: usize> Search<M, W> {
                 level += 1;
                 continue;
             };
-            if !self.met.insert(config, &crashed, !self.reductions.dominance) {
+            if !self.met.insert(config, &self.lost, !self.reductions.dominance) {
                 continue;
             }
             if must.is_some_and(|must| must.is_subset(&config.done.or(&config.maybe))) {
@@ -298,6 +335,9 @@ impl<M: Model, const W: usize> Search<M, W> {
                 self.reached.push(done);
             }
             self.expand(&config, &candidates, &ahead);
+            if uses_lost {
+                self.use_lost(&config, &ahead);
+            }
             self.look_at_limits(budget)?;
             steps += 1;
             if is_beam && steps >= BEAM_STEPS_MAX && !self.reached.is_empty() {
@@ -309,11 +349,11 @@ impl<M: Model, const W: usize> Search<M, W> {
         }
         std::mem::swap(&mut self.configs, &mut self.reached);
         if self.reductions.dominance && self.configs.len() <= PRUNED_MAX {
-            self.prune(&crashed);
+            self.prune();
         }
         if let Effort::Beam(width) = self.effort {
             self.configs
-                .sort_by_key(|config| (config.done.and(&crashed).len(), config.done.len()));
+                .sort_by_key(|config| (self.lost.total(config.used), config.done.len()));
             self.configs.truncate(width);
         }
         Ok(())
@@ -323,7 +363,7 @@ impl<M: Model, const W: usize> Search<M, W> {
     fn must_be_done(&self) -> Option<Bits<W>> {
         let end = self.sealed?;
         let slots = &self.slots;
-        let mut must = slots.open.without(&slots.crashed).without(&slots.always_legal);
+        let mut must = slots.open.without(&slots.always_legal);
         for slot in must.iter() {
             if slots.get(slot).deadline > end {
                 must.remove(slot);
@@ -333,14 +373,16 @@ impl<M: Model, const W: usize> Search<M, W> {
     }
 
     /// Goes on from `config` by each of `candidates` that may take effect next.
-    fn expand(&mut self, config: &Config<W>, candidates: &Bits<W>, ahead: &[usize]) {
+    fn expand(&mut self, config: &Config<W>, candidates: &Bits<W>, ahead: &[Ahead]) {
         let pending = candidates.without(&config.done);
         let firm = pending.without(&config.maybe);
+        self.work += pending.len() as u64;
         for slot in pending.iter() {
             let Slot { call, before, .. } = *self.slots.get(slot);
             if !before.and(&firm).is_empty() {
                 continue;
             }
+            let overwrites = self.slots.overwriting.contains(slot);
             // Twins that must go first and may have gone, have.
             let mut next = *config;
             next.done = next.done.or(&before.and(&config.maybe));
@@ -349,26 +391,76 @@ impl<M: Model, const W: usize> Search<M, W> {
                 Next::Nowhere => {}
                 // That it may have taken effect here without a change is known already.
                 Next::To(state) if state == config.state && self.reductions.absorption => {}
-                Next::To(state) => self.follow(slot, next, state, ahead),
+                Next::To(state) => self.follow(next, state, overwrites, ahead),
                 Next::ToAny(place) => {
                     for choice in 0..self.interner.several(place).len() {
                         let state = self.interner.several(place)[choice];
-                        self.follow(slot, next, state, ahead);
+                        self.follow(next, state, overwrites, ahead);
                     }
                 }
             }
         }
     }
 
-    /// Takes up `next`, where the operation in `slot` has led to `state`.
-    fn follow(&mut self, slot: usize, mut next: Config<W>, state: u32, ahead: &[usize]) {
-        if state == next.state && self.slots.crashed.contains(slot) {
-            return; // To use a crashed operation without effect spares nothing.
+    /// Goes on from `config` by each lost operation that may take effect next and is needed.
+    fn use_lost(&mut self, config: &Config<W>, ahead: &[Ahead]) {
+        let mut groups = std::mem::take(&mut self.groups);
+        groups.extend(self.lost.left(config.used));
+        self.work += groups.len() as u64;
+        for group in groups.drain(..) {
+            match self.interner.next(self.lost.call(group), config.state) {
+                Next::Nowhere => {}
+                Next::To(state) => self.use_one(config, group, state, ahead),
+                Next::ToAny(place) => {
+                    for choice in 0..self.interner.several(place).len() {
+                        let state = self.interner.several(place)[choice];
+                        self.use_one(config, group, state, ahead);
+                    }
+                }
+            }
         }
+        self.groups = groups;
+    }
+
+    /// Goes on from `config` by a lost operation of `group`, which leads to `state`.
+    fn use_one(&mut self, config: &Config<W>, group: u32, state: u32, ahead: &[Ahead]) {
+        if state == config.state {
+            return; // To use one without effect spares nothing.
+        }
+        if self.reductions.need && !self.is_needed(config, state) {
+            return;
+        }
+        let mut next = *config;
+        next.used = self.lost.plus(config.used, group);
+        self.follow(next, state, self.lost.overwrites(group), ahead);
+    }
+
+    /// Whether anything can take effect in `state`, to which a lost operation leads from `config`, that may not do so without it. What
+    /// overwrites it may; and if nothing else follows before the next return, there is time for the lost operation after that.
+    fn is_needed(&mut self, config: &Config<W>, state: u32) -> bool {
+        let slots = &self.slots;
+        let pending = slots.open.without(&config.done).without(&slots.overwriting);
+        if !pending.and(&slots.always_legal).is_empty() {
+            return true;
+        }
+        let mut live = pending.iter();
+        if live.any(|slot| self.interner.next(self.slots.get(slot).call, state) != Next::Nowhere) {
+            return true;
+        }
+        let mut lost = self.lost.left_to_see(config.used);
+        lost.any(|group| match self.interner.next(self.lost.call(group), state) {
+            Next::Nowhere => false,
+            Next::To(next) => next != state,
+            Next::ToAny(_) => true,
+        })
+    }
+
+    /// Takes up `next`, where an operation has led to `state`.
+    fn follow(&mut self, mut next: Config<W>, state: u32, overwrites: bool, ahead: &[Ahead]) {
         let changed = next.state != state;
         next.state = state;
         next.maybe = next.maybe.without(&next.done);
-        if self.reductions.absorption && self.slots.overwriting.contains(slot) {
+        if self.reductions.absorption && overwrites {
             next.maybe = next.maybe.or(&self.slots.always_legal.without(&next.done));
         }
         if changed {
@@ -383,7 +475,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         let pending = if self.reductions.absorption {
             self.slots
                 .open
-                .without(&self.slots.crashed)
+                .without(&self.slots.changing)
                 .without(&config.maybe)
         } else {
             self.slots.read_only
@@ -400,11 +492,11 @@ impl<M: Model, const W: usize> Search<M, W> {
         }
     }
 
-    fn push(&mut self, config: Config<W>, ahead: &[usize]) {
+    fn push(&mut self, config: Config<W>, ahead: &[Ahead]) {
         if !ahead.is_empty() && self.is_dead(&config, ahead) {
             return;
         }
-        let level = config.done.and(&self.slots.crashed).len();
+        let level = self.lost.total(config.used);
         if self.levels.len() <= level {
             self.levels.resize_with(level + 1, Vec::new);
         }
@@ -412,43 +504,51 @@ impl<M: Model, const W: usize> Search<M, W> {
     }
 
     /// Whether some read that must still take effect never can.
-    fn is_dead(&mut self, config: &Config<W>, reads: &[usize]) -> bool {
-        let pending = self.slots.overwriting.without(&config.done);
-        reads.iter().any(|read| {
-            let has_it_done = |slot| self.read_in[slot] == Some(*read);
-            if config.done.and(&self.slots.read_only).iter().any(has_it_done) {
+    fn is_dead(&mut self, config: &Config<W>, ahead: &[Ahead]) -> bool {
+        ahead.iter().any(|ahead| {
+            if ahead
+                .slot
+                .is_some_and(|slot| config.done.contains(slot) || config.maybe.contains(slot))
+            {
                 return false;
             }
             let foresight = self.foresight.as_ref().expect("reads are foreseen by it");
-            if foresight.may_lead(self.interner.state_of(config.state), *read) {
+            if foresight.may_lead(self.interner.state_of(config.state), ahead.read) {
                 return false;
             }
-            !pending.iter().any(
-                |slot| match self.interner.next(self.slots.get(slot).call, config.state) {
-                    Next::To(state) => foresight.may_lead(self.interner.state_of(state), *read),
-                    Next::ToAny(_) | Next::Nowhere => true,
-                },
-            )
+            let pending = self.slots.overwriting.without(&config.done);
+            let live = pending.iter().map(|slot| self.slots.get(slot).call);
+            let lost = self.lost.left(config.used);
+            let lost = lost.filter(|group| self.lost.overwrites(*group));
+            let mut calls = live.chain(lost.map(|group| self.lost.call(group)));
+            !calls.any(|call| match self.interner.next(call, config.state) {
+                Next::To(state) => foresight.may_lead(self.interner.state_of(state), ahead.read),
+                Next::ToAny(_) | Next::Nowhere => true,
+            })
         })
     }
 
     /// The reads that must take effect after `now` and that nothing invoked later explains: open ones, and some that are ahead.
-    fn reads_ahead(&self, now: u64) -> Vec<usize> {
+    fn reads_ahead(&self, now: u64) -> Vec<Ahead> {
         let Some(foresight) = &self.foresight else {
             return Vec::new();
         };
-        let open = self.slots.read_only.iter().filter_map(|slot| self.read_in[slot]);
-        let open = open.filter(|read| foresight.is_bound(*read, now));
-        open.chain(foresight.ahead(now).into_iter().flatten()).collect()
+        let open = self.slots.open.iter().filter_map(|slot| {
+            let read = self.read_in[slot].filter(|read| foresight.is_bound(*read, now))?;
+            let slot = Some(slot);
+            Some(Ahead { read, slot })
+        });
+        let later = foresight.ahead(now).into_iter().flatten();
+        open.chain(later.map(|read| Ahead { read, slot: None })).collect()
     }
 
     /// Drops configurations that another one dominates.
-    fn prune(&mut self, crashed: &Bits<W>) {
+    fn prune(&mut self) {
         let mut place = 0;
         while place < self.configs.len() {
             let config = self.configs[place];
             let mut others = self.configs.iter().enumerate();
-            if others.any(|(other, by)| other != place && by.dominates(&config, crashed)) {
+            if others.any(|(other, by)| other != place && by.dominates(&config, &self.lost)) {
                 self.configs.swap_remove(place);
             } else {
                 place += 1;
@@ -458,9 +558,11 @@ impl<M: Model, const W: usize> Search<M, W> {
 
     fn look_at_limits(&mut self, budget: &Budget<'_>) -> Result<(), Stop> {
         self.steps += 1;
-        if !self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS) {
+        self.work += 1;
+        if self.work < WORK_BETWEEN_LOOKS {
             return Ok(());
         }
+        self.work = 0;
         let patience = PATIENT_STEPS + self.returns * PATIENT_STEPS_PER_RETURN;
         if self.effort == Effort::Patient && self.steps > patience {
             return Err(Stop::Effort);
@@ -479,6 +581,6 @@ impl<M: Model, const W: usize> Search<M, W> {
     pub(crate) fn bytes(&self) -> usize {
         let waiting: usize = self.levels.iter().map(Vec::capacity).sum();
         let configs = waiting + self.configs.capacity() + self.reached.capacity();
-        configs * size_of::<Config<W>>() + self.met.bytes() + self.interner.bytes()
+        configs * size_of::<Config<W>>() + self.met.bytes() + self.interner.bytes() + self.lost.bytes()
     }
 }

@@ -1,10 +1,7 @@
-//! The operations that are open, in slots that are used again.
+//! The operations that are open and will return, in slots that are used again.
 
 use crate::bits::Bits;
 use crate::intern::Nature;
-
-/// The deadline of an operation that never returns.
-pub(crate) const NEVER_RETURNS: u64 = u64::MAX;
 
 /// An open operation.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +18,11 @@ pub(crate) struct Slots<const W: usize> {
     slots: Vec<Slot<W>>,
     free: Vec<usize>,
     pub(crate) open: Bits<W>,
-    /// Those that never return.
-    pub(crate) crashed: Bits<W>,
     /// Those that take effect as soon as they are legal.
     pub(crate) read_only: Bits<W>,
-    /// Those that return, and are legal in every state.
+    /// Those that leave no state as it is.
+    pub(crate) changing: Bits<W>,
+    /// Those that are legal in every state.
     pub(crate) always_legal: Bits<W>,
     /// Those that lead from every state to the same.
     pub(crate) overwriting: Bits<W>,
@@ -56,8 +53,8 @@ impl<const W: usize> Slots<W> {
             slots: self.slots.into_iter().map(widen).collect(),
             free: self.free,
             open: self.open.widened(),
-            crashed: self.crashed.widened(),
             read_only: self.read_only.widened(),
+            changing: self.changing.widened(),
             always_legal: self.always_legal.widened(),
             overwriting: self.overwriting.widened(),
         }
@@ -106,10 +103,11 @@ impl<const W: usize> Slots<W> {
             self.slots[slot] = opened;
         }
         self.open.insert(slot);
-        if deadline == NEVER_RETURNS {
-            self.crashed.insert(slot);
-        } else if nature.always_legal {
+        if nature.always_legal {
             self.always_legal.insert(slot);
+        }
+        if nature.always_changes {
+            self.changing.insert(slot);
         }
         if nature.read_only {
             self.read_only.insert(slot);
@@ -124,8 +122,8 @@ impl<const W: usize> Slots<W> {
     pub(crate) fn close(&mut self, slot: usize) {
         for set in [
             &mut self.open,
-            &mut self.crashed,
             &mut self.read_only,
+            &mut self.changing,
             &mut self.always_legal,
             &mut self.overwriting,
         ] {

@@ -161,8 +161,31 @@ fn what_does_not_fit_the_limits_is_unknown_with_the_reason() {
         ..Limits::default()
     };
     let check = |operations: &[Op], limits| check_object(&CasRegister::default(), operations, limits);
-    let too_wide: Vec<Op> = (0..1025).map(|value| lost(Write(value), 0)).collect();
+    let returning = |value| ok(Write(value), Written, 0, 1);
+    let wide: Vec<Op> = (0..1024).map(returning).collect();
+    assert_eq!(check(&wide, general), ObjectVerdict::Valid);
+    let too_wide: Vec<Op> = (0..1025).map(returning).collect();
     assert_eq!(check(&too_wide, general), ObjectVerdict::Unknown(Refused::Width));
+    // What was lost takes no room.
+    let mut many: Vec<Op> = (0..10_000).map(|value| lost(Write(value), 0)).collect();
+    for value in [7, 9999, 7] {
+        let at = 10 * many.len() as u64;
+        many.push(ok(Read, Value(Some(value)), at, at + 1));
+        let is_last = many.len() == 10_003;
+        match check(&many, general) {
+            ObjectVerdict::Valid => assert!(!is_last),
+            verdict => assert!(
+                is_last
+                    && matches!(
+                        verdict,
+                        ObjectVerdict::Violation {
+                            operation: 10_002,
+                            ..
+                        }
+                    )
+            ),
+        }
+    }
 
     // Twenty crashed writes of different values, and reads that find each in turn: many configurations.
     let mut hard: Vec<Op> = (0..20).map(|value| lost(Write(value), 0)).collect();

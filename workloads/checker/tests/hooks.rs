@@ -76,12 +76,13 @@ fn holds<M: Model>(
     successors: Successors<M>,
 ) -> Result<(), TestCaseError> {
     let expected = has_order(init, operations, successors);
-    for mask in 0..16 {
+    for mask in 0..32 {
         let reductions = Reductions {
             greedy_reads: mask & 1 != 0,
             earliest_deadline_first: mask & 2 != 0,
             dominance: mask & 4 != 0,
             absorption: mask & 8 != 0,
+            need: mask & 16 != 0,
         };
         let limits = Limits {
             engine: EngineChoice::General,

@@ -85,11 +85,12 @@ fn operations(length: usize, span: u64) -> impl Strategy<Value = Vec<Op>> {
 
 /// Every way to switch reductions on and off.
 fn all_reductions() -> impl Iterator<Item = Reductions> {
-    (0..16).map(|mask| Reductions {
+    (0..32).map(|mask| Reductions {
         greedy_reads: mask & 1 != 0,
         earliest_deadline_first: mask & 2 != 0,
         dominance: mask & 4 != 0,
         absorption: mask & 8 != 0,
+        need: mask & 16 != 0,
     })
 }
 

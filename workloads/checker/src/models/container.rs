@@ -219,6 +219,10 @@ impl<D: Discipline, V: Datum> Model for Container<D, V> {
         *ret == ContainerRet::Taken(None)
     }
 
+    fn always_changes(op: &ContainerOp<V>, _: &ContainerRet<V>) -> bool {
+        matches!(op, ContainerOp::Put(_))
+    }
+
     fn produces(op: &ContainerOp<V>, _: Option<&ContainerRet<V>>) -> Option<u64> {
         match op {
             ContainerOp::Put(item) => Some(item.fingerprint()),

@@ -51,6 +51,10 @@ impl Model for Counter {
         matches!(op, CounterOp::Read | CounterOp::Add(0))
     }
 
+    fn always_changes(op: &CounterOp, _: &CounterRet) -> bool {
+        matches!(op, CounterOp::Add(amount) if *amount != 0)
+    }
+
     fn describe_op(op: &CounterOp) -> String {
         match op {
             CounterOp::Add(amount) => format!("add {amount}"),

@@ -93,6 +93,19 @@ impl Model for KvAppend {
         *op != KvOp::Get && *ret == KvRet::Done
     }
 
+    fn always_changes(op: &KvOp, _: &KvRet) -> bool {
+        matches!(op, KvOp::Append(piece) if !piece.as_str().is_empty())
+    }
+
+    fn may_return(&self, op: &KvOp, ret: &KvRet) -> bool {
+        match (op, ret) {
+            (KvOp::Get, KvRet::Value(whole)) => self.0.is(whole),
+            // An append of nothing.
+            (KvOp::Put(_) | KvOp::Append(_), KvRet::Done) => true,
+            (KvOp::Get, KvRet::Done) | (KvOp::Put(_) | KvOp::Append(_), KvRet::Value(_)) => false,
+        }
+    }
+
     fn overwrites(op: &KvOp, _: Option<&KvRet>) -> bool {
         matches!(op, KvOp::Put(_))
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 const MODULUS: u64 = (1 << 61) - 1;
 const BASE: u64 = 0x0a3b_19d5_62c7_f04f;
 /// A [`Whole`] remembers the hash of every beginning whose length is a multiple of this.
-const MARK_BYTES: usize = 16;
+const MARK_BYTES: usize = 4;
 
 fn times(one: u64, other: u64) -> u64 {
     let product = u128::from(one) * u128::from(other);
@@ -204,7 +204,8 @@ impl Whole {
     /// A text as it was read.
     pub fn new(text: &str) -> Self {
         let mut hash = 0;
-        let mut marks = vec![hash];
+        let mut marks = Vec::with_capacity(text.len() / MARK_BYTES + 1);
+        marks.push(hash);
         for bytes in text.as_bytes().chunks_exact(MARK_BYTES) {
             hash = hash_on(hash, bytes);
             marks.push(hash);

@@ -2,7 +2,7 @@
 
 use crate::engine::{Limits, Refused};
 use crate::explain::{Explanation, explain};
-use crate::history::{Log, ReadError, Value};
+use crate::history::{Log, ReadError, Value, short};
 use crate::object::{ObjectViolation, Operation, check_each};
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::{Dialect, Vocabulary};
@@ -60,7 +60,7 @@ pub type Keyed<M> = (Option<Value>, Vec<Operation<M>>);
 /// # Errors
 /// The first call that the model does not understand.
 pub fn objects<M: Vocabulary>(log: &Log, dialect: Dialect) -> Result<Vec<Keyed<M>>, ReadError> {
-    let groups = Groups::of(log);
+    let groups = Groups::of(log, &|| false).expect("nothing stops it");
     let mut objects = Vec::new();
     let mut first: Option<ReadError> = None;
     for object in 0..groups.keys.len() {
@@ -79,6 +79,9 @@ fn keep_first(first: &mut Option<ReadError>, error: ReadError) {
     }
 }
 
+/// So many calls are told apart between two looks at the limits.
+const CALLS_BETWEEN_LOOKS: usize = 1 << 16;
+
 /// The calls of a history by their keys.
 struct Groups<'a> {
     /// In order.
@@ -90,11 +93,15 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn of(log: &'a Log) -> Groups<'a> {
+    /// `None` if it was stopped.
+    fn of(log: &'a Log, should_stop: &dyn Fn() -> bool) -> Option<Groups<'a>> {
         let mut places: FxHashMap<Option<&Value>, u32> = FxHashMap::default();
         let mut met: Vec<(Option<&Value>, usize)> = Vec::new();
         let mut group_of: Vec<u32> = Vec::with_capacity(log.calls.len());
-        for call in &log.calls {
+        for (number, call) in log.calls.iter().enumerate() {
+            if number % CALLS_BETWEEN_LOOKS == 0 && should_stop() {
+                return None;
+            }
             let key = call.key.as_ref();
             let group = *places.entry(key).or_insert_with(|| {
                 met.push((key, 0));
@@ -120,7 +127,7 @@ impl<'a> Groups<'a> {
             *next += 1;
         }
         let keys = order.iter().map(|group| met[*group].0).collect();
-        Groups { keys, calls, ranges }
+        Some(Groups { keys, calls, ranges })
     }
 
     /// What was done to an object, as the model sees it.
@@ -135,7 +142,7 @@ impl<'a> Groups<'a> {
         for call in calls {
             let call = &log.calls[*call as usize];
             let line = call.line;
-            let meaning = M::call(call, dialect).map_err(|reason| ReadError { line, reason })?;
+            let meaning = M::call(call, dialect).map_err(|reason| ReadError::new(line, reason))?;
             let Some((op, ret)) = meaning else { continue };
             operations.push(Operation {
                 process: call.process,
@@ -160,7 +167,7 @@ impl<'a> Groups<'a> {
 
     fn name(&self, object: usize, model: &str) -> String {
         match self.keys[object] {
-            Some(key) => format!("{model} {key}"),
+            Some(key) => format!("{model} {}", short(key.to_string())),
             None => model.to_owned(),
         }
     }
@@ -182,39 +189,50 @@ pub(crate) fn check_with<M: Vocabulary>(log: &Log, options: &CheckOptions<'_>) -
     };
     let init = M::initial(options.init.as_ref()).map_err(CheckError::Options)?;
     let dialect = options.dialect.unwrap_or(log.format.dialect());
-    let groups = Groups::of(log);
+    let mut report = Report {
+        verdict: Verdict::Valid,
+        further: Vec::new(),
+        unexplained: 0,
+        model: M::NAME,
+        engine: "none",
+        operations: 0,
+        partitions: 0,
+    };
+    let Some(groups) = Groups::of(log, options.limits.should_stop) else {
+        report.verdict = Verdict::Unknown(Refused::Stopped.to_string());
+        return Ok(report);
+    };
     let (operations, partitions) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let first: Mutex<Option<ReadError>> = Mutex::new(None);
-    // Objects are made when their turn comes and are gone after it: together they would take as much memory as the history.
-    let make = |object: usize| match groups.operations::<M>(log, object, dialect) {
-        Ok(made) => {
-            operations.fetch_add(made.len(), Relaxed);
-            partitions.fetch_add(usize::from(!made.is_empty()), Relaxed);
-            made
+    // Objects are made when their turn comes and are gone after it: together they would take as much memory as the history. Once there
+    // is no time left none is made.
+    let make = |object: usize| {
+        if (options.limits.should_stop)() {
+            return Vec::new();
         }
-        Err(error) => {
-            keep_first(
-                &mut first.lock().expect("nobody panics while it is locked"),
-                error,
-            );
-            Vec::new()
+        match groups.operations::<M>(log, object, dialect) {
+            Ok(made) => {
+                operations.fetch_add(made.len(), Relaxed);
+                partitions.fetch_add(usize::from(!made.is_empty()), Relaxed);
+                made
+            }
+            Err(error) => {
+                keep_first(
+                    &mut first.lock().expect("nobody panics while it is locked"),
+                    error,
+                );
+                Vec::new()
+            }
         }
     };
     let found = check_each(&init, groups.keys.len(), make, options.limits, options.all);
     if let Some(error) = first.into_inner().expect("nobody panics while it is locked") {
         return Err(CheckError::History(error));
     }
-    let operations = operations.into_inner();
-    let mut report = Report {
-        verdict: Verdict::Valid,
-        further: Vec::new(),
-        unexplained: 0,
-        model: M::NAME,
-        engine: found.judges.name::<M>(),
-        operations,
-        partitions: partitions.into_inner(),
-    };
-    if operations == 0 {
+    report.operations = operations.into_inner();
+    report.partitions = partitions.into_inner();
+    report.engine = found.judges.name::<M>();
+    if report.operations == 0 && found.unknown.is_none() {
         report.verdict = Verdict::Unknown(String::from("the history has no operation to judge"));
     } else if let Some((first, others)) = found.violations.split_first() {
         let explained = |violation: &ObjectViolation<M>| explained(log, options, &init, &groups, violation);

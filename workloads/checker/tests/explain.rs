@@ -275,3 +275,78 @@ fn the_first_violation_is_reported_or_all_of_them_in_the_order_of_their_times() 
     assert_eq!(objects(&all), ["cas-register 2", "cas-register 0"]);
     assert_eq!((all.verdict == first.verdict, all.unexplained), (true, 0));
 }
+
+fn swap(process: u64, old: u64, new: u64, invoked: u64, returned: u64) -> Op {
+    operation(
+        process,
+        RegisterOp::Cas(Some(old), new),
+        Some(RegisterRet::Swapped(true)),
+        invoked,
+        returned,
+    )
+}
+
+#[test]
+fn operations_do_not_account_for_what_they_saw_themselves_nor_for_each_other() {
+    // Before the stale read: a swap of a value for itself, and two that swap two values to and fro.
+    let history = [
+        write(0, 4, 0, 10),
+        swap(1, 4, 4, 20, 30),
+        swap(1, 4, 5, 40, 50),
+        swap(1, 5, 4, 60, 70),
+        swap(1, 4, 6, 80, 90),
+        write(0, 7, 100, 110),
+        read(2, 6, 120, 130),
+    ];
+    let explanation = explained(&history).unwrap();
+    assert_eq!(explanation.core, [0, 4, 5, 6], "{}", explanation.text);
+    // What nobody wrote is a core on its own.
+    let history = [write(0, 4, 0, 10), swap(1, 9, 9, 20, 30), read(2, 9, 40, 50)];
+    let explanation = explained(&history).unwrap();
+    assert_eq!(explanation.core, [1], "{}", explanation.text);
+}
+
+#[test]
+fn the_core_is_about_the_operation_that_is_named() {
+    // The read at the end is stale. Without the write of 1 that it sees, the read before it would be.
+    let history = [
+        write(0, 1, 0, 10),
+        write(0, 2, 20, 30),
+        write(0, 1, 40, 50),
+        read(1, 1, 60, 70),
+        write(0, 3, 80, 90),
+        read(2, 1, 100, 110),
+    ];
+    let explanation = explained(&history).unwrap();
+    assert_eq!(explanation.culprit, Some(5));
+    assert!(explanation.core.contains(&5), "{}", explanation.text);
+    assert!(!explanation.core.contains(&3), "{}", explanation.text);
+}
+
+#[test]
+fn values_of_any_length_are_cut_where_they_are_shown() {
+    let long = "x".repeat(100_000);
+    let mut history = String::from("{\"rustyraft-history\":1,\"workload\":\"register\"}\n");
+    for (time, f, argument, result) in [(1, "write", "y", "null"), (3, "read", "null", "z")] {
+        for (time, kind, value) in [(time, "invoke", argument), (time + 1, "ok", result)] {
+            let value = match value {
+                "null" => String::from("null"),
+                other => format!("\"{long}{other}\""),
+            };
+            let _ = writeln!(
+                history,
+                "{{\"time\":{time},\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"{long}\",\"value\":{value}}}"
+            );
+        }
+    }
+    let log = Log::read(history.as_bytes()).unwrap();
+    let report = check_log(&log, &CheckOptions::default()).unwrap();
+    let explanation = report.violations().next().unwrap();
+    assert!(explanation.text.len() < 4000, "{} bytes", explanation.text.len());
+    assert!(
+        explanation.operation.contains("xz\""),
+        "{}",
+        explanation.operation
+    );
+    assert!(explanation.states[0].contains("xy\""), "{:?}", explanation.states);
+}

@@ -217,7 +217,7 @@ function view(a, b) {
   schedule();
 }
 function toCulprit() {
-  const ids = core.size ? [...core] : culprit === null ? [] : [culprit];
+  const ids = culprit === null ? [...core] : [...core, culprit];
   if (!ids.length) return view(begin, end);
   const times = ids.flatMap(i => [FROM[i], TO[i] ?? FROM[i]]), a = Math.min(...times), b = Math.max(...times), space = (b - a) * .15 + 1;
   const row = culprit === null ? 0 : shown.indexOf(P[culprit]);

@@ -8,7 +8,7 @@ mod words;
 pub use shrink::shrink;
 
 use crate::engine::Limits;
-use crate::history::Remark;
+use crate::history::{Remark, short};
 use crate::model::Model;
 use crate::object::{ObjectVerdict, Operation, check_object};
 use std::fmt::Write as _;
@@ -69,11 +69,11 @@ pub fn explain<M: Model>(
 ) -> Explanation {
     let culprit = &operations[rejected];
     let operation = words::sentence(culprit);
-    let states: Vec<String> = states.iter().map(Model::describe_state).collect();
+    let states: Vec<String> = states.iter().map(|state| short(state.describe_state())).collect();
     let before: Vec<usize> = (0..operations.len())
         .filter(|place| operations[*place].invoked <= culprit.returned)
         .collect();
-    let (mut core, smallest) = shrink::within(init, operations, &before, limits);
+    let (mut core, smallest) = shrink::within(init, operations, &before, Some(rejected), limits);
     core.sort_by_key(|place| (operations[*place].invoked, operations[*place].process));
     let prefixes = prefix::longest(init, operations, &before, limits);
 

@@ -1,5 +1,6 @@
 //! A history as a picture of characters: a lane for each process, an interval for each operation.
 
+use super::words;
 use crate::model::Model;
 use crate::object::Operation;
 use std::fmt::Write as _;
@@ -77,8 +78,7 @@ fn bars<M: Model>(operations: &[Operation<M>], marked: Option<usize>) -> Vec<Bar
         .enumerate()
         .map(|(place, operation)| {
             let is_marked = marked == Some(place);
-            let ret = operation.ret.as_ref();
-            let ret = ret.map_or_else(|| String::from("?"), M::describe_ret);
+            let ret = words::result(operation).unwrap_or_else(|| String::from("?"));
             let mark = if is_marked { "✗ " } else { "" };
             Bar {
                 process: operation.process,
@@ -87,7 +87,7 @@ fn bars<M: Model>(operations: &[Operation<M>], marked: Option<usize>) -> Vec<Bar
                 returned: returned(operation).map_or(times.len(), rank),
                 is_open: operation.ret.is_none(),
                 is_marked,
-                label: format!("{mark}{}: {ret}", M::describe_op(&operation.op)),
+                label: format!("{mark}{}: {ret}", words::call(operation)),
             }
         })
         .collect()

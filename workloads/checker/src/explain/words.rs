@@ -1,23 +1,29 @@
 //! Operations and faults, in words and tables.
 
-use crate::history::Remark;
+use crate::history::{Remark, short};
 use crate::model::Model;
 use crate::object::Operation;
 use std::fmt::Write as _;
+
+pub(super) fn call<M: Model>(operation: &Operation<M>) -> String {
+    short(M::describe_op(&operation.op))
+}
+
+/// What it returned, if anybody learned that.
+pub(super) fn result<M: Model>(operation: &Operation<M>) -> Option<String> {
+    operation.ret.as_ref().map(|ret| short(M::describe_ret(ret)))
+}
 
 pub(super) fn sentence<M: Model>(operation: &Operation<M>) -> String {
     let node = operation
         .node
         .map(|node| format!(" at node {node}"))
         .unwrap_or_default();
-    let ret = operation
-        .ret
-        .as_ref()
-        .map_or_else(|| String::from("?"), M::describe_ret);
+    let ret = result(operation).unwrap_or_else(|| String::from("?"));
     format!(
         "Process {}{node}: {} returned {ret}, between {} and {}.",
         operation.process,
-        M::describe_op(&operation.op),
+        call(operation),
         seconds(operation.invoked),
         seconds(operation.returned)
     )
@@ -42,15 +48,15 @@ pub(super) fn table<M: Model>(text: &mut String, operations: &[Operation<M>]) {
             .node
             .map(|node| format!(" → n{node}"))
             .unwrap_or_default();
-        let (returned, result) = match &operation.ret {
-            Some(ret) => (seconds(operation.returned), M::describe_ret(ret)),
+        let (returned, result) = match result(operation) {
+            Some(result) => (seconds(operation.returned), result),
             None => (String::from("never"), String::from("unknown")),
         };
         rows.push([
             format!("{}{node}", operation.process),
             seconds(operation.invoked),
             returned,
-            M::describe_op(&operation.op),
+            call(operation),
             result,
         ]);
     }

@@ -85,6 +85,33 @@ pub struct ReadError {
     pub reason: String,
 }
 
+/// How many characters of a value are shown, and of what is said of one, from the beginning and from the end.
+const VALUE_SHOWN_MAX: (usize, usize) = (160, 40);
+const REASON_SHOWN_MAX: (usize, usize) = (400, 100);
+
+/// Words for a value of any length, cut to what can be read.
+pub(crate) fn short(text: String) -> String {
+    cut(text, VALUE_SHOWN_MAX)
+}
+
+fn cut(text: String, (beginning, end): (usize, usize)) -> String {
+    let characters = text.chars().count();
+    if characters <= beginning + end + 1 {
+        return text;
+    }
+    let beginning: String = text.chars().take(beginning).collect();
+    let end: String = text.chars().skip(characters - end).collect();
+    format!("{beginning}…{end}")
+}
+
+impl ReadError {
+    /// What is wrong with a line, which may show a value of any length.
+    pub(crate) fn new(line: usize, reason: String) -> ReadError {
+        let reason = cut(reason, REASON_SHOWN_MAX);
+        ReadError { line, reason }
+    }
+}
+
 impl Log {
     /// Reads a history, whose format it tells itself.
     ///
@@ -92,7 +119,7 @@ impl Log {
     /// the end ended with [`End::Info`]. Nothing is an empty history.
     ///
     /// # Errors
-    /// Something is not what the format has; times of a native history run backwards; a completion has no invocation; a process
+    /// Something is not what the format has; times of a native history, or of one call, run backwards; a completion has no invocation; a process
     /// invokes twice at once, or again after it ended with `info`.
     pub fn read(bytes: &[u8]) -> Result<Log, ReadError> {
         Log::read_as(bytes, None)

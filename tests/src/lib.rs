@@ -129,6 +129,36 @@ impl Said {
     }
 }
 
+impl Said {
+    /// The one line of an error.
+    ///
+    /// # Panics
+    /// It said more, or nothing.
+    #[track_caller]
+    pub fn error(&self) -> &str {
+        let mut lines = self.err.lines().filter(|line| !line.trim().is_empty());
+        match (lines.next(), lines.next()) {
+            (Some(line), None) => line,
+            (_, _) => panic!("one line was expected: {self:?}"),
+        }
+    }
+}
+
+/// The harness refuses these arguments with one line that has all of these words, and the exit code for it.
+///
+/// # Panics
+/// It does not.
+#[track_caller]
+pub fn refused(args: &[&str], words: &[&str]) {
+    let said = run(&harness(), args);
+    assert_eq!(said.code, 254, "{args:?}: {said:?}");
+    assert!(said.out.is_empty(), "{args:?}: {said:?}");
+    let line = said.error();
+    for word in words {
+        assert!(line.contains(word), "{args:?}: {word:?} is missing in {line:?}");
+    }
+}
+
 /// Runs a program to its end. It is not run under cargo as far as it can tell: it must find what it needs by itself.
 pub fn run(program: &Path, args: &[&str]) -> Said {
     command(program, args)

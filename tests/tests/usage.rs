@@ -4,25 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use tests::{Said, harness, node, run};
-
-/// The one line of an error.
-fn line(said: &Said) -> String {
-    let lines: Vec<&str> = said.err.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert_eq!(lines.len(), 1, "one line was expected: {said:?}");
-    lines[0].to_owned()
-}
-
-#[track_caller]
-fn refused(args: &[&str], words: &[&str]) {
-    let said = run(&harness(), args);
-    assert_eq!(said.code, 254, "{args:?}: {said:?}");
-    assert!(said.out.is_empty(), "{args:?}: {said:?}");
-    let line = line(&said);
-    for word in words {
-        assert!(line.contains(word), "{args:?}: {word:?} is missing in {line:?}");
-    }
-}
+use tests::{harness, node, refused, run};
 
 #[test]
 fn bad_values_are_refused_with_what_is_allowed() {
@@ -78,63 +60,6 @@ fn a_store_that_cannot_be_written_is_named() {
         store.to_str().unwrap(),
     ];
     refused(&args, &[store.to_str().unwrap()]);
-}
-
-#[test]
-fn histories_that_cannot_be_read_are_named_with_the_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("history.jsonl");
-    let path = file.to_str().unwrap();
-    let header = "{\"rustyraft-history\":1,\"workload\":\"register\"}\n";
-    let invoke = |process: u64| {
-        format!(
-            "{{\"time\":{process},\"process\":{process},\"type\":\"invoke\",\"f\":\"read\",\"key\":1,\"value\":null}}\n"
-        )
-    };
-    let cases = [
-        ("not a history at all\n".to_owned(), "1"),
-        (format!("{header}{}garbage\n{}", invoke(1), invoke(2)), "3"),
-        (format!("{header}{}{}", invoke(1), invoke(1)), "3"),
-        (format!("{header}{}{}", invoke(2), invoke(1)), "3"),
-        (format!("{header}{}", invoke(1).replace("invoke", "ok")), "2"),
-        (
-            format!("{header}{}", invoke(1).replace("read", "frobnicate")),
-            "2",
-        ),
-        (header.replace("register", "nonsense"), "1"),
-    ];
-    for (content, bad_line) in cases {
-        fs::write(&file, &content).unwrap();
-        refused(&["check", path], &[path, bad_line]);
-    }
-    fs::write(&file, [0, 159, 146, 150, 10, 255]).unwrap();
-    refused(&["check", path], &[path, "1"]);
-}
-
-#[test]
-fn nothing_to_check_is_unknown_and_a_torn_end_is_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("history.jsonl");
-    let path = file.to_str().unwrap();
-    fs::write(&file, "").unwrap();
-    let said = run(&harness(), &["check", "--json", path]);
-    assert_eq!(
-        (said.code, said.json()["valid"].clone()),
-        (2, "unknown".into()),
-        "{said:?}"
-    );
-
-    let whole = "{\"rustyraft-history\":1,\"workload\":\"register\"}\n\
-        {\"time\":1,\"process\":1,\"type\":\"invoke\",\"f\":\"read\",\"key\":1,\"value\":null}\n\
-        {\"time\":2,\"process\":1,\"type\":\"ok\",\"f\":\"read\",\"key\":1,\"value\":null}\n";
-    fs::write(&file, format!("{whole}{{\"time\":3,\"proc")).unwrap();
-    let said = run(&harness(), &["check", "--json", path]);
-    assert_eq!(
-        (said.code, said.json()["valid"].clone()),
-        (0, true.into()),
-        "{said:?}"
-    );
-    assert!(said.err.contains("torn"), "{said:?}");
 }
 
 #[test]

@@ -22,6 +22,14 @@ pub(super) struct CheckArgs {
     /// What each object is at the beginning, as JSON; what is no JSON is a text.
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     init: Option<String>,
+    /// How outcomes are understood: `native`, `knossos` or `porcupine`; by default as the format has it.
+    ///
+    /// They differ in two things. A compare-and-set that failed did not happen in `native` (the default for this project's histories,
+    /// where one that did not match is ok and returned false) and in `knossos` (the default for Jepsen's EDN); in `porcupine` (the
+    /// default for the logs that Porcupine reads) it found another value than it expected. And a read of nil says nothing in `knossos`;
+    /// in the others it says that nothing was there.
+    #[arg(long, value_name = "NAME", value_parser = values::dialect)]
+    dialect: Option<checker::Dialect>,
     /// Which engine judges: `auto`, `general`, or `linear`, which refuses histories that no engine takes in linear time.
     #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = values::engine)]
     engine: checker::EngineChoice,
@@ -57,6 +65,7 @@ pub(super) fn execute(arguments: CheckArgs) -> Exit {
         files: arguments.files,
         request: run::Request {
             format: arguments.format,
+            dialect: arguments.dialect,
             model: arguments.model,
             init: arguments.init.as_deref().map(values::init),
             engine: arguments.engine,

@@ -2,9 +2,9 @@
 
 use crate::nemesis::Kind;
 use crate::run::Concurrency;
-use checker::EngineChoice;
 use checker::formats::Format;
 use checker::history::Value;
+use checker::{Dialect, EngineChoice};
 use std::time::Duration;
 
 /// The most nodes of a cluster; each pair of them takes two listeners.
@@ -133,6 +133,11 @@ pub(super) fn named<T: Copy + std::fmt::Display>(text: &str, all: &[T]) -> Resul
 pub(super) fn format(text: &str) -> Result<Format, String> {
     let known = Format::ALL.into_iter().find(|format| format.name() == text);
     known.ok_or_else(|| format!("allowed are {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+pub(super) fn dialect(text: &str) -> Result<Dialect, String> {
+    let known = Dialect::ALL.into_iter().find(|dialect| dialect.name() == text);
+    known.ok_or_else(|| format!("allowed are {}", Dialect::ALL.map(Dialect::name).join(", ")))
 }
 
 pub(super) fn model(text: &str) -> Result<String, String> {

@@ -2,7 +2,7 @@
 
 use checker::formats::{Format, LogReader};
 use checker::history::Value;
-use checker::{CheckError, CheckOptions, EngineChoice, Limits, Log, ReadError, Report};
+use checker::{CheckError, CheckOptions, Dialect, EngineChoice, Limits, Log, ReadError, Report};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -21,6 +21,8 @@ const BLOCK_BYTES: usize = 16 << 20;
 pub struct Request {
     /// What it was recorded in; `None`: it tells itself.
     pub format: Option<Format>,
+    /// How outcomes are understood; `None`: as the format has it.
+    pub dialect: Option<Dialect>,
     /// The model that judges, by name; `None`: the history tells.
     pub model: Option<String>,
     /// What each object is at the beginning, where that is not what the model says.
@@ -39,6 +41,7 @@ impl Default for Request {
     fn default() -> Request {
         Request {
             format: None,
+            dialect: None,
             model: None,
             init: None,
             engine: EngineChoice::Auto,
@@ -94,10 +97,10 @@ pub fn judge(path: &Path, request: &Request) -> Result<Judged, JudgeError> {
     let options = CheckOptions {
         limits,
         model: request.model.as_deref(),
+        dialect: request.dialect,
         init: request.init.clone(),
         engine: request.engine,
         all: request.all,
-        ..CheckOptions::default()
     };
     let report = workloads::judge(&log, &options).map_err(|error| match error {
         CheckError::History(error) => JudgeError::History(error),

@@ -2,7 +2,7 @@
 
 use crate::adya::check_lists;
 use crate::check::{CheckError, CheckOptions, check_with};
-use crate::history::{Call, End, Log, Value};
+use crate::history::{Call, End, Log, ReadError, Value};
 use crate::models::{
     Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
     PriorityQueue, Set, Stack, UnorderedQueue,
@@ -142,37 +142,41 @@ pub fn check_log(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckE
 /// No model has so many operations.
 const NAMES_MET_MAX: usize = 16;
 
+/// What operations are called, and the model that is meant where all are among these.
+const CERTAIN: [(&[&str], &str); 6] = [
+    (&["read", "write", "cas"], "cas-register"),
+    (&["get", "put", "append"], "kv-append"),
+    (&["acquire", "release"], "mutex"),
+    (&["push", "pop"], "stack"),
+    (&["insert", "delete-min"], "priority-queue"),
+    (&["transfer", "read"], "bank"),
+];
+/// What operations are called where more than names tells the model.
+const TRANSACTIONS: &[&str] = &["txn"];
+const ADDS: &[&str] = &["add", "remove", "contains", "read"];
+const QUEUES: &[&str] = &["enqueue", "dequeue"];
+
 /// The model that the operations' names tell.
 fn guess(log: &Log) -> Result<&'static str, CheckError> {
-    let mut met: Vec<&str> = Vec::new();
+    let mut met: Vec<(&str, usize)> = Vec::new();
     for call in &log.calls {
-        if !met.contains(&&*call.f) {
-            met.push(&call.f);
+        if met.iter().all(|(name, _)| *name != &*call.f) {
+            met.push((&call.f, call.line));
         }
         if met.len() > NAMES_MET_MAX {
             break;
         }
     }
-    let only = |known: &[&str]| met.iter().all(|name| known.contains(name));
-    let has = |name: &str| met.contains(&name);
-    let certain = [
-        (&["read", "write", "cas"][..], "cas-register"),
-        (&["get", "put", "append"], "kv-append"),
-        (&["acquire", "release"], "mutex"),
-        (&["push", "pop"], "stack"),
-        (&["insert", "delete-min"], "priority-queue"),
-        (&["transfer", "read"], "bank"),
-    ];
-    if let Some((_, model)) = certain.iter().find(|(names, _)| only(names)) {
+    let only = |known: &[&str]| met.iter().all(|(name, _)| known.contains(name));
+    let has = |name: &str| met.iter().any(|(other, _)| *other == name);
+    if let Some((_, model)) = CERTAIN.iter().find(|(names, _)| only(names)) {
         return Ok(model);
     }
-    if only(&["txn"]) && log.calls.iter().any(appends) {
-        return Ok("list-append");
+    if only(TRANSACTIONS) {
+        let is_list = log.calls.iter().any(appends);
+        return Ok(if is_list { "list-append" } else { "multi-register" });
     }
-    if only(&["txn"]) {
-        return Ok("multi-register");
-    }
-    if only(&["add", "remove", "contains", "read"]) {
+    if only(ADDS) {
         let read = log.calls.iter().find_map(result_of_read);
         if has("remove") || has("contains") || read.and_then(Value::as_list).is_some() {
             return Ok("set");
@@ -181,12 +185,45 @@ fn guess(log: &Log) -> Result<&'static str, CheckError> {
             return Ok("counter");
         }
     }
-    met.sort_unstable();
-    Err(CheckError::Options(format!(
+    Err(ambiguous(&met))
+}
+
+/// Why operations with these names, that are first met at these lines, don't tell their model: the first name that none knows together
+/// with those before it, if there is one.
+fn ambiguous(met: &[(&str, usize)]) -> CheckError {
+    let certain = CERTAIN.iter().map(|(names, _)| *names);
+    let all: Vec<&[&str]> = certain.chain([TRANSACTIONS, ADDS, QUEUES]).collect();
+    let fits = |met: &[(&str, usize)]| {
+        all.iter()
+            .any(|known| met.iter().all(|(name, _)| known.contains(name)))
+    };
+    for (place, (name, line)) in met.iter().enumerate() {
+        if fits(&met[..=place]) {
+            continue;
+        }
+        let (before, line) = (sorted(&met[..place]), *line);
+        let beside = if before.is_empty() {
+            String::new()
+        } else {
+            format!(" beside {before}")
+        };
+        let reason = format!(
+            "the operation {name:?}{beside} is none of a known model; the models are {}",
+            names()
+        );
+        return CheckError::History(ReadError { line, reason });
+    }
+    CheckError::Options(format!(
         "the operations ({}) don't tell which model is meant; name one of {}",
-        met.join(", "),
+        sorted(met),
         names()
-    )))
+    ))
+}
+
+fn sorted(met: &[(&str, usize)]) -> String {
+    let mut names: Vec<&str> = met.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.join(", ")
 }
 
 fn result_of_read(call: &Call) -> Option<&Value> {

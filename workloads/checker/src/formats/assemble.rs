@@ -50,7 +50,8 @@ pub(crate) struct Batch<'a> {
 pub(crate) enum Order {
     /// The times that are recorded; they never run backwards.
     Times,
-    /// The order of the lines, as in knossos: times were taken before lines were appended, by many threads at once.
+    /// The order of the lines, as in knossos: times were taken before lines were appended, by many threads at once. Only those of
+    /// one call can't run backwards.
     Lines {
         /// Whether events have times; the first of a client decides, or of the nemesis if it has one.
         timed: Option<bool>,
@@ -64,8 +65,8 @@ pub(crate) struct Assembler {
     /// How many lines came before the next batch.
     pub(crate) lines: usize,
     order: Order,
-    /// The open call of each process, or `None` once it ended with `info`.
-    processes: FxHashMap<u64, Option<usize>>,
+    /// The open call of each process, and when that was invoked as recorded; or `None` once it ended with `info`.
+    processes: FxHashMap<u64, Option<(usize, Option<u64>)>>,
     /// Names that were met.
     names: FxHashSet<Arc<str>>,
     tuples: Tuples,
@@ -92,11 +93,11 @@ impl Assembler {
         for event in batch.events {
             let line = self.lines + event.line + 1;
             self.event(line, event)
-                .map_err(|reason| ReadError { line, reason })?;
+                .map_err(|reason| ReadError::new(line, reason))?;
         }
         if let Some(Problem { line, reason }) = batch.problem {
             let line = self.lines + line + 1;
-            return Err(ReadError { line, reason });
+            return Err(ReadError::new(line, reason));
         }
         self.lines += batch.lines;
         Ok(())
@@ -169,8 +170,8 @@ impl Assembler {
 
     fn invoke(&mut self, line: usize, process: u64, mut event: Event<'_>) -> Result<(), String> {
         let place = self.log.calls.len();
-        match self.processes.insert(process, Some(place)) {
-            Some(Some(call)) => {
+        match self.processes.insert(process, Some((place, event.time))) {
+            Some(Some((call, _))) => {
                 let open = self.log.calls[call].line;
                 return Err(format!(
                     "process {process} invokes again; its call of line {open} is still open"
@@ -206,7 +207,7 @@ impl Assembler {
             End::Ok | End::Fail => self.processes.remove(&process),
             End::Info => self.processes.insert(process, None),
         };
-        let Some(Some(place)) = call else {
+        let Some(Some((place, invoked))) = call else {
             return Err(format!(
                 "process {process} completes {}, which it did not invoke",
                 event.f
@@ -217,6 +218,14 @@ impl Assembler {
             return Err(format!(
                 "process {process} completes {}, but it invoked {}",
                 event.f, open.f
+            ));
+        }
+        if let (Some(from), Some(to)) = (invoked, event.time)
+            && to < from
+        {
+            return Err(format!(
+                "time runs backwards: process {process} completes at {to} what it invoked at {from} ns, in line {}",
+                open.line
             ));
         }
         self.tuples.completed(place, open, &mut event);

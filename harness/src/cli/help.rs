@@ -48,7 +48,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   generated_states  how many steps were taken
   depth             the longest of the shortest ways to a state
   seconds           how long it took
-  violations        broken promises: {\"what\":…,\"steps\":[…]}
+  violations        broken promises: {\"what\":…,\"steps\":[…],\"script\":[…]}; the script is one in the notation of
+                    node/raft/testdata, where it can be put
   unmet             what should be reachable and was not
 
 `harness simulate` prints one line at the end:

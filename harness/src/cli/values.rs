@@ -23,8 +23,12 @@ const MEBIBYTES_MAX: usize = 1 << 20;
 /// The word for which `--workload` prints what there is.
 pub(super) const LIST: &str = "list";
 
-/// The word that means all worlds.
+/// The word that means all worlds of every change.
 pub(super) const ALL: &str = "all";
+/// The word that means the worlds of the night.
+pub(super) const NIGHTLY: &str = "nightly";
+/// How deep a model check may be bounded.
+const DEPTH_MAX: usize = 1_000_000;
 /// The most threads of a model check.
 const THREADS_MAX: usize = 1024;
 /// The most nodes of a simulated cluster.
@@ -54,7 +58,7 @@ pub(super) fn workload(text: &str) -> Result<String, String> {
 pub(super) fn world(text: &str) -> Result<String, String> {
     let worlds = sim::model::worlds();
     let mut names: Vec<&str> = worlds.iter().map(|world| world.name).collect();
-    names.extend([ALL, LIST]);
+    names.extend([ALL, NIGHTLY, LIST]);
     if names.contains(&text) {
         return Ok(text.to_owned());
     }
@@ -63,6 +67,39 @@ pub(super) fn world(text: &str) -> Result<String, String> {
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     within(text, 1, THREADS_MAX)
+}
+
+pub(super) fn depth(text: &str) -> Result<usize, String> {
+    within(text, 1, DEPTH_MAX)
+}
+
+pub(super) fn explorer_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    let refused = |_| String::from("allowed is an address with a port, such as 127.0.0.1:3000");
+    text.parse().map_err(refused)
+}
+
+/// An amount of memory in bytes.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let refused = || String::from("allowed is a number with M or G, such as 500M or 4G");
+    let (number, unit) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((number, "M")) => (number, 1 << 20),
+        Some((number, "G")) => (number, 1 << 30),
+        Some(_) | None => return Err(refused()),
+    };
+    let number: u64 = number.parse().map_err(|_| refused())?;
+    number
+        .checked_mul(unit)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(refused)
+}
+
+#[cfg(feature = "mutants")]
+pub(super) fn mutant(text: &str) -> Result<String, String> {
+    let names: Vec<&str> = sim::model::mutants().collect();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("allowed are {}", names.join(", ")))
 }
 
 pub(super) fn millions(text: &str) -> Result<usize, String> {

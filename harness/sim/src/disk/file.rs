@@ -10,7 +10,7 @@ use replica::BLOCK_BYTES;
 type Block = Bytes;
 
 /// A write that no sync has made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Unsynced {
     offset: usize,
     length: usize,
@@ -18,7 +18,7 @@ struct Unsynced {
     bytes: Bytes,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct File {
     length: u64,
     /// The length that is durable.

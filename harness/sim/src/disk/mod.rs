@@ -77,6 +77,10 @@ struct Contents {
     journal: Option<Vec<Done>>,
 }
 
+/// Everything that lies on a disk, synced or not: what a process that starts there finds, and what a loss of power may take.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Image(Vec<(String, Arc<File>)>);
+
 /// A disk in memory. Clones are handles to the same one; [`SimDisk::copy`] is another.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk(Rc<RefCell<Contents>>);
@@ -185,6 +189,21 @@ impl SimDisk {
     /// Another disk with the same contents.
     pub fn copy(&self) -> SimDisk {
         SimDisk(Rc::new(RefCell::new(self.contents().clone())))
+    }
+
+    /// What lies on it now.
+    pub(crate) fn image(&self) -> Image {
+        let mut files: Vec<(String, Arc<File>)> = self.contents().files.iter().flatten().cloned().collect();
+        files.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Image(files)
+    }
+
+    /// A disk on which this lies.
+    pub(crate) fn of(image: &Image) -> SimDisk {
+        SimDisk(Rc::new(RefCell::new(Contents {
+            files: image.0.iter().cloned().map(Some).collect(),
+            ..Contents::default()
+        })))
     }
 
     /// How many operations were begun.

@@ -1,20 +1,45 @@
 //! The production core under a model checker: every reachable state of small worlds.
 //!
-//! A [`World`] says how many servers there are and what bounds them. Its states ([`State`]) hold the servers' real
-//! [`raft::Raft`]s, what is durable of each and what is being written, and every message ever sent: messages are never taken away, so
-//! that loss is a delivery that doesn't happen, and duplication one that happens again. Properties are kept by a ghost
-//! that sees everything.
+//! A [`World`] says how many servers there are and what bounds them. A state of it holds the servers' real [`raft::Raft`]s, what is durable
+//! of each and what is being written, and every message ever sent: messages are never taken away, so that loss is a delivery that doesn't
+//! happen, and duplication one that happens again. Promises are kept account of by a ghost that sees everything.
+//!
+//! ```text
+//!   catalogue ──▶ World ──▶ Explored, a stateright Model ──▶ WorldReport, with a Story where a promise is broken
+//!                               │
+//!               State: numbers of servers, messages, ghost          canonical: of all namings of the servers, one
+//!                               │
+//!               Universe: what the numbers stand for; the core runs once for each different server and input
+//! ```
 //!
 //! Bounds limit what is explored, not what may happen next: a step that would leave them is not taken, and every world also
 //! says what must be reachable inside ([`World::reaches`]), so that none is right because nothing happens in it.
 
 mod action;
+mod catalogue;
+mod disk;
+mod explore;
 mod ghost;
+mod observer;
+mod reach;
 mod run;
+mod server;
 mod state;
+mod story;
+mod symmetry;
+mod table;
+mod universe;
 mod worlds;
 
-pub use action::Action;
-pub use run::{Story, WorldReport, check};
-pub use state::{Server, State};
-pub use worlds::{World, by_name, worlds};
+pub use catalogue::{by_name, worlds};
+pub use explore::serve;
+pub use reach::Reach;
+pub use run::{Limits, Progress, Watch, WorldReport, check};
+pub use story::Story;
+pub use worlds::{Judge, Planned, Subject, Tier, World};
+
+/// The names of the bugs that can be seeded into a world's servers.
+#[cfg(feature = "mutants")]
+pub fn mutants() -> impl Iterator<Item = &'static str> {
+    replica::Mutant::all().map(|(name, _)| name)
+}

@@ -1,217 +1,202 @@
 //! The state of a world, and its steps.
 
-use super::action::Action;
-use super::ghost::Ghost;
-use super::worlds::World;
-use raft::{
-    Entry, Envelope, Index, MemoryStorage, Message, NodeId, Raft, ReadToken, Ready, RoleKind, Write, WriteId,
-};
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use super::action::{Action, id};
+use super::symmetry::canonical;
+use super::universe::{Expiry, GhostKey, MessageKey, ServerKey, Universe};
+use raft::{Envelope, Message, RoleKind};
 
-/// Tokens of a server's reads: its id times this, and a count.
-const TOKENS_PER_SERVER: u64 = 1 << 16;
+/// The most servers in a world.
+pub(super) const SERVERS_MAX: usize = 5;
 
-/// One server: the production core, and what its disk is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Server {
-    /// The core, over what is durable.
-    pub raft: Raft<MemoryStorage<u8>>,
-    /// Writes that were handed out and are not durable.
-    pub writing: VecDeque<Write<u8>>,
-}
-
-impl Server {
-    /// The entry at `index` in this server's log.
-    pub fn entry(&self, index: Index) -> Option<Entry<u8>> {
-        self.raft.entry(index)
-    }
-}
+/// What stands in the places of servers that a world does not have.
+const NOBODY: ServerKey = ServerKey(u32::MAX);
 
 /// What may still be done in a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub(super) proposals: u8,
     pub(super) crashes: u8,
     pub(super) reads: u8,
+    pub(super) compactions: u8,
+    pub(super) transfers: u8,
+    /// A bit for each of the world's changes.
+    pub(super) changes: u8,
 }
 
 /// A state of a world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    /// By id, from 1.
-    pub servers: Vec<Arc<Server>>,
-    /// Every message that was ever sent, sorted.
-    pub network: Vec<Arc<Envelope<u8>>>,
-    /// The observer.
-    pub ghost: Ghost,
+pub(super) struct State {
+    servers: [ServerKey; SERVERS_MAX],
+    /// Every message that was ever sent and may still change something, sorted.
+    pub(super) network: Vec<MessageKey>,
+    pub(super) ghost: GhostKey,
     pub(super) left: Left,
+    /// What the world wants to see and the last step was, a bit each.
+    pub(super) marks: u32,
 }
 
 impl State {
-    pub(super) fn new(world: &World) -> State {
-        let ids: Vec<NodeId> = (1..=u64::from(world.servers)).map(NodeId).collect();
-        let server = |id: &NodeId| {
-            let raft = Raft::new(world.config(*id), MemoryStorage::new(ids.iter().copied()));
-            Arc::new(Server {
-                raft: raft.expect("a world's settings can work"),
-                writing: VecDeque::new(),
-            })
-        };
-        State {
-            servers: ids.iter().map(server).collect(),
+    /// The beginning, in its canonical form, and by which exchange of ids.
+    pub(super) fn new(universe: &Universe) -> (State, usize) {
+        let world = &universe.world;
+        let (begun, ghost) = world.beginning();
+        let mut servers = [NOBODY; SERVERS_MAX];
+        for (place, server) in servers.iter_mut().zip(begun) {
+            *place = universe.server_key(server);
+        }
+        let state = State {
+            servers,
             network: Vec::new(),
-            ghost: Ghost::default(),
+            ghost: universe.ghost_key(ghost),
             left: Left {
                 proposals: world.proposals,
                 crashes: world.crashes,
                 reads: world.reads,
+                compactions: world.compactions,
+                transfers: world.transfers,
+                changes: u8::try_from((1_u32 << world.changes.len()) - 1)
+                    .expect("a world has up to 8 changes"),
             },
-        }
+            marks: 0,
+        };
+        canonical(universe, state)
     }
 
-    pub(super) fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if self.ghost.violation.is_some() {
+    /// Who there is, by place.
+    pub(super) fn servers(&self) -> &[ServerKey] {
+        let count = self.servers.iter().take_while(|key| **key != NOBODY).count();
+        &self.servers[..count]
+    }
+
+    pub(super) fn is_broken(&self, universe: &Universe) -> bool {
+        universe.ghost(self.ghost).violation.is_some()
+    }
+
+    pub(super) fn actions(&self, universe: &Universe, actions: &mut Vec<Action>) {
+        if self.is_broken(universe) {
             return;
         }
-        for server in &self.servers {
-            let (raft, id) = (&server.raft, server.raft.id());
-            if raft.role() == RoleKind::Leader {
-                if world.heartbeats {
-                    actions.push(Action::Heartbeat(id));
-                }
-                if world.check_quorum {
-                    actions.push(Action::QuorumCheck(id));
-                }
-                if self.left.proposals > 0 {
-                    actions.push(Action::Propose(id));
-                }
-                if self.left.reads > 0 {
-                    actions.push(Action::Read(id));
-                }
+        let (world, left) = (&universe.world, &self.left);
+        for (place, key) in (0..).zip(self.servers()) {
+            let record = universe.server(*key);
+            if record.role == RoleKind::Leader {
+                self.leader_actions(universe, place, actions);
             } else {
-                if raft.term().0 < world.term_max && id.0 <= u64::from(world.candidates) {
-                    actions.push(Action::Timeout(id));
+                if record.term.0 < world.term_max && place < world.candidates {
+                    actions.push(Action::Timeout(place));
                 }
                 if world.check_quorum {
-                    actions.push(Action::Silent(id));
+                    actions.push(Action::Silent(place));
                 }
             }
-            if !server.writing.is_empty() {
-                actions.push(Action::Persist(id));
+            if left.proposals > 0 {
+                actions.push(Action::Propose(place));
             }
-            if self.left.crashes > 0 {
-                actions.push(Action::Crash(id));
+            if left.reads > 0 {
+                actions.push(Action::Read(place));
+            }
+            if left.compactions > 0 && record.server.can_compact() {
+                actions.push(Action::Compact(place));
+            }
+            if !record.server.writing.is_empty() {
+                actions.push(Action::Persist(place));
+            }
+            if left.crashes > 0 {
+                actions.push(Action::Crash(place));
             }
         }
-        actions.extend(
-            self.network
-                .iter()
-                .map(|envelope| Action::Deliver(Arc::clone(envelope))),
-        );
+        actions.extend(self.network.iter().copied().map(Action::Deliver));
     }
 
-    /// The state after `action`; `None` where that changes nothing or leaves the world's bounds.
-    pub(super) fn after(&self, world: &World, action: &Action) -> Option<State> {
-        let mut next = self.clone();
-        let place = next.place(match action {
-            Action::Timeout(id)
-            | Action::Silent(id)
-            | Action::Heartbeat(id)
-            | Action::QuorumCheck(id)
-            | Action::Persist(id)
-            | Action::Crash(id)
-            | Action::Propose(id)
-            | Action::Read(id) => *id,
-            Action::Deliver(envelope) => envelope.to,
+    fn leader_actions(&self, universe: &Universe, place: u8, actions: &mut Vec<Action>) {
+        let (world, left) = (&universe.world, &self.left);
+        let server = &universe.server(self.servers[usize::from(place)]).server;
+        if world.heartbeats {
+            actions.push(Action::Heartbeat(place));
+        }
+        if world.check_quorum || world.transfers > 0 {
+            actions.push(Action::QuorumCheck(place));
+        }
+        for (which, change) in (0..).zip(world.changes) {
+            if left.changes & 1 << which != 0 && id(place).0 == change.by {
+                actions.push(Action::Change(place, which));
+            }
+        }
+        if left.transfers > 0 {
+            let others = (0..world.servers).filter(|other| *other != place);
+            actions.extend(others.map(|other| Action::Transfer(place, other)));
+        }
+        for to in server.snapshots_on_their_way() {
+            let to = u8::try_from(to.0 - 1).expect("ids are small");
+            actions.push(Action::SnapshotLost(place, to));
+        }
+    }
+
+    /// The state after `action`, in its canonical form, and which exchange of ids led to that; `None` where the step changes nothing
+    /// or leaves the world's bounds.
+    pub(super) fn after(&self, universe: &Universe, action: Action) -> Option<(State, usize)> {
+        let place = action.server();
+        let number = universe.outcome_of(self.servers[place], action.code(self.left), || {
+            action.input(universe, self.left)
         });
-        let mut server = Server::clone(&next.servers[place]);
-        let stepped = catch_unwind(AssertUnwindSafe(|| next.step(world, &mut server, action)));
-        match stepped {
-            Ok(()) => {}
-            Err(panic) => {
-                let words = panic.downcast_ref::<String>().cloned();
-                let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
-                next.ghost.accuse(format!(
-                    "panic: {}",
-                    words.unwrap_or_else(|| "without words".to_owned())
-                ));
-            }
+        let outcome = universe.outcome(number);
+        if !outcome.inside {
+            return None;
         }
-        let inside = server.raft.term().0 <= world.term_max && server.raft.last().index.0 <= world.log_max;
-        next.servers[place] = Arc::new(server);
-        next.forget_stale_messages();
-        (inside && next != *self).then_some(next)
+        universe.note(outcome.marks);
+        let ghost = universe.ghost_after(self.ghost, number);
+        let left = self.left_after(action, outcome.taken_in);
+        let sent = outcome
+            .sent
+            .iter()
+            .filter(|sent| self.network.binary_search(sent).is_err());
+        let sent_new = sent.clone().next().is_some();
+        if outcome.server == self.servers[place] && !sent_new && ghost == self.ghost && left == self.left {
+            return None;
+        }
+        let mut network = Vec::with_capacity(self.network.len() + outcome.sent.len());
+        network.extend_from_slice(&self.network);
+        if sent_new {
+            network.extend(sent.copied());
+            network.sort_unstable();
+            network.dedup();
+        }
+        let mut next = State {
+            servers: self.servers,
+            network,
+            ghost,
+            left,
+            marks: outcome.marks,
+        };
+        next.servers[place] = outcome.server;
+        if outcome.concerns_others {
+            next.ghost = universe.ghost_compares(next.ghost, next.servers(), place);
+        }
+        if universe.forgets {
+            next.forget_stale_messages(universe, place, self.servers[place]);
+        }
+        Some(canonical(universe, next))
     }
 
-    fn place(&self, id: NodeId) -> usize {
-        usize::try_from(id.0 - 1)
-            .ok()
-            .filter(|place| *place < self.servers.len())
-            .expect("servers have ids from 1")
-    }
-
-    fn step(&mut self, world: &World, server: &mut Server, action: &Action) {
+    fn left_after(&self, action: Action, taken_in: bool) -> Left {
+        let mut left = self.left;
+        let once = u8::from(taken_in);
         match action {
-            Action::Timeout(_) => server.raft.election_timeout(),
-            Action::Silent(_) => server.raft.leader_silent(),
-            Action::Heartbeat(_) => server.raft.heartbeat_timeout(),
-            Action::QuorumCheck(_) => server.raft.quorum_check(),
-            Action::Deliver(envelope) => server.raft.step(Envelope::clone(envelope)),
-            Action::Persist(_) => self.persist(server),
-            Action::Crash(id) => self.crash(world, server, *id),
-            Action::Propose(_) => {
-                // Each command is told from the others by what was left to propose.
-                if server.raft.propose(self.left.proposals).is_ok() {
-                    self.left.proposals -= 1;
-                }
-            }
-            Action::Read(id) => {
-                let token = ReadToken(id.0 * TOKENS_PER_SERVER + u64::from(self.left.reads));
-                if server.raft.read_index(token).is_ok() {
-                    self.left.reads -= 1;
-                    self.ghost.asked(token);
-                }
-            }
+            Action::Crash(_) => left.crashes -= 1,
+            Action::Propose(_) => left.proposals -= once,
+            Action::Read(_) => left.reads -= once,
+            Action::Compact(_) => left.compactions -= once,
+            Action::Transfer(..) => left.transfers -= once,
+            Action::Change(_, which) => left.changes &= !(once << which),
+            Action::Timeout(_)
+            | Action::Silent(_)
+            | Action::Heartbeat(_)
+            | Action::QuorumCheck(_)
+            | Action::Deliver(_)
+            | Action::Persist(_)
+            | Action::SnapshotLost(..) => {}
         }
-        self.carry_out(world, server);
-        self.ghost.look(server);
-    }
-
-    /// Does what the core asks for, until it asks for nothing more.
-    fn carry_out(&mut self, world: &World, server: &mut Server) {
-        while server.raft.has_ready() {
-            let Ready {
-                messages,
-                write,
-                committed,
-                reads,
-            } = server.raft.ready(WriteId(0));
-            for envelope in messages {
-                self.ghost.sent(server, &envelope);
-                self.send(envelope);
-            }
-            if let Some(write) = write {
-                server.writing.push_back(write);
-                if !world.writes_take_time {
-                    self.persist(server);
-                }
-            }
-            if let Some(last) = committed.last() {
-                server.raft.applied(last.index);
-                self.ghost.applied(server, &committed);
-            }
-            for outcome in reads {
-                self.ghost.decided(server.raft.id(), outcome);
-            }
-        }
-    }
-
-    fn send(&mut self, envelope: Envelope<u8>) {
-        if let Err(place) = self.network.binary_search_by(|known| (**known).cmp(&envelope)) {
-            self.network.insert(place, Arc::new(envelope));
-        }
+        left
     }
 
     /// Takes away messages that can change nothing any more, whatever happens: states that differ only in those are one.
@@ -219,67 +204,75 @@ impl State {
     /// A server never goes back behind its durable term. So an answer of an older term is dropped for ever, and a request of an older
     /// term is only answered with the newer one: that answer is put in its place. Within its durable term a server neither stands
     /// nor leads again once it does not.
-    fn forget_stale_messages(&mut self) {
-        let mut told = Vec::new();
-        let servers = &self.servers;
-        let server = |id: NodeId| &servers[usize::try_from(id.0 - 1).expect("ids are small")];
-        self.network.retain(|envelope| {
-            let receiver = server(envelope.to);
-            let durable = receiver.raft.storage().hard_state().term;
-            let is_answer = match &envelope.message {
-                Message::VoteResponse { .. }
-                | Message::AppendAccepted { .. }
-                | Message::AppendRejected { .. }
-                | Message::HeartbeatResponse { .. } => true,
-                Message::Vote { .. } | Message::Append { .. } | Message::Heartbeat { .. } => false,
-                // No world has these yet.
-                Message::Snapshot { .. } | Message::TimeoutNow => return true,
-                // Pre-votes are outside of the terms.
-                Message::PreVote { .. } | Message::PreVoteResponse { .. } => return true,
-            };
-            if is_answer {
-                let awaited = receiver.raft.term() == envelope.term
-                    && match (receiver.raft.role(), &envelope.message) {
-                        (RoleKind::Candidate, Message::VoteResponse { .. }) => true,
-                        (RoleKind::Leader, message) => !matches!(message, Message::VoteResponse { .. }),
-                        (RoleKind::Follower | RoleKind::PreCandidate | RoleKind::Candidate, _) => false,
-                    };
-                return envelope.term > durable || (envelope.term == durable && awaited);
-            }
-            let stale = envelope.term < durable;
-            if stale && server(envelope.from).raft.storage().hard_state().term < durable {
-                let message = Message::HeartbeatResponse { round: 0 };
-                told.push(Envelope {
-                    from: envelope.to,
-                    to: envelope.from,
-                    term: durable,
-                    message,
-                });
-            }
-            !stale
-        });
-        for envelope in told {
-            self.send(envelope);
-        }
-    }
-
-    fn persist(&self, server: &mut Server) {
-        if let Some(write) = server.writing.pop_front() {
-            server.raft.storage_mut().apply(&write);
-            server.raft.persisted(write.id);
-        }
-    }
-
-    fn crash(&mut self, world: &World, server: &mut Server, id: NodeId) {
-        self.left.crashes -= 1;
-        self.ghost.lost_a_write |= !server.writing.is_empty();
-        self.ghost
-            .forget_reads(|token| token.0 / TOKENS_PER_SERVER == id.0);
-        let durable = server.raft.storage().clone();
-        let raft = Raft::new(world.config(id), durable).expect("a world's settings can work");
-        *server = Server {
-            raft,
-            writing: VecDeque::new(),
+    /// The server at `place` has taken a step, from `before`.
+    fn forget_stale_messages(&mut self, universe: &Universe, place: usize, before: ServerKey) {
+        let servers = self.servers;
+        let standing = |key: ServerKey| {
+            let record = universe.server(key);
+            (record.term, record.durable_term, record.role)
         };
+        let moved = standing(before) != standing(servers[place]);
+        let mut told: Vec<(usize, usize)> = Vec::new();
+        self.network.retain(|key| {
+            // What was sent to others is as it was, and so is what is on its way to this one if it stands as it did.
+            if key.from() != place && !(moved && key.to() == place) {
+                return true;
+            }
+            let message = universe.message(*key);
+            let receiver = universe.server(servers[key.to()]);
+            let (term, durable) = (message.term, receiver.durable_term);
+            let awaited =
+                |role| term > durable || (term == durable && receiver.term == term && receiver.role == role);
+            match message.expiry {
+                Expiry::ToLeader => awaited(RoleKind::Leader),
+                Expiry::ToCandidate => awaited(RoleKind::Candidate),
+                Expiry::Answer => term > durable,
+                Expiry::Order => term >= durable,
+                Expiry::Request => {
+                    let stale = term < durable;
+                    if stale && universe.server(servers[key.from()]).durable_term < durable {
+                        told.push((key.to(), key.from()));
+                    }
+                    !stale
+                }
+            }
+        });
+        for (from, to) in told {
+            let place = |place: usize| id(u8::try_from(place).expect("places are small"));
+            let message = universe.message_key(Envelope {
+                from: place(from),
+                to: place(to),
+                term: universe.server(servers[from]).durable_term,
+                message: Message::HeartbeatResponse { round: 0 },
+            });
+            if let Err(at) = self.network.binary_search(&message) {
+                self.network.insert(at, message);
+            }
+        }
+    }
+
+    /// The same state with other servers, messages and observer in it.
+    pub(super) fn with(
+        &self,
+        servers: [ServerKey; SERVERS_MAX],
+        network: Vec<MessageKey>,
+        ghost: GhostKey,
+    ) -> State {
+        State {
+            servers,
+            network,
+            ghost,
+            left: self.left,
+            marks: self.marks,
+        }
+    }
+
+    /// By what states with the same servers, but for their names, are compared.
+    pub(super) fn sort_key(&self) -> ([ServerKey; SERVERS_MAX], &[MessageKey], GhostKey) {
+        (self.servers, &self.network, self.ghost)
+    }
+
+    pub(super) fn places(&self) -> [ServerKey; SERVERS_MAX] {
+        self.servers
     }
 }

@@ -1,7 +1,53 @@
-//! The worlds, each with what it is after.
+//! What a world is, and what bounds it.
 
-use super::state::State;
-use raft::{Config, NodeId};
+use super::ghost::Ghost;
+use super::reach::Reach;
+use super::server::{Input, Server};
+use super::symmetry::permutations;
+use super::universe::Permutation;
+use raft::{Change, Config, Envelope, NodeId};
+use std::collections::VecDeque;
+
+/// When a world is explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// On every change.
+    Ci,
+    /// At night: it takes minutes, or much memory.
+    Nightly,
+}
+
+/// Who says whether reads are linearizable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The ghost: no read is below what was acknowledged when it was asked.
+    Ghost,
+    /// stateright's test of linearizability, of a register and the whole history of calls: for small worlds.
+    Register,
+    /// Either.
+    Both,
+}
+
+/// What is explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A cluster of production cores.
+    Cores,
+    /// One production node, with its log and its recovery, on a simulated disk.
+    Node {
+        /// How often it starts, has something to do, and stops.
+        visits: u8,
+    },
+}
+
+/// A change of members that may be asked for, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Of this server, when it leads.
+    pub by: u64,
+    /// All of this at once.
+    pub changes: &'static [Change],
+}
 
 /// A small world, and what bounds it.
 #[derive(Clone, Debug)]
@@ -10,10 +56,20 @@ pub struct World {
     pub name: &'static str,
     /// What it is after, in one line.
     pub about: &'static str,
+    /// When it is explored.
+    pub tier: Tier,
+    /// What is explored.
+    pub subject: Subject,
     /// How many servers.
     pub servers: u8,
-    /// How many of them, the first ones, stand for election.
+    /// How many of them, the first ones, vote at first.
+    pub voters: u8,
+    /// Whether those that are no voters at first are learners. Or else they know of no cluster.
+    pub learners: bool,
+    /// How many of them, the first ones, stand for election by themselves.
     pub candidates: u8,
+    /// Whether it begins when the first server leads term 1, and everybody has committed that term's first entry.
+    pub led: bool,
     /// The highest term that is explored.
     pub term_max: u64,
     /// The highest index that is explored, no-ops included.
@@ -24,6 +80,12 @@ pub struct World {
     pub crashes: u8,
     /// How many reads clients ask for.
     pub reads: u8,
+    /// How often servers make a snapshot.
+    pub compactions: u8,
+    /// How often leaders are asked to hand over.
+    pub transfers: u8,
+    /// The changes of members that may be asked for.
+    pub changes: &'static [Planned],
     /// Whether a write that was handed out takes a step of its own to become durable.
     pub writes_take_time: bool,
     /// Whether leaders send heartbeats by themselves.
@@ -34,74 +96,70 @@ pub struct World {
     pub check_quorum: bool,
     /// How many entries an append carries.
     pub append_entries_max: usize,
+    /// How many appends to one follower are in flight at most.
+    pub window: usize,
+    /// Whether messages that can change nothing any more are taken away.
+    pub forgets: bool,
+    /// Whether states that differ only in who is called what are taken for one.
+    pub symmetry: bool,
+    /// Who says whether what clients see is linearizable.
+    pub judge: Judge,
     /// What must be reachable.
     pub reaches: &'static [Reach],
     /// The bug that is seeded into every server.
     #[cfg(feature = "mutants")]
-    pub mutant: Option<raft::Mutant>,
-}
-
-/// Something that must be reachable in a world, so that it is not right because nothing happens in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// A leader is elected.
-    Leader,
-    /// A command is committed.
-    Commit,
-    /// A read is answered.
-    Read,
-    /// A crash takes what was being written.
-    LostWrite,
-    /// The highest term has a leader.
-    LastTerm,
-}
-
-impl Reach {
-    /// What it is called in a report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reach::Leader => "a leader is elected",
-            Reach::Commit => "a command is committed",
-            Reach::Read => "a read is answered",
-            Reach::LostWrite => "a crash takes what was being written",
-            Reach::LastTerm => "the highest term has a leader",
-        }
-    }
-
-    pub(super) fn is_met(self, world: &World, state: &State) -> bool {
-        match self {
-            Reach::Leader => state.ghost.has_leader(),
-            Reach::Commit => state.ghost.has_committed(),
-            Reach::Read => state.ghost.answered > 0,
-            Reach::LostWrite => state.ghost.lost_a_write,
-            Reach::LastTerm => state
-                .servers
-                .iter()
-                .any(|server| server.raft.term().0 == world.term_max && server.raft.progress().is_some()),
-        }
-    }
+    pub mutant: Option<replica::Mutant>,
 }
 
 impl World {
-    fn new(name: &'static str, about: &'static str) -> World {
+    pub(super) const fn new(name: &'static str, about: &'static str) -> World {
         World {
             name,
             about,
+            tier: Tier::Ci,
+            subject: Subject::Cores,
             servers: 3,
+            voters: 3,
+            learners: false,
             candidates: 3,
+            led: false,
             term_max: 2,
             log_max: 2,
-            proposals: 1,
+            proposals: 0,
             crashes: 0,
             reads: 0,
+            compactions: 0,
+            transfers: 0,
+            changes: &[],
             writes_take_time: false,
             heartbeats: false,
             pre_vote: false,
             check_quorum: false,
             append_entries_max: 1,
-            reaches: &[Reach::Leader, Reach::Commit, Reach::LastTerm],
+            window: 1,
+            forgets: true,
+            symmetry: true,
+            judge: Judge::Ghost,
+            reaches: &[Reach::Leader],
             #[cfg(feature = "mutants")]
             mutant: None,
+        }
+    }
+
+    /// The same world with a bug seeded into every server; `None` if there is none of that name.
+    #[cfg(feature = "mutants")]
+    pub fn with_mutant(&self, name: &str) -> Option<World> {
+        replica::Mutant::by_name(name).map(|mutant| World {
+            mutant: Some(mutant),
+            ..self.clone()
+        })
+    }
+
+    #[cfg(feature = "mutants")]
+    fn core_mutant(&self) -> Option<raft::Mutant> {
+        match self.mutant {
+            Some(replica::Mutant::Core(mutant)) => Some(mutant),
+            Some(_) | None => None,
         }
     }
 
@@ -110,87 +168,106 @@ impl World {
             pre_vote: self.pre_vote,
             check_quorum: self.check_quorum,
             append_entries_max: self.append_entries_max,
-            in_flight_messages_max: 1,
+            in_flight_messages_max: self.window,
+            promote_caught_up_only: false,
             #[cfg(feature = "mutants")]
-            mutant: self.mutant,
+            mutant: self.core_mutant(),
             ..Config::new(id)
         }
     }
-}
 
-/// The worlds of the tier that runs on every change, by name.
-pub fn worlds() -> Vec<World> {
-    vec![
-        World {
-            proposals: 0,
-            log_max: 1,
-            reaches: &[Reach::Leader, Reach::LastTerm],
-            ..World::new(
-                "elections",
-                "elections over two terms, with every order, loss and doubling of messages",
-            )
-        },
-        World::new("replication", "a command is replicated over two terms"),
-        World {
-            candidates: 2,
-            proposals: 0,
-            log_max: 1,
-            crashes: 1,
-            writes_take_time: true,
-            reaches: &[Reach::Leader, Reach::LostWrite, Reach::LastTerm],
-            ..World::new(
-                "votes",
-                "two candidates over two terms, with a crash at every point of every write",
-            )
-        },
-        World {
-            term_max: 1,
-            crashes: 1,
-            writes_take_time: true,
-            reaches: &[Reach::Leader, Reach::Commit, Reach::LostWrite],
-            ..World::new(
-                "durability",
-                "one term, a command, and a crash at every point of every write",
-            )
-        },
-        World {
-            proposals: 0,
-            reads: 1,
-            log_max: 2,
-            reaches: &[Reach::Leader, Reach::Read, Reach::LastTerm],
-            ..World::new(
-                "reads",
-                "a read by ReadIndex across a fail-over, with every answer late or doubled",
-            )
-        },
-        World {
-            candidates: 2,
-            proposals: 0,
-            reads: 2,
-            log_max: 2,
-            reaches: &[Reach::Leader, Reach::Read, Reach::LastTerm],
-            ..World::new(
-                "read-rounds",
-                "two reads of which neither may be confirmed by an answer to the other, nor by an older leader's",
-            )
-        },
-        World {
-            candidates: 2,
-            term_max: 1,
-            pre_vote: true,
-            check_quorum: true,
-            proposals: 0,
-            log_max: 1,
-            reaches: &[Reach::Leader],
-            ..World::new(
-                "stickiness",
-                "pre-votes, leaders that step down, and followers that stick to theirs",
-            )
-        },
-    ]
-}
+    /// The line with which a golden script makes the same cluster.
+    pub(super) fn cluster_line(&self) -> String {
+        let mut line = format!("cluster {}", self.servers);
+        let mut option = |given: bool, words: &str| {
+            if given {
+                line.push(' ');
+                line.push_str(words);
+            }
+        };
+        option(
+            self.voters != self.servers && !self.learners,
+            &format!("voters={}", self.voters),
+        );
+        option(self.learners, &format!("learners={}", self.servers - self.voters));
+        option(!self.pre_vote, "pre-vote=off");
+        option(!self.check_quorum, "check-quorum=off");
+        option(true, &format!("entries-max={}", self.append_entries_max));
+        option(true, &format!("window={}", self.window));
+        option(!self.changes.is_empty(), "promote=any");
+        option(self.writes_take_time, "persist=manual");
+        option(self.led, "leader=1");
+        line
+    }
 
-/// The world called `name`.
-pub fn by_name(name: &str) -> Option<World> {
-    worlds().into_iter().find(|world| world.name == name)
+    /// The exchanges of ids that change nothing in this world; the first is none.
+    ///
+    /// Who stands for election is not like who does not. Where members change, servers are named; and a removed leader chooses by id.
+    pub(super) fn group(&self) -> Vec<Permutation> {
+        if !self.symmetry || !self.changes.is_empty() || !self.treats_servers_alike() {
+            return permutations(self.servers, |id| id);
+        }
+        permutations(self.servers, |id| u8::from(id > self.candidates))
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "only a mutant names servers")]
+    fn treats_servers_alike(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "mutants")]
+    fn treats_servers_alike(&self) -> bool {
+        self.core_mutant() != Some(raft::Mutant::QuorumArithmetic)
+    }
+
+    /// Whether messages that can change nothing any more are taken away. Where a bug lets terms go back, or lets a server hear what
+    /// is long over, they can.
+    pub(super) fn forgets_stale_messages(&self) -> bool {
+        self.forgets && self.terms_only_grow()
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "only a mutant goes back")]
+    fn terms_only_grow(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "mutants")]
+    fn terms_only_grow(&self) -> bool {
+        use raft::Mutant;
+        !matches!(
+            self.core_mutant(),
+            Some(Mutant::VoteNotPersisted | Mutant::StaleProgress | Mutant::PreVoteMixed)
+        )
+    }
+
+    /// The servers and the observer at the beginning. What is still on its way then is lost.
+    pub(super) fn beginning(&self) -> (Vec<Server>, Ghost) {
+        let ids = (1..=u64::from(self.servers)).map(NodeId);
+        let mut servers: Vec<Server> = ids.map(|id| Server::fresh(self, id)).collect();
+        let mut ghost = Ghost::new(self.judge);
+        if self.led {
+            for input in [Input::Timeout, Input::Heartbeat] {
+                self.come_to_rest(&mut servers, &mut ghost, input);
+            }
+            assert!(servers[0].leads(), "{} is not led at its beginning", self.name);
+        }
+        (servers, ghost)
+    }
+
+    /// Gives the first server an input, and delivers and persists until nothing moves.
+    fn come_to_rest(&self, servers: &mut [Server], ghost: &mut Ghost, input: Input) {
+        let mut pending: VecDeque<(NodeId, Input)> = VecDeque::from([(NodeId(1), input)]);
+        while let Some((id, input)) = pending.pop_front() {
+            let server = &mut servers[usize::try_from(id.0 - 1).expect("ids are small")];
+            let effects = server.take(self, &input);
+            ghost.see(server, &input, &effects);
+            if !server.writing.is_empty() {
+                pending.push_back((id, Input::Persist));
+            }
+            let deliver = |envelope: Envelope<u8>| (envelope.to, Input::Deliver(envelope));
+            pending.extend(effects.sent.into_iter().map(deliver));
+        }
+    }
 }

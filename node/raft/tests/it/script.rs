@@ -5,7 +5,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
+//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `learners=K` (the last ones), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
 //! | `given I term=T [vote=J] [commit=K] [log=T1,T2,…]` | replaces what server I has on its disk, and starts it again |
 //! | `timeout I`, `silent I`, `heartbeat I`, `quorum-check I` | the abstract inputs of time |
 //! | `campaign I` | stands for election without asking first |
@@ -15,7 +15,7 @@
 //! | `compact I` | I makes a snapshot of what it has applied, and drops that from its log |
 //! | `report I J delivered\|failed` | tells I what became of the snapshot for J |
 //! | `unreachable I J` | tells I that messages to J may have been lost |
-//! | `deliver [I J] [first\|last]` | what is in flight now: everything, from I to J, or one of those |
+//! | `deliver [I J] [first\|last\|at=K] [keep]` | what is in flight now: everything, from I to J, or one of those, the K-th, say; with `keep`, it stays in flight, too |
 //! | `drop [I J] [first\|last]` | the same is lost |
 //! | `duplicate I J` | what is in flight from I to J is there twice |
 //! | `flight` | shows what is in flight |

@@ -1,6 +1,6 @@
 //! What is in flight.
 
-use super::words::Selection;
+use super::words::{One, Selection};
 use super::{Interpreter, Slot};
 use bytes::Bytes;
 use raft::{Envelope, NodeId};
@@ -23,9 +23,13 @@ impl Interpreter {
             .collect();
         assert!(!places.is_empty(), "no such message is in flight");
         match selection.one {
-            Some(true) => places.truncate(1),
-            Some(false) => places = places.split_off(places.len() - 1),
+            Some(One::First) => places.truncate(1),
+            Some(One::Last) => places = places.split_off(places.len() - 1),
+            Some(One::At(nth)) => places = vec![places[nth - 1]],
             None => {}
+        }
+        if selection.keep {
+            return places.iter().map(|place| self.network[*place].clone()).collect();
         }
         let mut selected = Vec::new();
         for place in places.into_iter().rev() {
@@ -57,6 +61,7 @@ impl Interpreter {
                 self.deliver(&Selection {
                     link: None,
                     one: None,
+                    keep: false,
                 });
             }
             if !moved {

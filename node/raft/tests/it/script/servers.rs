@@ -14,14 +14,19 @@ impl Interpreter {
         let count: u64 = number(args[0]);
         self.options = args[1..].iter().map(|option| (*option).to_owned()).collect();
         self.manual_persist = self.options.iter().any(|option| option == "persist=manual");
-        let voters = self
-            .options
-            .iter()
-            .find_map(|option| option.strip_prefix("voters="));
-        let voters: u64 = voters.map_or(count, number);
+        let option = |name: &str| {
+            let given = self.options.iter().find_map(|option| option.strip_prefix(name));
+            given.map(number::<u64>)
+        };
+        let learners = option("learners=").unwrap_or(0);
+        let voters = option("voters=").unwrap_or(count - learners);
+        let ids = |ids: std::ops::RangeInclusive<u64>| ids.map(NodeId).collect();
+        let learners = ids(voters + 1..=voters + learners);
+        let members = Configuration::from_parts(ids(1..=voters), vec![], learners, vec![]);
+        let members = members.expect("voters and learners are apart");
         for id in (1..=count).map(NodeId) {
-            let storage = if id.0 <= voters {
-                MemoryStorage::new((1..=voters).map(NodeId))
+            let storage = if members.is_member(id) {
+                MemoryStorage::with_configuration(members.clone())
             } else {
                 MemoryStorage::with_configuration(Configuration::default())
             };
@@ -49,7 +54,7 @@ impl Interpreter {
             match option.split_once('=').expect("an option is key=value") {
                 ("pre-vote", "off") => config.pre_vote = false,
                 ("check-quorum", "off") => config.check_quorum = false,
-                ("persist", "manual") | ("leader" | "voters", _) => {}
+                ("persist", "manual") | ("leader" | "voters" | "learners", _) => {}
                 ("promote", "any") => config.promote_caught_up_only = false,
                 ("entries-max", value) => config.append_entries_max = number(value),
                 ("window", value) => config.in_flight_messages_max = number(value),

@@ -6,8 +6,19 @@ use raft::{Change, Entry, EntryData, HardState, Index, NodeId, Term, Write};
 /// Which of the messages in flight.
 pub(super) struct Selection {
     pub(super) link: Option<(NodeId, NodeId)>,
-    /// Only the first (or else the last) of them.
-    pub(super) one: Option<bool>,
+    /// Only one of them.
+    pub(super) one: Option<One>,
+    /// Whether they stay in flight, too.
+    pub(super) keep: bool,
+}
+
+/// One of several messages.
+#[derive(Clone, Copy)]
+pub(super) enum One {
+    First,
+    Last,
+    /// Counted from 1.
+    At(usize),
 }
 
 /// `5@2:x`, or `5@2` for a no-op.
@@ -64,9 +75,14 @@ pub(super) fn change(word: &str) -> Change {
 }
 
 pub(super) fn selection(args: &[&str]) -> Selection {
+    let (args, keep) = match args.split_last() {
+        Some((&"keep", rest)) => (rest, true),
+        _ => (args, false),
+    };
     let (args, one) = match args.split_last() {
-        Some((&"first", rest)) => (rest, Some(true)),
-        Some((&"last", rest)) => (rest, Some(false)),
+        Some((&"first", rest)) => (rest, Some(One::First)),
+        Some((&"last", rest)) => (rest, Some(One::Last)),
+        Some((word, rest)) if word.starts_with("at=") => (rest, Some(One::At(number(&word[3..])))),
         _ => (args, None),
     };
     let link = match args {
@@ -74,5 +90,5 @@ pub(super) fn selection(args: &[&str]) -> Selection {
         [from, to] => Some((node(from), node(to))),
         _ => panic!("a link has two ends: {args:?}"),
     };
-    Selection { link, one }
+    Selection { link, one, keep }
 }

@@ -43,6 +43,7 @@ pub async fn up(options: UpOptions) -> Exit {
     let spec = ClusterSpec {
         binary: binary.clone(),
         nodes: options.nodes,
+        spares: 0,
         cluster_id: "up".to_owned(),
         dir: dir.clone(),
         seed: SystemTime::now()

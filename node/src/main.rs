@@ -49,6 +49,7 @@ mod client;
 mod connection;
 mod disk;
 mod exit;
+mod folder;
 mod logging;
 mod output;
 mod probe;
@@ -56,7 +57,7 @@ mod serve;
 mod server;
 
 use clap::{CommandFactory, Parser};
-use cli::{Address, Cli, Command, Members, Reach, ServeArgs};
+use cli::{Address, Cli, Command, Members, Reach, ServeArgs, WalCommand};
 use exit::Failure;
 use raft::NodeId;
 use serde::Serialize;
@@ -126,6 +127,14 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Demote { nodes, reach } => change(nodes, |node| MemberChange::Demote { node }, &reach),
         Command::Transfer { to, reach } => request(RequestBody::Transfer { to }, &reach),
         Command::Snapshot { reach } => block_on(client::snapshot(&reach)),
+        Command::Wal {
+            command: WalCommand::Inspect { folder, json },
+        } => folder::inspect(&folder, json),
+        Command::Recover {
+            data,
+            cluster_id,
+            force_new_cluster,
+        } => folder::recover(&data, &cluster_id, force_new_cluster),
         Command::Probe {
             data,
             value_size,

@@ -93,6 +93,31 @@ fn one_node_two_nodes_and_several_tests_run() {
 }
 
 #[test]
+fn members_that_come_and_go_and_leaders_that_make_way_are_survived() {
+    let store = tempfile::tempdir().unwrap();
+    for nodes in ["1", "3"] {
+        let args = [
+            "--nodes",
+            nodes,
+            "--time-limit",
+            "5s",
+            "--nemesis",
+            "member,transfer",
+        ];
+        let said = run_in(store.path(), &args);
+        assert_eq!(said.code, 0, "{said:?}");
+        let faults = &said.json()["faults"];
+        let (member, transfer) = (faults["member"].as_u64(), faults["transfer"].as_u64());
+        assert!(member >= Some(2) && transfer >= Some(2), "{said:?}");
+    }
+    let said = run_in(
+        store.path(),
+        &["--replay", store.path().join("latest").to_str().unwrap()],
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[test]
 fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked() {
     let store = tempfile::tempdir().unwrap();
     let (node, path) = (node(), store.path().to_str().unwrap());

@@ -38,6 +38,7 @@ pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Clust
     Cluster::start(ClusterSpec {
         binary: Binary::locate(Some(&program(dir, serve))).expect("it says which version it is"),
         nodes,
+        spares: 0,
         cluster_id: String::from("fake"),
         dir: dir.to_owned(),
         seed: 1,

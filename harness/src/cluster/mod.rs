@@ -10,6 +10,7 @@ pub(crate) mod fake;
 mod links;
 mod monitor;
 mod node_client;
+mod operator;
 mod process;
 mod spawner;
 
@@ -46,6 +47,8 @@ pub struct ClusterSpec {
     pub binary: Binary,
     /// How many nodes.
     pub nodes: u64,
+    /// How many more there may be, with the numbers behind those: they are not started, and join when a nemesis has them.
+    pub spares: u64,
     /// The cluster's id.
     pub cluster_id: String,
     /// Each node's data and log lie in `nodes/<number>/` below it.
@@ -115,6 +118,14 @@ pub enum ClusterError {
         /// Killed, paused, resumed.
         what: &'static str,
     },
+    /// An operator's request came to nothing.
+    #[error("the cluster did not {what}: {reason}")]
+    Operator {
+        /// What was asked.
+        what: &'static str,
+        /// The last answer.
+        reason: String,
+    },
     /// Nobody serves.
     #[error("the cluster served nobody for {}", humantime::format_duration(*.0))]
     NotServing(Duration),
@@ -136,14 +147,20 @@ struct Member {
     spec: NodeSpec,
     process: Mutex<Option<NodeProcess>>,
     paused: AtomicBool,
+    /// Whether it joins the cluster that is there, instead of founding it.
+    joins: AtomicBool,
 }
 
 struct Inner {
     spawner: Spawner,
+    /// The spare ones too.
     members: Vec<Arc<Member>>,
+    /// How many the cluster begins with.
+    nodes: u64,
     links: Links,
     monitor: Monitor,
     unexpected: Arc<Mutex<Vec<NodeExit>>>,
+    reconfigured: AtomicBool,
 }
 
 /// A running cluster; cheap to clone. When the last clone is dropped, its processes are killed.
@@ -157,11 +174,13 @@ impl Cluster {
     /// Folders can't be made, ports can't be had, or a node does not start.
     pub async fn start(spec: ClusterSpec) -> Result<Cluster, ClusterError> {
         let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
-        let links = Links::open(&numbers)
+        let with_spares: Vec<NodeNumber> = (1..=spec.nodes + spec.spares).collect();
+        let nodes = spec.nodes;
+        let links = Links::open(&with_spares)
             .await
             .map_err(|error| system("open the links", error))?;
         let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
-        let members: Vec<Arc<Member>> = numbers
+        let members: Vec<Arc<Member>> = with_spares
             .iter()
             .map(|node| {
                 let spec = NodeSpec::new(&spec, *node, &links);
@@ -169,16 +188,19 @@ impl Cluster {
                     spec,
                     process: Mutex::new(None),
                     paused: AtomicBool::new(false),
+                    joins: AtomicBool::new(*node > nodes),
                 })
             })
             .collect();
-        let monitor = Monitor::new(&numbers);
+        let monitor = Monitor::new(&numbers, &with_spares);
         let cluster = Cluster(Arc::new(Inner {
             spawner,
             members,
+            nodes,
             links,
             monitor,
             unexpected: Arc::default(),
+            reconfigured: AtomicBool::new(false),
         }));
         let starts = numbers.iter().map(|node| {
             let (cluster, node) = (cluster.clone(), *node);
@@ -198,7 +220,7 @@ impl Cluster {
     pub async fn wait_serving(&self, limit: Duration) -> Result<Duration, ClusterError> {
         let begun = Instant::now();
         while begun.elapsed() < limit {
-            for node in self.nodes() {
+            for node in self.all_nodes() {
                 if let Some(address) = self.client_address(node)
                     && node_client::serves_reads(node, address).await
                 {
@@ -210,9 +232,48 @@ impl Cluster {
         Err(ClusterError::NotServing(limit))
     }
 
-    /// The nodes' numbers.
+    /// The numbers of the nodes that the cluster began with.
     pub fn nodes(&self) -> Vec<NodeNumber> {
+        (1..=self.0.nodes).collect()
+    }
+
+    /// The numbers of those that may join.
+    pub fn spares(&self) -> Vec<NodeNumber> {
+        let all = self.all_nodes();
+        all.into_iter().filter(|node| *node > self.0.nodes).collect()
+    }
+
+    /// The numbers of all of these.
+    pub fn all_nodes(&self) -> Vec<NodeNumber> {
         self.0.members.iter().map(|member| member.spec.node).collect()
+    }
+
+    /// Takes a node's data away, which is down. When it is started again it joins the cluster, if that has it.
+    ///
+    /// # Errors
+    /// The folder can't be removed.
+    ///
+    /// # Panics
+    /// It is up.
+    pub fn wipe(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        assert!(
+            !self.is_up(node),
+            "node {node} is up: its data is not to be taken away"
+        );
+        let member = self.0.member(node);
+        member.joins.store(true, Ordering::Relaxed);
+        let path = member.spec.data();
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ClusterError::Folder { path, error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether members were ever changed, so that they may have to be put right.
+    pub fn was_reconfigured(&self) -> bool {
+        self.0.reconfigured.load(Ordering::Relaxed)
     }
 
     /// Where clients reach a node now; it changes with each start. `None` while it is down.
@@ -274,6 +335,7 @@ impl Cluster {
         let process = NodeProcess::spawn(
             &self.0.spawner,
             &member.spec,
+            member.joins.load(Ordering::Relaxed),
             Arc::clone(&self.0.unexpected),
             READY_TIME_MAX,
         )
@@ -339,8 +401,8 @@ impl Cluster {
 
     /// Heals every link.
     pub fn heal_all(&self) {
-        for from in self.nodes() {
-            for to in self.nodes() {
+        for from in self.all_nodes() {
+            for to in self.all_nodes() {
                 self.0.links.heal(from, to);
             }
         }
@@ -372,7 +434,7 @@ impl Cluster {
 
     /// Stops every node where it stands, so that somebody can look at it.
     pub async fn freeze_all(&self) {
-        for node in self.nodes() {
+        for node in self.all_nodes() {
             if self.is_up(node) {
                 // One that can't be stopped has just died; there is nothing left of it to freeze.
                 let _ = self.pause(node).await;

@@ -74,10 +74,16 @@ pub(super) struct Monitor {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Terms in which a leader was seen.
     won: Mutex<BTreeSet<u64>>,
+    /// Whom to ask; the spare ones too.
+    asked: Vec<NodeNumber>,
+    /// The last one that is always there.
+    last: NodeNumber,
 }
 
 impl Monitor {
-    pub(super) fn new(nodes: &[NodeNumber]) -> Monitor {
+    /// One of `nodes`, and of those behind them in `asked` while they are up.
+    pub(super) fn new(nodes: &[NodeNumber], asked: &[NodeNumber]) -> Monitor {
+        let last = nodes.last().copied().unwrap_or_default();
         let nodes = nodes.iter().map(|node| (*node, NodeView::default())).collect();
         let observation = Observation {
             nodes,
@@ -87,15 +93,15 @@ impl Monitor {
             latest: watch::Sender::new(observation),
             tasks: Mutex::default(),
             won: Mutex::default(),
+            asked: asked.to_vec(),
+            last,
         }
     }
 
     /// Begins to ask. The cluster is not kept alive by that.
     pub(super) fn start(&self, cluster: &Weak<Inner>) {
-        let nodes: Vec<NodeNumber> = self.latest.borrow().nodes.keys().copied().collect();
-        let tasks = nodes
-            .into_iter()
-            .map(|node| tokio::spawn(watch_node(Weak::clone(cluster), node)));
+        let nodes = self.asked.iter().copied();
+        let tasks = nodes.map(|node| tokio::spawn(watch_node(Weak::clone(cluster), node)));
         self.tasks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -133,7 +139,11 @@ impl Monitor {
             latest.term = latest
                 .term
                 .max(view.status.as_ref().map_or(0, |status| status.term));
-            latest.nodes.insert(node, view);
+            if view.up || node <= self.last {
+                latest.nodes.insert(node, view);
+            } else {
+                latest.nodes.remove(&node);
+            }
             latest.elections = elections;
             let leaders = latest.nodes.iter().filter_map(|(node, view)| {
                 let status = view

@@ -29,6 +29,8 @@ pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
     program: PathBuf,
     args: Vec<String>,
+    /// The argument that names the cluster's founders.
+    founders: String,
     dir: PathBuf,
 }
 
@@ -41,18 +43,18 @@ impl NodeSpec {
                 .address(node, to)
                 .map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string())
         };
-        let peers: Vec<String> = (1..=cluster.nodes)
-            .map(|to| format!("{to}={}", peer(to)))
-            .collect();
+        let peers = |last| {
+            let peers: Vec<String> = (1..=last).map(|to| format!("{to}={}", peer(to))).collect();
+            peers.join(",")
+        };
         let (least, most) = cluster.timing.election_ticks;
         let mut args = vec![
             "serve".to_owned(),
             format!("--id={node}"),
             format!("--cluster-id={}", cluster.cluster_id),
             "--listen=127.0.0.1:0".to_owned(),
-            format!("--cluster={}", peers.join(",")),
             // Addresses in the configuration are the same for everybody; links are not.
-            format!("--peers={}", peers.join(",")),
+            format!("--peers={}", peers(cluster.nodes + cluster.spares)),
             format!("--data={}", dir.join("data").display()),
             format!("--tick={}us", cluster.timing.tick.as_micros()),
             format!("--election-ticks={least}..{most}"),
@@ -64,12 +66,17 @@ impl NodeSpec {
             node,
             program: cluster.binary.path().to_owned(),
             args,
+            founders: format!("--cluster={}", peers(cluster.nodes)),
             dir,
         }
     }
 
     pub(super) fn log(&self) -> PathBuf {
         self.dir.join("log")
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
     }
 }
 
@@ -90,10 +97,11 @@ pub(super) struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// Starts a node and waits for its ready line.
+    /// Starts a node, which founds its cluster with others or joins it, and waits for its ready line.
     pub(super) async fn spawn(
         spawner: &Spawner,
         spec: &NodeSpec,
+        joins: bool,
         unexpected: Arc<Mutex<Vec<NodeExit>>>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
@@ -103,6 +111,7 @@ impl NodeProcess {
         let mut command = Command::new(&spec.program);
         command
             .args(&spec.args)
+            .arg(if joins { "--join" } else { &spec.founders })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file)

@@ -1,6 +1,6 @@
 //! Drawing a plan's faults from its seed: pure.
 
-use super::{Aim, Fault, Kind, Plan, ScheduledFault};
+use super::{Aim, Fault, Kind, Plan, ScheduledFault, Shape};
 use crate::cluster::{Cluster, NodeNumber};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -31,7 +31,11 @@ pub(super) struct Draft {
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// They are chosen when it begins, by this shuffled order of the nodes.
-    Open { kind: Kind, order: Vec<NodeNumber> },
+    Open {
+        kind: Kind,
+        shape: Shape,
+        order: Vec<NodeNumber>,
+    },
     /// They are those of an earlier run.
     Recorded(Fault),
 }
@@ -40,13 +44,13 @@ impl Draft {
     /// The fault itself, aimed now.
     pub(super) fn aimed(&self, cluster: &Cluster) -> Fault {
         let leader = cluster.observe().leader;
-        let (kind, mut order) = match &self.target {
+        let (kind, shape, mut order) = match &self.target {
             Target::Recorded(fault) if !self.aim.follows_leader() => return fault.clone(),
-            Target::Recorded(fault) => (fault.kind(), cluster.nodes()),
-            Target::Open { kind, order } => (*kind, order.clone()),
+            Target::Recorded(fault) => (fault.kind(), fault.shape(), cluster.nodes()),
+            Target::Open { kind, shape, order } => (*kind, *shape, order.clone()),
         };
         arrange(self.aim, &mut order, leader);
-        Fault::new(kind, self.aim, &order)
+        Fault::new(kind, shape, self.aim, &order)
     }
 }
 
@@ -85,6 +89,9 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
     let interval = plan.interval.min(fitting).max(INTERVAL_MIN);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut bag: Vec<Kind> = Vec::new();
+    // They take turns, from one that the seed decides.
+    let first_shape = usize::try_from(plan.seed % Shape::ALL.len() as u64).expect("there are few");
+    let mut shapes = Shape::ALL.iter().cycle().skip(first_shape);
     let mut start = Duration::ZERO;
     while start + interval <= plan.time_limit + Duration::from_millis(1) && drafts.len() < FAULTS_MAX {
         if bag.is_empty() {
@@ -101,12 +108,16 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         };
         let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
         order.shuffle(&mut random);
+        let shape = match kind {
+            Kind::Member => *shapes.next().expect("they come again and again"),
+            Kind::Kill | Kind::Pause | Kind::Partition | Kind::Transfer => Shape::Remove,
+        };
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
         drafts.push(Draft {
             start,
             stop: start + lasts,
             aim,
-            target: Target::Open { kind, order },
+            target: Target::Open { kind, shape, order },
         });
         start += interval;
     }
@@ -127,6 +138,8 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
     ];
     match kind {
         Kind::Kill | Kind::Pause => &PROCESSES,
+        Kind::Transfer => &PROCESSES[..1],
+        Kind::Member => &PROCESSES[..3],
         // A bridge needs somebody on each side, and a ring of three is no partition.
         Kind::Partition if nodes < 3 => &LINKS[..5],
         Kind::Partition if nodes < 5 => &LINKS[..6],
@@ -209,7 +222,7 @@ mod tests {
                 for leader in 1..=count as NodeNumber {
                     let mut order: Vec<NodeNumber> = (1..=count as NodeNumber).collect();
                     arrange(*aim, &mut order, Some(leader));
-                    let fault = Fault::new(Kind::Partition, *aim, &order);
+                    let fault = Fault::new(Kind::Partition, Shape::Remove, *aim, &order);
                     assert!(fault.nodes().contains(&leader), "{aim:?} of {count}: {fault:?}");
                 }
             }

@@ -3,6 +3,7 @@
 use super::Kind;
 use crate::cluster::{Cluster, ClusterError, NodeNumber};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Whom a fault is aimed at.
@@ -59,6 +60,31 @@ impl Aim {
     }
 }
 
+/// What becomes of nodes for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// They are removed, killed, and lose their data; later they join anew.
+    Remove,
+    /// They become learners; later they vote again.
+    Demote,
+    /// Another one takes a node's place; later it is the other way round. The one that is out loses its data.
+    Replace,
+}
+
+impl Shape {
+    /// All of them.
+    pub(super) const ALL: [Shape; 3] = [Shape::Remove, Shape::Demote, Shape::Replace];
+
+    fn name(self) -> &'static str {
+        match self {
+            Shape::Remove => "removed",
+            Shape::Demote => "demoted",
+            Shape::Replace => "replaced",
+        }
+    }
+}
+
 /// A fault with its targets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,12 +95,16 @@ pub enum Fault {
     Pause(Vec<NodeNumber>),
     /// These links, `[from, to]`, are cut, and healed.
     Partition(Vec<(NodeNumber, NodeNumber)>),
+    /// Leadership is handed over to this node.
+    Transfer(NodeNumber),
+    /// That becomes of these members.
+    Member(Shape, Vec<NodeNumber>),
 }
 
 impl Fault {
-    /// A fault of `kind` aimed at `aim`. `order` lists all nodes, the one that counts as the leader first and the others
-    /// shuffled.
-    pub(super) fn new(kind: Kind, aim: Aim, order: &[NodeNumber]) -> Fault {
+    /// A fault of `kind` aimed at `aim`; of this shape, if members are to be changed. `order` lists all nodes, the one that counts as the
+    /// leader first and the others shuffled.
+    pub(super) fn new(kind: Kind, shape: Shape, aim: Aim, order: &[NodeNumber]) -> Fault {
         let count = order.len();
         let victims = match aim {
             Aim::Leader | Aim::LeaderDeaf | Aim::LeaderMute => &order[..1],
@@ -88,6 +118,11 @@ impl Fault {
         match kind {
             Kind::Kill => Fault::Kill(victims.to_vec()),
             Kind::Pause => Fault::Pause(victims.to_vec()),
+            Kind::Transfer => Fault::Transfer(*order.get(1).unwrap_or(&order[0])),
+            // Somebody must be left.
+            Kind::Member if count == 1 => Fault::Member(Shape::Replace, victims.to_vec()),
+            Kind::Member if shape == Shape::Replace => Fault::Member(shape, victims[..1].to_vec()),
+            Kind::Member => Fault::Member(shape, victims.to_vec()),
             Kind::Partition => {
                 let place = |node: NodeNumber| {
                     order
@@ -121,13 +156,24 @@ impl Fault {
             Fault::Kill(_) => Kind::Kill,
             Fault::Pause(_) => Kind::Pause,
             Fault::Partition(_) => Kind::Partition,
+            Fault::Transfer(_) => Kind::Transfer,
+            Fault::Member(..) => Kind::Member,
+        }
+    }
+
+    /// Its shape, for kinds that have several.
+    pub(super) fn shape(&self) -> Shape {
+        match self {
+            Fault::Member(shape, _) => *shape,
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Partition(_) | Fault::Transfer(_) => Shape::Remove,
         }
     }
 
     /// The nodes that it names.
     pub fn nodes(&self) -> Vec<NodeNumber> {
         match self {
-            Fault::Kill(nodes) | Fault::Pause(nodes) => nodes.clone(),
+            Fault::Kill(nodes) | Fault::Pause(nodes) | Fault::Member(_, nodes) => nodes.clone(),
+            Fault::Transfer(node) => vec![*node],
             Fault::Partition(links) => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
         }
     }
@@ -140,6 +186,15 @@ impl Fault {
                 for node in nodes {
                     let _ = write!(text, " n{node}");
                 }
+            }
+            Fault::Transfer(node) => {
+                let _ = write!(text, " to n{node}");
+            }
+            Fault::Member(shape, nodes) => {
+                for node in nodes {
+                    let _ = write!(text, " n{node}");
+                }
+                let _ = write!(text, " {}", shape.name());
             }
             Fault::Partition(links) => {
                 text.push_str(", cut");
@@ -159,7 +214,7 @@ impl Fault {
     /// What its links have swallowed so far.
     pub(super) fn swallowed(&self, cluster: &Cluster) -> u64 {
         match self {
-            Fault::Kill(_) | Fault::Pause(_) => 0,
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) => 0,
             Fault::Partition(links) => links.iter().map(|(from, to)| cluster.swallowed(*from, *to)).sum(),
         }
     }
@@ -186,6 +241,8 @@ impl Fault {
                     cluster.cut(*from, *to);
                 }
             }
+            Fault::Transfer(node) => cluster.transfer(*node).await?,
+            Fault::Member(shape, nodes) => change_members(*shape, nodes, cluster).await?,
         }
         Ok(())
     }
@@ -208,9 +265,52 @@ impl Fault {
                     cluster.heal(*from, *to);
                 }
             }
+            Fault::Transfer(_) => {}
+            Fault::Member(..) => put_members_right(cluster).await?,
         }
         Ok(())
     }
+}
+
+/// Lets `shape` become of `nodes`.
+async fn change_members(shape: Shape, nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterError> {
+    let mut voters: BTreeSet<NodeNumber> = cluster.nodes().into_iter().collect();
+    voters.retain(|node| !nodes.contains(node));
+    let mut learners = BTreeSet::new();
+    match shape {
+        Shape::Remove => {}
+        Shape::Demote => learners.extend(nodes),
+        Shape::Replace => {
+            for spare in cluster.spares().into_iter().take(nodes.len()) {
+                cluster.restart(spare).await?;
+                voters.insert(spare);
+            }
+        }
+    }
+    cluster.make_members(&voters, &learners).await?;
+    if shape != Shape::Demote {
+        for node in nodes {
+            cluster.kill(*node).await?;
+            cluster.wipe(*node)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the nodes be members that were at the beginning, and no others.
+pub(super) async fn put_members_right(cluster: &Cluster) -> Result<(), ClusterError> {
+    for node in cluster.nodes() {
+        cluster.restart(node).await?;
+    }
+    let voters = cluster.nodes().into_iter().collect();
+    cluster.make_members(&voters, &BTreeSet::new()).await?;
+    for spare in cluster.spares() {
+        if cluster.is_up(spare) {
+            cluster.kill(spare).await?;
+        }
+        cluster.wipe(spare)?;
+    }
+    Ok(())
 }
 
 /// Whether a bridge cuts the link between two places: the middle one reaches all, the others their own side only.
@@ -231,9 +331,16 @@ mod tests {
     use super::*;
 
     fn cut(aim: Aim, count: u64) -> Vec<(u64, u64)> {
-        match Fault::new(Kind::Partition, aim, &(1..=count).collect::<Vec<_>>()) {
+        match Fault::new(
+            Kind::Partition,
+            Shape::Remove,
+            aim,
+            &(1..=count).collect::<Vec<_>>(),
+        ) {
             Fault::Partition(links) => links,
-            Fault::Kill(_) | Fault::Pause(_) => panic!("a partition was asked for"),
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) => {
+                panic!("a partition was asked for")
+            }
         }
     }
 
@@ -286,11 +393,13 @@ mod tests {
             let order: Vec<u64> = (1..=count).collect();
             for kind in Kind::ALL {
                 for aim in super::super::draft::aims(kind, order.len()) {
-                    let hit = match Fault::new(kind, *aim, &order) {
-                        Fault::Kill(nodes) | Fault::Pause(nodes) => nodes.len(),
-                        Fault::Partition(links) => links.len(),
-                    };
-                    assert!(hit > 0, "{kind} {aim:?} among {count} nodes");
+                    for shape in Shape::ALL {
+                        let fault = Fault::new(kind, shape, *aim, &order);
+                        let hit = fault.nodes().len();
+                        assert!(hit > 0, "{kind} {aim:?} among {count} nodes");
+                        let all = matches!(fault, Fault::Member(..)) && hit == order.len();
+                        assert!(!all, "nobody is left of {count} nodes by {fault:?}");
+                    }
                 }
             }
         }

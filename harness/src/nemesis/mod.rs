@@ -7,7 +7,7 @@
 mod draft;
 mod fault;
 
-pub use fault::{Aim, Fault};
+pub use fault::{Aim, Fault, Shape};
 
 use crate::cluster::{Cluster, ClusterError};
 use draft::{Draft, drafts};
@@ -31,11 +31,21 @@ pub enum Kind {
     Pause,
     /// Links between nodes are cut, and later healed.
     Partition,
+    /// The leader is asked to hand leadership over.
+    Transfer,
+    /// Nodes are removed, demoted or replaced, and later come back.
+    Member,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
+    pub const ALL: [Kind; 5] = [
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Partition,
+        Kind::Transfer,
+        Kind::Member,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -43,6 +53,8 @@ impl Kind {
             Kind::Kill => "kill",
             Kind::Pause => "pause",
             Kind::Partition => "partition",
+            Kind::Transfer => "transfer",
+            Kind::Member => "member",
         }
     }
 }
@@ -55,7 +67,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no nemesis {0:?}; there are kill, pause, partition, all and none")]
+#[error("there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, all and none")]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
@@ -224,10 +236,10 @@ impl Nemesis {
     }
 }
 
-/// Faults off: links healed, paused nodes resumed, nodes that are down started.
+/// Faults off: links healed, paused nodes resumed, nodes that are down started, members what they were at the beginning.
 ///
 /// # Errors
-/// A node can't be resumed or started.
+/// A node can't be resumed or started, or the members can't be put right.
 pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
     cluster.heal_all();
     for node in cluster.nodes() {
@@ -237,6 +249,9 @@ pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
         if !cluster.is_up(node) {
             cluster.restart(node).await?;
         }
+    }
+    if cluster.was_reconfigured() {
+        fault::put_members_right(cluster).await?;
     }
     Ok(())
 }

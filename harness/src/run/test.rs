@@ -92,6 +92,7 @@ pub(super) async fn run(
     let cluster = Cluster::start(ClusterSpec {
         binary: surroundings.binary.clone(),
         nodes: test.options.nodes,
+        spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
         cluster_id: cluster_id(test),
         dir: surroundings.directory.path().to_owned(),
         seed: test.seed,

@@ -99,6 +99,7 @@ done
         Cluster::start(ClusterSpec {
             binary: Binary::locate(Some(&self.program())).unwrap(),
             nodes,
+            spares: 0,
             cluster_id: "stage".to_owned(),
             dir: self.dir(),
             seed: 1,

@@ -40,9 +40,11 @@ pub(crate) fn write(disk: &mut impl Disk, identity: &Identity) -> Result<(), Dis
 
 /// The folder's identity; `None` if it has none yet.
 pub(crate) fn read(disk: &impl Disk) -> Result<Option<Identity>, OpenError> {
-    let Some(bytes) = disk.read_file(FILE)? else {
-        return Ok(None);
-    };
+    disk.read_file(FILE)?.map(|bytes| parse(&bytes)).transpose()
+}
+
+/// The identity that the content of its file tells.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Identity, OpenError> {
     let damaged = |what: &str| OpenError::Corrupt {
         file: FILE.to_string(),
         offset: 0,
@@ -62,8 +64,7 @@ pub(crate) fn read(disk: &impl Disk) -> Result<Option<Identity>, OpenError> {
     if found != FORMAT {
         return Err(OpenError::Format { found, known: FORMAT });
     }
-    let identity = wire::decode(payload).map_err(|error| damaged(&error.to_string()))?;
-    Ok(Some(identity))
+    wire::decode(payload).map_err(|error| damaged(&error.to_string()))
 }
 
 /// The number with which `payload` begins.

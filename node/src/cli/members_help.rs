@@ -27,5 +27,9 @@ the new ones. One change waits for the one before it. The last voter can't be re
 A node that lost its data folder, or was given another one, is refused under its old id: it has forgotten what it promised. Remove
 it, start it with `--join` on an empty folder, and add it anew, under the same id or another one.
 
+When a majority is lost for good, nothing can be changed any more. Stop what is left, find the node whose log ends last with
+`node wal inspect DIR`, and let it go on alone: `node recover --data DIR --cluster-id NEW --force-new-cluster`. Writes that only
+the lost nodes had are lost. Then start it with `--join --cluster-id NEW`, and add others, with empty folders.
+
 An id that was removed may be used again. A member's address is changed by removing it and adding it anew.
 ";

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::limits::CLUSTER_ID_BYTES_MAX;
 
 /// A node of a small replicated key-value store, and the client for people.
 #[derive(Debug, Parser)]
@@ -160,6 +161,27 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Looks at a node's write-ahead log.
+    Wal {
+        #[command(subcommand)]
+        command: WalCommand,
+    },
+    /// Lets a node that is left of a cluster go on alone, when a majority is lost for good.
+    ///
+    /// The node must be stopped. It becomes the only member of a new cluster, with another id, so that members of the old one that come back
+    /// are refused. Everything in its log counts from then on. What the lost nodes had beyond that is lost, acknowledged writes too; so
+    /// take the node whose log ends last, as `node wal inspect` shows. While a majority can still be brought back, don't.
+    Recover {
+        /// The data folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The name of the new cluster.
+        #[arg(long, value_name = "NAME", value_parser = cluster_id)]
+        cluster_id: String,
+        /// Says that this is meant.
+        #[arg(long)]
+        force_new_cluster: bool,
+    },
     /// Measures what this machine lets a commit cost at least.
     ///
     /// A sync of what a put takes in the log, round trips of clients and of nodes, and all that one after the other, as a commit
@@ -191,6 +213,22 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalCommand {
+    /// Prints what the log holds, batch by batch, and checks that it hangs together.
+    ///
+    /// Nothing is changed, and a node may be running on the folder. Exits with 1 where the log is corrupt. What an interrupted write has
+    /// left behind the last batch is no corruption.
+    Inspect {
+        /// The data folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Print JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// How a client reaches the cluster.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Reach {
@@ -208,6 +246,13 @@ pub(crate) struct Reach {
     /// How long to try, all in all.
     #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > CLUSTER_ID_BYTES_MAX {
+        return Err(format!("it must have 1 to {CLUSTER_ID_BYTES_MAX} bytes"));
+    }
+    Ok(text.to_string())
 }
 
 fn node_id(text: &str) -> Result<u64, String> {

@@ -9,6 +9,7 @@ mod crash_everywhere;
 mod durable_after_restart;
 mod failed_sync;
 mod forged_batch;
+mod inspect;
 mod reads;
 mod requests;
 mod segment_beginning;

@@ -1,0 +1,236 @@
+//! Looking at a log without touching it: what its segments hold, batch by batch, and whether that hangs together.
+//!
+//! Nothing here trusts what it reads: a damaged log is what this is for.
+
+use crate::batch::{BLOCK_BYTES, Batch, Link};
+use crate::identity;
+use crate::wal::{generation, segment_number};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use wire::record::{Entry, EntryData, HardState, Record};
+
+/// What lies at a place of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A batch that belongs where it is.
+    Batch {
+        /// Where it begins, in bytes.
+        offset: u64,
+        /// How many it takes, padding included.
+        bytes: u64,
+        /// Its number in the whole log.
+        sequence: u64,
+        /// What it holds, in words.
+        record: String,
+    },
+    /// Bytes behind the last batch that are no batch of this log, or that an older use has left: what an interrupted write leaves.
+    Remnant {
+        /// Where they begin.
+        offset: u64,
+        /// How many there are, in whole blocks.
+        bytes: u64,
+    },
+    /// Zeros, up to the end: room for what is to come.
+    Room {
+        /// Where they begin.
+        offset: u64,
+        /// How many there are.
+        bytes: u64,
+    },
+    /// The log can't be as it was written.
+    Corrupt {
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Looks at the segments of one log, in their order.
+#[derive(Debug, Default)]
+pub struct Inspector {
+    secret: Option<u64>,
+    /// Where the next batch belongs, once there was one.
+    link: Option<Link>,
+    last_number: Option<u64>,
+}
+
+impl Inspector {
+    /// For the log beside the file `identity` of this content; without it, the log's first batch is believed.
+    pub fn new(identity: Option<&[u8]>) -> Inspector {
+        let known = identity.and_then(|bytes| identity::parse(bytes).ok());
+        Inspector {
+            secret: known.map(|known| identity::secret(known.incarnation)),
+            ..Inspector::default()
+        }
+    }
+
+    /// What the segment holds whose file has this name and content; `None` if that is no segment's name.
+    pub fn segment(&mut self, name: &str, contents: &[u8]) -> Option<Vec<Found>> {
+        let number = segment_number(name)?;
+        let mut found = Vec::new();
+        if let Some(last) = self.last_number
+            && number != last + 1
+        {
+            let reason = format!("the segment before it is missing: the last one was number {last}");
+            found.push(Found::Corrupt { offset: 0, reason });
+            self.link = None;
+        }
+        self.last_number = Some(number);
+        if self.secret.is_none() {
+            // `generation` is its own inverse.
+            self.secret = Batch::parse(contents).map(|first| generation(number, first.generation));
+        }
+        let of_segment = self.secret.map(|secret| generation(number, secret));
+        let end = self.batches(contents, of_segment, &mut found);
+        self.rest(contents, end, of_segment, &mut found);
+        Some(found)
+    }
+
+    /// The batches at the beginning; where they end.
+    fn batches(&mut self, contents: &[u8], of_segment: Option<u64>, found: &mut Vec<Found>) -> usize {
+        let mut offset = 0;
+        while let Some(batch) = contents.get(offset..).and_then(Batch::parse) {
+            let bytes = batch.padded_bytes();
+            let is_next = self.link.is_none_or(|link| link == batch.link);
+            if Some(batch.generation) != of_segment || !is_next || offset + bytes > contents.len() {
+                break;
+            }
+            let record = match wire::decode::<Record>(batch.payload) {
+                Ok(record) => in_words(&record),
+                Err(error) => {
+                    let reason =
+                        format!("the batch is intact, and holds no record that this build knows: {error}");
+                    found.push(Found::Corrupt {
+                        offset: offset as u64,
+                        reason,
+                    });
+                    String::from("?")
+                }
+            };
+            found.push(Found::Batch {
+                offset: offset as u64,
+                bytes: bytes as u64,
+                sequence: batch.link.sequence,
+                record,
+            });
+            self.link = Some(batch.next_link());
+            offset += bytes;
+        }
+        offset
+    }
+
+    /// What lies behind the batches.
+    fn rest(&self, contents: &[u8], end: usize, of_segment: Option<u64>, found: &mut Vec<Found>) {
+        let blocks = (end..contents.len()).step_by(BLOCK_BYTES);
+        let later = blocks.into_iter().find(|offset| {
+            Batch::parse(&contents[*offset..]).is_some_and(|batch| {
+                let is_ours = Some(batch.generation) == of_segment;
+                is_ours && self.link.is_none_or(|link| batch.link.sequence >= link.sequence)
+            })
+        });
+        if let Some(later) = later {
+            let reason = format!(
+                "no intact batch is here that belongs here, and the one at {later} proves that there was one"
+            );
+            found.push(Found::Corrupt {
+                offset: end as u64,
+                reason,
+            });
+        }
+        let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
+        let used = remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES));
+        let used = used.min(contents.len() - end);
+        if used > 0 {
+            found.push(Found::Remnant {
+                offset: end as u64,
+                bytes: used as u64,
+            });
+        }
+        if end + used < contents.len() {
+            found.push(Found::Room {
+                offset: (end + used) as u64,
+                bytes: (contents.len() - end - used) as u64,
+            });
+        }
+    }
+}
+
+/// `open  term 3, voted for 1, commit 7; behind 9@2 of (1 2 3)`.
+fn in_words(record: &Record) -> String {
+    match record {
+        Record::Open { hard_state, behind } => format!(
+            "open   {}; behind {}@{} of ({})",
+            state(hard_state),
+            behind.last.index,
+            behind.last.term,
+            configuration(&behind.configuration)
+        ),
+        Record::Write {
+            hard_state,
+            snapshot,
+            first_index,
+            entries,
+        } => {
+            let mut words = format!("write  {}", state(hard_state));
+            if let Some(snapshot) = snapshot {
+                let _ = write!(
+                    words,
+                    "; a snapshot up to {}@{} of ({}) takes the log's place",
+                    snapshot.last.index,
+                    snapshot.last.term,
+                    configuration(&snapshot.configuration)
+                );
+            }
+            if !entries.is_empty() {
+                let _ = write!(words, "; {}", entries_in_words(*first_index, entries));
+            }
+            words
+        }
+    }
+}
+
+fn state(state: &HardState) -> String {
+    let vote = state
+        .vote
+        .map_or_else(|| String::from("no vote"), |node| format!("vote {node}"));
+    format!("term {}, {vote}, commit {}", state.term, state.commit)
+}
+
+fn configuration(configuration: &wire::record::Configuration) -> String {
+    match raft::Configuration::try_from(configuration.clone()) {
+        Ok(configuration) => configuration.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn entries_in_words(first: u64, entries: &[Entry]) -> String {
+    let last = first.saturating_add(entries.len() as u64 - 1);
+    let (mut commands, mut bytes) = (0_u64, 0_u64);
+    let mut others = String::new();
+    for entry in entries {
+        match &entry.data {
+            EntryData::Noop => others.push_str(", a no-op"),
+            EntryData::Command(command) => {
+                commands += 1;
+                bytes += command.len() as u64;
+            }
+            EntryData::Configuration(members) => {
+                let _ = write!(others, ", the configuration ({})", configuration(members));
+            }
+        }
+    }
+    let term = entries.last().map_or(0, |entry| entry.term);
+    let mut words = if first == last {
+        format!("entry {first}@{term}")
+    } else {
+        format!("entries {first} to {last}@{term}")
+    };
+    if commands > 0 {
+        let plural = if commands == 1 { "" } else { "s" };
+        let _ = write!(words, ", {commands} command{plural} of {bytes} bytes");
+    }
+    words + &others
+}

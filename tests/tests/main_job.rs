@@ -118,6 +118,26 @@ fn members_that_come_and_go_and_leaders_that_make_way_are_survived() {
 }
 
 #[test]
+fn counters_and_queues_are_kept_through_lost_leaders() {
+    let store = tempfile::tempdir().unwrap();
+    for workload in ["counter", "queue"] {
+        let args = [
+            "--workload",
+            workload,
+            "--nodes",
+            "3",
+            "--time-limit",
+            "5s",
+            "--nemesis",
+            "kill,partition",
+        ];
+        let said = run_in(store.path(), &args);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.json()["workload"], workload);
+    }
+}
+
+#[test]
 fn when_the_harness_is_killed_its_nodes_die_and_what_it_recorded_can_be_checked() {
     let store = tempfile::tempdir().unwrap();
     let (node, path) = (node(), store.path().to_str().unwrap());

@@ -9,9 +9,12 @@
 //!
 //! Clocks, sockets, entropy: a generator is a pure function of its seed and of what it was told.
 
+mod counter;
 mod judge;
 mod op;
+mod queue;
 mod register;
+mod rotation;
 mod workload;
 
 pub use judge::judge;

@@ -28,17 +28,43 @@ pub enum Op {
         /// What it holds afterwards, if it did.
         new: u64,
     },
+    /// Adds to the counter at `key`.
+    Add {
+        /// The counter.
+        key: u64,
+        /// What is added.
+        amount: i64,
+    },
+    /// Reads the counter at `key`.
+    Count {
+        /// The counter.
+        key: u64,
+    },
+    /// Puts `value` behind what is in the queue at `key`.
+    Enqueue {
+        /// The queue.
+        key: u64,
+        /// What is put there.
+        value: u64,
+    },
+    /// Takes what is first in the queue at `key`.
+    Dequeue {
+        /// The queue.
+        key: u64,
+    },
 }
 
 /// What a completed operation returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ret {
-    /// The value that a read found; `None` where nothing was ever written.
+    /// The value that a read found, or that a dequeue took; `None` where there was none.
     Value(Option<u64>),
-    /// A write took effect.
+    /// A write, an add or an enqueue took effect.
     Written,
     /// A compare-and-set took effect (`true`) or did not match (`false`); both are successes.
     Swapped(bool),
+    /// The value of a counter; one that nothing was added to is 0.
+    Count(i64),
 }
 
 /// How an operation ended, as far as its client can know.
@@ -53,26 +79,33 @@ pub enum Completion {
 }
 
 impl Op {
-    /// The names that [`Op::kind`] gives.
-    pub const KINDS: [&'static str; 3] = ["read", "write", "cas"];
-
-    /// Its name: `read`, `write` or `cas`; the field `f` of a record.
+    /// Its name, as its workload's model knows it; the field `f` of a record.
     pub fn kind(&self) -> &'static str {
         match self {
             Op::Read { .. } => "read",
             Op::Write { .. } => "write",
             Op::Cas { .. } => "cas",
+            Op::Add { .. } => "add",
+            Op::Count { .. } => "read",
+            Op::Enqueue { .. } => "enqueue",
+            Op::Dequeue { .. } => "dequeue",
         }
     }
 
-    /// The register that it is about.
+    /// The object that it is about.
     pub fn key(&self) -> u64 {
         match self {
-            Op::Read { key } | Op::Write { key, .. } | Op::Cas { key, .. } => *key,
+            Op::Read { key }
+            | Op::Write { key, .. }
+            | Op::Cas { key, .. }
+            | Op::Add { key, .. }
+            | Op::Count { key }
+            | Op::Enqueue { key, .. }
+            | Op::Dequeue { key } => *key,
         }
     }
 
-    /// The register as the field `key` of a record.
+    /// The object as the field `key` of a record.
     pub fn key_value(&self) -> Value {
         int(self.key())
     }
@@ -80,16 +113,19 @@ impl Op {
     /// Whether it changes nothing, so that it did not happen if nobody saw its result.
     pub fn is_read(&self) -> bool {
         match self {
-            Op::Read { .. } => true,
-            Op::Write { .. } | Op::Cas { .. } => false,
+            Op::Read { .. } | Op::Count { .. } => true,
+            Op::Write { .. } | Op::Cas { .. } | Op::Add { .. } | Op::Enqueue { .. } | Op::Dequeue { .. } => {
+                false
+            }
         }
     }
 
     /// Its argument: the field `value` of an invocation's record.
     pub fn argument(&self) -> Value {
         match self {
-            Op::Read { .. } => Value::Null,
-            Op::Write { value, .. } => int(*value),
+            Op::Read { .. } | Op::Count { .. } | Op::Dequeue { .. } => Value::Null,
+            Op::Write { value, .. } | Op::Enqueue { value, .. } => int(*value),
+            Op::Add { amount, .. } => Value::Int(*amount),
             Op::Cas { expected, new, .. } => Value::list([optional(*expected), int(*new)]),
         }
     }
@@ -110,6 +146,7 @@ impl Ret {
             Ret::Value(value) => optional(value),
             Ret::Written => Value::Null,
             Ret::Swapped(swapped) => Value::Bool(swapped),
+            Ret::Count(count) => Value::Int(count),
         }
     }
 }

@@ -9,16 +9,12 @@
 //! afterwards. And the end reads registers again that were left long ago, since what was acknowledged must last.
 
 use crate::op::{Completion, Op, Ret};
+use crate::rotation::{Rotation, Turn};
 use crate::workload::{Generator, Setting, Workload};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 
 /// The most operations on one register.
 const OPERATIONS_PER_KEY_MAX: u64 = 300;
-/// By how many percent of that a register's life may be shorter.
-const SHORTER_PERCENT_MAX: u64 = 10;
-/// How many registers that were left are read again at the end, evenly spread over the run.
-const LEFT_REREAD_MAX: u64 = 100;
 /// How many different values a register of few values gets.
 const FEW_VALUES: u64 = 5;
 
@@ -39,7 +35,7 @@ impl Workload for Register {
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
-        &Op::KINDS
+        &["read", "write", "cas"]
     }
 
     fn model(&self) -> &'static str {
@@ -47,78 +43,68 @@ impl Workload for Register {
     }
 }
 
-/// A register in use, and what its group knows of it.
-struct InUse {
-    key: u64,
-    /// Operations that are still to be made on it.
-    left: u64,
-    unique_values: bool,
+/// The values that a register gets, and what its group knows of it.
+struct Values {
+    unique: bool,
     next_unique: u64,
     /// A value that it was seen to hold lately.
     seen: Option<u64>,
 }
 
-struct RegisterGenerator {
-    random: ChaCha8Rng,
-    group_threads: usize,
-    next_key: u64,
-    groups: Vec<InUse>,
-}
-
-impl RegisterGenerator {
-    fn new(setting: Setting) -> Self {
-        let group_threads = (2 * setting.nodes).clamp(2, setting.concurrency.max(2));
-        let mut generator = RegisterGenerator {
-            random: ChaCha8Rng::seed_from_u64(setting.seed),
-            group_threads,
-            next_key: 0,
-            groups: Vec::new(),
-        };
-        for _ in 0..setting.concurrency.div_ceil(group_threads) {
-            let fresh = generator.fresh();
-            generator.groups.push(fresh);
-        }
-        generator
-    }
-
-    fn fresh(&mut self) -> InUse {
-        let key = self.next_key;
-        self.next_key += 1;
-        let shorter = self
-            .random
-            .random_range(0..=OPERATIONS_PER_KEY_MAX * SHORTER_PERCENT_MAX / 100);
-        InUse {
-            key,
-            left: OPERATIONS_PER_KEY_MAX - shorter,
-            unique_values: self.random.random_bool(0.5),
+impl Values {
+    fn new(rotation: &mut Rotation) -> Values {
+        Values {
+            unique: rotation.random.random_bool(0.5),
             next_unique: 0,
             seen: None,
         }
     }
+}
+
+struct RegisterGenerator {
+    rotation: Rotation,
+    /// By group.
+    values: Vec<Values>,
+}
+
+impl RegisterGenerator {
+    fn new(setting: Setting) -> Self {
+        let mut rotation = Rotation::new(setting, OPERATIONS_PER_KEY_MAX);
+        let values = (0..rotation.groups())
+            .map(|_| Values::new(&mut rotation))
+            .collect();
+        RegisterGenerator { rotation, values }
+    }
 
     fn value(&mut self, group: usize) -> u64 {
-        let register = &mut self.groups[group];
-        if register.unique_values {
-            register.next_unique += 1;
-            register.next_unique
+        let values = &mut self.values[group];
+        if values.unique {
+            values.next_unique += 1;
+            values.next_unique
         } else {
-            self.random.random_range(0..FEW_VALUES)
+            self.rotation.random.random_range(0..FEW_VALUES)
         }
     }
 }
 
 impl Generator for RegisterGenerator {
     fn next(&mut self, thread: usize) -> Option<Op> {
-        let (group, place) = (thread / self.group_threads, thread % self.group_threads);
-        if self.groups[group].left == 0 {
-            self.groups[group] = self.fresh();
+        let Turn {
+            key,
+            group,
+            place,
+            is_fresh,
+        } = self.rotation.turn(thread);
+        if is_fresh {
+            self.values[group] = Values::new(&mut self.rotation);
         }
-        let register = &mut self.groups[group];
-        register.left -= 1;
-        let (key, expected) = (register.key, register.seen);
         // Every other thread only reads, so that each node is read from and written to where threads are spread over nodes.
-        let reader = place >= self.group_threads.div_ceil(2);
-        let choice = if reader { 0 } else { self.random.random_range(0..5) };
+        let reader = place >= self.rotation.group_threads.div_ceil(2);
+        let choice = if reader {
+            0
+        } else {
+            self.rotation.random.random_range(0..5)
+        };
         Some(match choice {
             0 => Op::Read { key },
             1 | 2 => Op::Write {
@@ -127,42 +113,39 @@ impl Generator for RegisterGenerator {
             },
             _ => Op::Cas {
                 key,
-                expected,
+                expected: self.values[group].seen,
                 new: self.value(group),
             },
         })
     }
 
     fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        let register = &mut self.groups[thread / self.group_threads];
-        if register.key != op.key() {
+        let Some(group) = self.rotation.group_on(thread, op.key()) else {
             return;
-        }
-        if let Completion::Fail(_) = completion {
-            register.left += 1;
-        }
-        let now = match (op, completion) {
-            (Op::Read { .. }, Completion::Ok(Ret::Value(value))) => *value,
-            (Op::Write { value, .. }, Completion::Ok(_)) => Some(*value),
-            (Op::Cas { new, .. }, Completion::Ok(Ret::Swapped(true))) => Some(*new),
-            (Op::Read { .. } | Op::Write { .. } | Op::Cas { .. }, _) => return,
         };
-        register.seen = now;
+        if let Completion::Fail(_) = completion {
+            self.rotation.failed(group);
+        }
+        if let Completion::Ok(ret) = completion {
+            self.values[group].seen = match (op, ret) {
+                (Op::Read { .. }, Ret::Value(value)) => *value,
+                (Op::Write { value, .. }, Ret::Written) => Some(*value),
+                (Op::Cas { new, .. }, Ret::Swapped(true)) => Some(*new),
+                (_, Ret::Value(_) | Ret::Written | Ret::Swapped(_) | Ret::Count(_)) => return,
+            };
+        }
     }
 
     fn final_reads(&self) -> Vec<Op> {
-        let every = usize::try_from(self.next_key.div_ceil(LEFT_REREAD_MAX)).unwrap_or(usize::MAX);
-        let mut keys: Vec<u64> = (0..self.next_key).step_by(every.max(1)).collect();
-        keys.extend(self.groups.iter().map(|register| register.key));
-        keys.sort_unstable();
-        keys.dedup();
-        keys.into_iter().map(|key| Op::Read { key }).collect()
+        let keys = self.rotation.last_keys().into_iter();
+        keys.map(|key| Op::Read { key }).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rotation::LEFT_REREAD_MAX;
 
     const SETTING: Setting = Setting {
         seed: 7,
@@ -192,6 +175,9 @@ mod tests {
                     Ret::Swapped(true)
                 }
                 Op::Cas { .. } => Ret::Swapped(false),
+                Op::Add { .. } | Op::Count { .. } | Op::Enqueue { .. } | Op::Dequeue { .. } => {
+                    panic!("no register has {op:?}")
+                }
             };
             generator.completed(thread, &op, &Completion::Ok(ret));
             made.push((thread, op, ret));

@@ -1,6 +1,8 @@
 //! The seam between a workload and whoever runs it.
 
+use crate::counter::Counter;
 use crate::op::{Completion, Op};
+use crate::queue::Queue;
 use crate::register::Register;
 
 /// A source of operations: a pure function of its setting and of what it was told.
@@ -49,7 +51,7 @@ pub trait Workload: Send + Sync {
 
 /// All workloads, by name.
 pub fn all() -> &'static [&'static dyn Workload] {
-    &[&Register]
+    &[&Register, &Counter, &Queue]
 }
 
 /// The workload called `name`.

@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::client::{Error, Reply, RequestBody};
+use wire::record::{Command, End, Operation};
 use workloads::{Completion, Op, Ret};
 
 /// How many redirects are followed within one operation.
@@ -205,7 +206,25 @@ impl Client {
             }
             (Op::Write { .. }, Reply::Written) => Completion::Ok(Ret::Written),
             (Op::Cas { .. }, Reply::Swapped(swapped)) => Completion::Ok(Ret::Swapped(*swapped)),
-            (Op::Read { .. } | Op::Write { .. } | Op::Cas { .. }, _) => {
+            (Op::Add { .. }, Reply::Sum(_)) | (Op::Enqueue { .. }, Reply::Written) => {
+                Completion::Ok(Ret::Written)
+            }
+            (Op::Count { .. }, Reply::Value(value)) => {
+                Completion::Ok(Ret::Count(value.as_deref().map_or(0, count)))
+            }
+            (Op::Dequeue { .. }, Reply::Value(item)) => {
+                Completion::Ok(Ret::Value(item.as_deref().map(number)))
+            }
+            (
+                Op::Read { .. }
+                | Op::Write { .. }
+                | Op::Cas { .. }
+                | Op::Add { .. }
+                | Op::Count { .. }
+                | Op::Enqueue { .. }
+                | Op::Dequeue { .. },
+                _,
+            ) => {
                 self.forget_current();
                 self.unanswered(op, MISANSWERED)
             }
@@ -240,12 +259,39 @@ fn request(op: &Op) -> RequestBody {
             expected: expected.map(rendered),
             value: rendered(*new),
         },
+        Op::Add { key, amount } => operation(Operation::Add {
+            key: rendered(*key),
+            amount: *amount,
+        }),
+        Op::Count { key } => RequestBody::Get { key: rendered(*key) },
+        Op::Enqueue { key, value } => operation(Operation::Push {
+            key: rendered(*key),
+            item: rendered(*value),
+            end: End::Back,
+        }),
+        Op::Dequeue { key } => operation(Operation::Pop {
+            key: rendered(*key),
+            end: End::Front,
+        }),
+    }
+}
+
+fn operation(operation: Operation) -> RequestBody {
+    RequestBody::Command {
+        once: None,
+        command: Command::Operation(operation),
     }
 }
 
 /// Keys and values travel in decimal, so that people can ask for them with `node get`.
 fn rendered(number: u64) -> Bytes {
     Bytes::from(number.to_string())
+}
+
+/// The value of a counter; the least of all where it is none, which no workload comes to.
+fn count(value: &[u8]) -> i64 {
+    let digits = std::str::from_utf8(value).ok();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(i64::MIN)
 }
 
 fn number(value: &[u8]) -> u64 {

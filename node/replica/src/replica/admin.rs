@@ -84,6 +84,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 
     fn begin_change(&mut self, ticket: Ticket, changes: &[MemberChange]) -> Result<(), NotDone> {
+        if self.led_term().is_none() {
+            // Before anything is judged by a configuration that may be an old one.
+            let leader = self.node.raft().leader();
+            return Err(ChangeError::NotLeader { leader }.into());
+        }
         let configuration = self.node.raft().configuration();
         let mut contexts = self.news_of_members();
         let (mut core_changes, mut come) = (Vec::new(), 0);

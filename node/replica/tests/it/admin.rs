@@ -86,6 +86,19 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn whoever_does_not_lead_says_so_and_judges_nothing() {
+    let mut node = open(&SimDisk::new(), &options(3)).unwrap();
+    let not_leader = Some(Err(NotDone::Change(ChangeError::NotLeader { leader: None })));
+    for change in [
+        MemberChange::Promote { node: 9 },
+        MemberChange::Remove { node: 9 },
+        add(1),
+    ] {
+        assert_eq!(changed(&mut node, &[change]), not_leader);
+    }
+}
+
+#[test]
 fn a_second_change_waits_for_the_first() {
     let mut node = open(&SimDisk::new(), &options(1)).unwrap();
     node.campaign();

@@ -263,6 +263,12 @@ fn what_is_no_history_is_refused_by_its_first_line() {
         b"{:process 0, :type :invoke, :f :write, :value \"\xff\"}\n",
         &["UTF-8"],
     );
+    // What is said of it stays one line.
+    let said = check(b"{:process 0, :type :invoke, :f :write, :value \"\\\n\"}\n", &[]);
+    assert!(
+        said.code == 254 && said.error().contains("knows no \\\\n"),
+        "{said:?}"
+    );
     refused_at(1, b"INFO  jepsen.util - 0\t:invoke\t:\xff\xfe\tnil\n", &["UTF-8"]);
 }
 

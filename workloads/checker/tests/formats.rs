@@ -612,3 +612,15 @@ fn written(value: &Value) -> String {
         }
     }
 }
+
+#[test]
+fn what_is_said_of_control_characters_stays_one_line() {
+    // Found by the fuzz target `edn`.
+    for bytes in [
+        &b"{:process 0, :type :invoke, :f :write, :value \"\\\n\"}\n"[..],
+        b"{:process 0, :type :\x07\x0b, :f :write}\n",
+    ] {
+        let error = Log::read(bytes).unwrap_err();
+        assert!(!error.reason.contains(char::is_control), "{error}");
+    }
+}

@@ -105,9 +105,16 @@ fn cut(text: String, (beginning, end): (usize, usize)) -> String {
 }
 
 impl ReadError {
-    /// What is wrong with a line, which may show a value of any length.
+    /// What is wrong with a line, which may show a value of any length, or a part of the file with any characters: it stays one line.
     pub(crate) fn new(line: usize, reason: String) -> ReadError {
-        let reason = cut(reason, REASON_SHOWN_MAX);
+        let mut reason = cut(reason, REASON_SHOWN_MAX);
+        if reason.contains(char::is_control) {
+            let escaped = reason.chars().map(|character| match character {
+                control if control.is_control() => control.escape_default().to_string(),
+                other => other.to_string(),
+            });
+            reason = escaped.collect();
+        }
         ReadError { line, reason }
     }
 }

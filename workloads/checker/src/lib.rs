@@ -25,7 +25,27 @@
 //! Clocks, files and threads of its own: limits are a callback, and parallelism is rayon's, behind the feature `rayon`. The same
 //! history gives the same verdict and the same explanation, byte for byte.
 //!
+//! # Engines
+//!
+//! | model | judged in linear time, but for sorting, if | called |
+//! |---|---|---|
+//! | `register`, `cas-register` | each value is written at most once, and no compare-and-set is known to have failed | zones |
+//! | `fifo-queue` | each value is put at most once | queue order |
+//! | `unordered-queue` | the same | matching |
+//! | `stack` | the same, and the verdict does not depend on what a take of unknown outcome took | peeling |
+//! | `priority-queue` | the same | least first |
+//! | `set` | each element is added and removed at most once; with reads of all elements, if none is removed | presence |
+//! | `list-append` | always, by its own engine: see [`adya`] | |
+//!
+//! Everything else, and every other model, is for the general engine, which a report calls `configurations`.
+//! [`EngineChoice`] forces the one or the other.
+//!
 //! # A model of one's own
+//!
+//! stateright's specification says what a call returns; an empty `impl Model` adopts it. The methods of [`Model`] that have defaults make
+//! checks faster and reports clearer; those worth most are [`is_read_only`](Model::is_read_only), [`is_always_legal`](Model::is_always_legal) and
+//! [`partition`](Model::partition). [`Model::kind`] names the common type that an object is, so that its engine judges it. A
+//! [`Vocabulary`] besides reads recorded histories. The example `own_model` is a whole program.
 //!
 //! ```
 //! use checker::{Limits, Model, ObjectVerdict, Operation, check_object};

@@ -5,7 +5,7 @@ use crate::check::{CheckError, CheckOptions, check_with};
 use crate::history::{Call, End, Log, ReadError, Value};
 use crate::models::{
     Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
-    PriorityQueue, Set, Stack, UnorderedQueue,
+    PriorityQueue, Register, Set, Stack, UnorderedQueue,
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
@@ -47,6 +47,10 @@ macro_rules! plain {
 }
 
 const REGISTRY: &[ModelEntry] = &[
+    of_values!(
+        Register,
+        "registers: read, write v; nil until something is written"
+    ),
     of_values!(
         CasRegister,
         "registers: read, write v, cas [old new]; nil until something is written"

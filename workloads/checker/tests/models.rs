@@ -55,6 +55,29 @@ const QUEUE: &str = "
     ";
 
 #[test]
+fn there_is_a_model_for_each_common_object() {
+    let names: Vec<&str> = registry().iter().map(|model| model.name).collect();
+    let wanted = "register cas-register multi-register mutex fenced-lock set unordered-queue fifo-queue stack priority-queue \
+                  counter kv-append list-append bank";
+    for model in wanted.split_whitespace() {
+        assert!(names.contains(&model), "{model} is not among {names:?}");
+    }
+}
+
+#[test]
+fn a_register_is_read_and_written_and_nothing_else() {
+    let legal = "
+        0 invoke write 1
+        0 ok write 1
+        1 invoke read nil
+        1 ok read 1";
+    differs("register", legal, "1 ok read 1", "1 ok read 2");
+    let error = check("register", &edn("0 invoke cas [1 2]\n0 ok cas [1 2]")).unwrap_err();
+    let expected = "line 1: the operation \"cas\" is unknown to the model register; known are read, write";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
 fn a_fifo_queue_gives_the_first_first() {
     let swapped = QUEUE
         .replace("dequeue 1", "dequeue x")

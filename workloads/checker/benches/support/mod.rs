@@ -1,7 +1,7 @@
 //! Histories to measure on: recorded ones, if they are there, and made ones that are linearizable by construction.
 
-use checker::models::{CasRegister, RegisterOp, RegisterRet};
-use checker::{Dialect, Log, Operation, SequentialSpec as _, Vocabulary, objects};
+use checker::models::{CasRegister, RegisterOp};
+use checker::{Dialect, Log, Model, Operation, Vocabulary, objects};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,26 +35,30 @@ pub(crate) struct Shape {
 }
 
 /// What a process is at.
-#[derive(Clone, Copy)]
-enum Phase {
+enum Phase<R> {
     Idle,
     /// Its operation's place.
     Invoked(usize),
-    Done(usize, RegisterRet),
+    Done(usize, R),
 }
 
-/// A history of one register. At each instant some process takes a step: it invokes, or its operation takes effect, or it returns.
-pub(crate) fn register(shape: Shape) -> Vec<Operation<CasRegister>> {
+/// A history of one object. At each instant some process takes a step: it invokes what is to be done next, or its operation takes
+/// effect, or it returns.
+pub(crate) fn history<M: Model>(
+    shape: Shape,
+    mut object: M,
+    mut choose: impl FnMut(&mut Random, u64) -> M::Op,
+) -> Vec<Operation<M>> {
     let mut random = Random(shape.seed);
-    let mut register = CasRegister::default();
-    let mut operations = Vec::new();
-    let mut clients: Vec<(u64, Phase)> = (0..shape.processes).map(|client| (client, Phase::Idle)).collect();
+    let mut operations: Vec<Operation<M>> = Vec::new();
+    let mut clients: Vec<(u64, Phase<M::Ret>)> =
+        (0..shape.processes).map(|client| (client, Phase::Idle)).collect();
     let (mut time, mut left, mut busy, mut next_process) = (0, shape.operations, 0, shape.processes);
     while left > 0 || busy > 0 {
         time += 1;
         let place = usize::try_from(random.below(shape.processes)).expect("clients are in memory");
         let (process, phase) = &mut clients[place];
-        *phase = match *phase {
+        *phase = match std::mem::replace(phase, Phase::Idle) {
             Phase::Idle if left == 0 => Phase::Idle,
             Phase::Idle => {
                 left -= 1;
@@ -62,7 +66,7 @@ pub(crate) fn register(shape: Shape) -> Vec<Operation<CasRegister>> {
                 operations.push(Operation {
                     process: *process,
                     node: None,
-                    op: choose(&mut random, shape, left),
+                    op: choose(&mut random, left),
                     ret: None,
                     invoked: time,
                     returned: u64::MAX,
@@ -74,7 +78,7 @@ pub(crate) fn register(shape: Shape) -> Vec<Operation<CasRegister>> {
                 (*process, next_process) = (next_process, next_process + 1);
                 Phase::Idle
             }
-            Phase::Invoked(place) => Phase::Done(place, register.invoke(&operations[place].op)),
+            Phase::Invoked(place) => Phase::Done(place, object.invoke(&operations[place].op)),
             Phase::Done(place, ret) => {
                 busy -= 1;
                 (operations[place].ret, operations[place].returned) = (Some(ret), time);
@@ -82,6 +86,14 @@ pub(crate) fn register(shape: Shape) -> Vec<Operation<CasRegister>> {
             }
         };
     }
+    operations
+}
+
+/// A history of one register.
+pub(crate) fn register(shape: Shape) -> Vec<Operation<CasRegister>> {
+    let mut operations = history(shape, CasRegister::default(), |random, unique| {
+        choose(random, shape, unique)
+    });
     // Nobody saw what a lost read returned.
     operations.retain(|operation| operation.ret.is_some() || operation.op != RegisterOp::Read);
     operations

@@ -8,6 +8,7 @@ mod container;
 mod counter;
 mod kv;
 mod lock;
+mod plain;
 mod register;
 mod set;
 pub mod stateright;
@@ -22,6 +23,7 @@ pub use container::{
 pub use counter::{Counter, CounterOp, CounterRet};
 pub use kv::{KvAppend, KvOp, KvRet};
 pub use lock::{FencedLock, LockOp, LockRet, Mutex, MutexOp};
+pub use plain::Register;
 pub use register::{CasRegister, RegisterOp, RegisterRet};
 pub use set::{Set, SetOp, SetRet};
 pub use store::{Cells, ListAppend, Lists, MultiRegister, Registers, Store, StoreStep};

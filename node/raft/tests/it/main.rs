@@ -3,6 +3,7 @@
 //! - `golden`: scripts in `testdata`, each a story with its expected outcome beside it.
 //! - `paper`: one test for each claim of the paper and the dissertation.
 //! - `properties`: random schedules with faults, against the invariants that make Raft safe, and service when the faults end.
+//! - `oracle`: random schedules on TiKV's `raft` crate as well, to the same effect.
 //! - `hostile`: what bytes from a socket, and unusual settings, may and may not do.
 //! - `ticks`: what the timers of `RawNode` make of the protocol.
 //! - `mutants`: every seeded bug is found by something of the above.
@@ -11,6 +12,7 @@ mod golden;
 mod hostile;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod oracle;
 mod paper;
 mod properties;
 mod script;

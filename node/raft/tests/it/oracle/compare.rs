@@ -1,0 +1,385 @@
+//! Both implementations on one schedule, and where they differ.
+
+use super::cluster::{Cluster, Input, Link, Weather};
+use super::ours::Ours;
+use super::party::{Carries, Place, View};
+use super::schedule::{Choice, Fate, Phase, SERVERS_MAX, Schedule};
+use super::theirs::Theirs;
+use raft::{Change, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// How often what was to be seen was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) phases: usize,
+    pub(super) committed: u64,
+    pub(super) reads: usize,
+    pub(super) changes: usize,
+    pub(super) joint_changes: usize,
+    pub(super) transfers: usize,
+    pub(super) compactions: usize,
+    pub(super) crashes_with_writes_pending: usize,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, more: Seen) {
+        self.phases += more.phases;
+        self.committed += more.committed;
+        self.reads += more.reads;
+        self.changes += more.changes;
+        self.joint_changes += more.joint_changes;
+        self.transfers += more.transfers;
+        self.compactions += more.compactions;
+        self.crashes_with_writes_pending += more.crashes_with_writes_pending;
+    }
+}
+
+/// How the two differ, and what led there.
+pub(super) struct Difference {
+    pub(super) what: String,
+    pub(super) story: String,
+}
+
+pub(super) struct Pair {
+    ours: Cluster<Ours>,
+    theirs: Cluster<Theirs>,
+    commands: u8,
+    reads: u64,
+    /// The reads that were taken in and are not answered, and whom they were asked of, in which term.
+    open_reads: BTreeMap<u64, (NodeId, u64)>,
+    /// The reads that were taken in while no other one was open.
+    alone: BTreeSet<u64>,
+    next_id: u64,
+    story: String,
+    seen: Seen,
+}
+
+impl Pair {
+    /// Plays a schedule on both.
+    pub(super) fn play(schedule: &Schedule) -> Result<Seen, Difference> {
+        let genesis = &schedule.genesis;
+        let mut pair = Pair {
+            ours: Cluster::new(schedule.settings, genesis.clone()),
+            theirs: Cluster::new(schedule.settings, genesis.clone()),
+            commands: 0,
+            reads: 0,
+            open_reads: BTreeMap::new(),
+            alone: BTreeSet::new(),
+            next_id: genesis.len() as u64 + 1,
+            story: format!("{:?}\n", schedule.settings),
+            seen: Seen::default(),
+        };
+        for phase in &schedule.phases {
+            if let Err(what) = pair.phase(phase) {
+                return Err(Difference {
+                    what,
+                    story: pair.story,
+                });
+            }
+        }
+        if let Err(what) = pair.phase(&Phase::calm()) {
+            return Err(Difference {
+                what,
+                story: pair.story,
+            });
+        }
+        Ok(pair.seen)
+    }
+
+    fn phase(&mut self, phase: &Phase) -> Result<(), String> {
+        self.seen.phases += 1;
+        let mut weather = phase.weather.clone();
+        let everybody = self.ours.servers.keys().copied().collect::<Vec<NodeId>>();
+        weather.slow_disks.retain(|id| everybody.contains(id));
+        weather
+            .links
+            .retain(|(from, to), _| everybody.contains(from) && everybody.contains(to));
+        writeln!(
+            self.story,
+            "phase with {:?}, slow {:?}",
+            weather.links, weather.slow_disks
+        )
+        .expect("a string takes everything");
+        self.ours.late_arrives();
+        self.theirs.late_arrives();
+        self.give(&Input::Rest, &weather)?;
+        for choice in &phase.choices {
+            for input in self.resolve(choice, &weather) {
+                self.give(&input, &weather)?;
+            }
+            if phase.one_by_one {
+                self.give(&Input::Rest, &weather)?;
+            }
+        }
+        self.ours.settle(&weather);
+        self.theirs.settle(&weather);
+        if let Some(landed) = match phase.fate {
+            Fate::CatchesUp => None,
+            Fate::Lost => Some(false),
+            Fate::Landed => Some(true),
+        } {
+            for id in weather.slow_disks.clone() {
+                self.seen.crashes_with_writes_pending +=
+                    usize::from(self.ours.servers[&id].has_writes_pending());
+                self.give(&Input::Crash(id, landed), &weather)?;
+            }
+        }
+        weather.slow_disks.clear();
+        self.ours.settle(&weather);
+        self.theirs.settle(&weather);
+        self.retire();
+        self.compare(&weather)
+    }
+
+    /// Servers that take no part any more go for ever.
+    fn retire(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let members = self.ours.servers[&leader].configuration().clone();
+        let gone = self.ours.servers.keys().filter(|id| !members.is_member(**id));
+        for id in gone.copied().collect::<Vec<NodeId>>() {
+            self.ours.remove(id);
+            self.theirs.remove(id);
+        }
+    }
+
+    fn give(&mut self, input: &Input, weather: &Weather) -> Result<(), String> {
+        writeln!(self.story, "  {input:?}").expect("a string takes everything");
+        let (ours, theirs) = (self.ours.give(input, weather), self.theirs.give(input, weather));
+        let (here, there) = (self.ours.standings(), self.theirs.standings());
+        if here != there {
+            writeln!(self.story, "    {here}, and there {there}").expect("a string takes everything");
+        }
+        if ours == theirs {
+            return Ok(());
+        }
+        Err(format!("{input:?} is answered {ours}, and there {theirs}"))
+    }
+
+    /// Who leads the latest term.
+    fn leader(&self) -> Option<NodeId> {
+        let leaders = self.ours.servers.values().filter(|server| server.leads());
+        leaders.max_by_key(|server| server.term()).map(Ours::id)
+    }
+
+    fn at(&self, choice: u64) -> NodeId {
+        let place = choice % self.ours.servers.len() as u64;
+        let place = usize::try_from(place).expect("servers are few");
+        *self
+            .ours
+            .servers
+            .keys()
+            .nth(place)
+            .expect("there is one at that place")
+    }
+
+    /// What a choice comes to, as things stand; the same for both.
+    fn resolve(&mut self, choice: &Choice, weather: &Weather) -> Vec<Input> {
+        let leader = self.leader();
+        match choice {
+            Choice::Election { of, silent } => {
+                let of = self.at(*of);
+                let server = &self.ours.servers[&of];
+                let alone = server.configuration().voters() == [of] && weather.slow_disks.contains(&of);
+                if server.has_writes_pending() || alone {
+                    return Vec::new();
+                }
+                let silent = self.ours.servers.keys().filter(|id| silent >> id.0 & 1 == 1);
+                let silent = silent.map(|id| Input::Silent(*id));
+                silent.chain([Input::ElectionTimeout(of)]).collect()
+            }
+            Choice::QuorumCheck => self
+                .ours
+                .servers
+                .keys()
+                .map(|id| Input::QuorumCheck(*id))
+                .collect(),
+            Choice::Propose => {
+                self.commands = self.commands.wrapping_add(1);
+                let to = leader.unwrap_or(self.at(u64::from(self.commands)));
+                vec![Input::Propose(to, self.commands)]
+            }
+            Choice::Read => {
+                let Some(leader) = leader.filter(|id| self.ours.servers[id].has_committed_in_its_term())
+                else {
+                    return Vec::new();
+                };
+                self.reads += 1;
+                let asked = (leader, self.ours.servers[&leader].term());
+                if self.open_reads.values().all(|other| *other != asked) {
+                    self.alone.insert(self.reads);
+                }
+                self.open_reads.insert(self.reads, asked);
+                vec![Input::Read(leader, self.reads)]
+            }
+            Choice::Transfer { to } => match leader {
+                Some(leader) if !self.ours.servers[&leader].is_transferring() => {
+                    self.seen.transfers += 1;
+                    vec![Input::Transfer(leader, self.at(*to))]
+                }
+                Some(_) | None => Vec::new(),
+            },
+            Choice::Compact { of } => {
+                self.seen.compactions += 1;
+                let of = self.at(*of);
+                if self.ours.servers[&of].has_writes_pending() {
+                    return Vec::new();
+                }
+                vec![Input::Compact(of)]
+            }
+            Choice::Unreachable { of } => match leader {
+                Some(leader) => vec![Input::Unreachable(leader, self.at(*of))],
+                None => Vec::new(),
+            },
+            Choice::Crash { of, landed } => {
+                let of = self.at(*of);
+                self.seen.crashes_with_writes_pending +=
+                    usize::from(self.ours.servers[&of].has_writes_pending());
+                vec![Input::Crash(of, *landed)]
+            }
+            Choice::Change { kinds } => leader
+                .and_then(|leader| self.change(leader, kinds, weather))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// A change that both can make, in weather in which it is certain to be committed.
+    fn change(&mut self, leader: NodeId, kinds: &[(u64, u64)], weather: &Weather) -> Option<Input> {
+        let before = self.ours.servers[&leader].configuration().clone();
+        if before.is_joint() || !self.ours.servers[&leader].has_committed_in_its_term() {
+            return None;
+        }
+        let (mut changes, mut next_id) = (Vec::<Change>::new(), self.next_id);
+        for (kind, of) in kinds {
+            let known =
+                before.members()[usize::try_from(*of).expect("servers are few") % before.members().len()];
+            let change = match kind {
+                0 if of % 2 == 0 && next_id <= SERVERS_MAX => {
+                    next_id += 1;
+                    Change::AddLearner(NodeId(next_id - 1))
+                }
+                0 if next_id <= SERVERS_MAX => {
+                    next_id += 1;
+                    Change::AddVoter(NodeId(next_id - 1))
+                }
+                1 if before.is_voter(known) => Change::AddLearner(known),
+                0 | 1 if !before.is_voter(known) => Change::AddVoter(known),
+                _ => Change::Remove(known),
+            };
+            if change.node() != leader && changes.iter().all(|other| other.node() != change.node()) {
+                changes.push(change);
+            }
+        }
+        let step = before.changed(&changes).ok()?;
+        if changes.len() > 1 && !step.is_joint() {
+            return None;
+        }
+        let reached = |id: NodeId| {
+            id == leader
+                || [(id, leader), (leader, id)]
+                    .iter()
+                    .all(|link| !weather.links.contains_key(link))
+        };
+        if ![&before, &step, &step.left()]
+            .iter()
+            .all(|of| of.has_quorum(reached))
+        {
+            return None;
+        }
+        // Somebody with a later term would depose the leader before the change is committed.
+        let follows = |id: &NodeId| self.ours.servers[id].follows(leader);
+        if !before.members().iter().filter(|id| reached(**id)).all(follows) {
+            return None;
+        }
+        for id in self.next_id..next_id {
+            self.ours.add(NodeId(id));
+            self.theirs.add(NodeId(id));
+        }
+        self.next_id = next_id;
+        self.seen.changes += 1;
+        self.seen.joint_changes += usize::from(step.is_joint());
+        Some(Input::Change(leader, changes))
+    }
+
+    fn compare(&mut self, weather: &Weather) -> Result<(), String> {
+        let (ours, theirs) = (self.ours.views(), self.theirs.views());
+        for (id, ours) in &ours {
+            let both_ways = |leader: NodeId| {
+                let open = |link| matches!(link, Link::Open | Link::Twice | Link::Backwards);
+                self.ours.servers.get(&leader).is_some_and(Ours::leads)
+                    && (leader == *id || (open(weather.link(*id, leader)) && open(weather.link(leader, *id))))
+            };
+            let in_touch = ours.leader.is_some_and(both_ways);
+            self.compare_views(ours, &theirs[id], in_touch)
+                .map_err(|what| format!("{id}: {what}\n{ours:?}\n{:?}", theirs[id]))?;
+        }
+        // What is answered in a later phase than it was asked in meets another commit index.
+        for open in self.open_reads.keys() {
+            self.alone.remove(open);
+        }
+        let committed = ours.values().map(|view| view.commit).max();
+        self.seen.committed = self.seen.committed.max(committed.unwrap_or_default());
+        Ok(())
+    }
+
+    fn compare_views(&mut self, ours: &View, theirs: &View, in_touch: bool) -> Result<(), String> {
+        macro_rules! same {
+            ($($field:ident)*) => {
+                $(if ours.$field != theirs.$field {
+                    return Err(format!(
+                        "{} is {:?}, and there {:?}",
+                        stringify!($field), ours.$field, theirs.$field
+                    ));
+                })*
+            };
+        }
+        same!(role term vote leader transfers_to last);
+        if in_touch {
+            same!(commit members);
+        }
+        // A snapshot is made when it is needed there, and when the log was compacted here: one log may begin later.
+        let first = |view: &View| view.log.first().map_or(view.commit + 1, |((index, _), _)| *index);
+        let first = first(ours).max(first(theirs));
+        let kept = |view: &View| {
+            let kept = view.log.iter().filter(|((index, _), _)| *index >= first);
+            kept.copied().collect::<Vec<(Place, Carries)>>()
+        };
+        if kept(ours) != kept(theirs) {
+            return Err(format!("log is {:?}, and there {:?}", kept(ours), kept(theirs)));
+        }
+        for (token, index) in &ours.reads {
+            let alone = self.alone.contains(token);
+            match theirs.reads.get(token) {
+                Some(other) if index == other || (!alone && (other..=&ours.commit).contains(&index)) => {}
+                None if !alone => {}
+                other => return Err(format!("read {token} may see {index}, and there {other:?}")),
+            }
+            self.open_reads.remove(token);
+        }
+        if let Some(more) = theirs
+            .reads
+            .keys()
+            .find(|token| !ours.reads.contains_key(token) && self.alone.contains(token))
+        {
+            return Err(format!("read {more} is confirmed there"));
+        }
+        self.seen.reads += ours.reads.len();
+        Ok(())
+    }
+}
+
+impl Phase {
+    /// Everybody is in touch, and nothing is done but that an election time-out passes.
+    fn calm() -> Phase {
+        Phase {
+            weather: Weather::default(),
+            one_by_one: true,
+            choices: vec![Choice::Election {
+                of: 0,
+                silent: u64::MAX,
+            }],
+            fate: Fate::CatchesUp,
+        }
+    }
+}

@@ -1,5 +1,30 @@
 //! One test for each claim of the paper, by its section. They look at one server at a time: what it is, what it is told, what it
 //! says then.
+//!
+//! | claim | section of Raft | test |
+//! |---|---|---|
+//! | whoever hears of a later term takes it up and follows, in every role | §5.1 | `terms::every_role_adopts_a_higher_term_and_follows` |
+//! | requests of an older term are rejected | §5.1 | `terms::every_role_rejects_requests_of_an_older_term` |
+//! | servers start as followers | §5.2 | `election::servers_start_as_followers` |
+//! | a leader beats to everybody | §5.2 | `election::leader_sends_heartbeats_to_everybody` |
+//! | a follower whose time-out passes stands in a new term, votes for itself and asks everybody | §5.2 | `election::a_time_out_starts_an_election_in_a_new_term` |
+//! | a candidate whose time-out passes does so again | §5.2 | `election::a_time_out_starts_an_election_in_a_new_term` |
+//! | a majority of votes elects, in one round | §5.2 | `election::an_election_takes_one_round` |
+//! | one vote a term, first come first served | §5.2 | `election::a_server_votes_once_in_a_term` |
+//! | a candidate gives way to its term's leader | §5.2 | `election::a_candidate_gives_way_to_the_leader_of_its_term` |
+//! | time-outs are drawn from an interval | §5.2 | `election::election_time_outs_are_spread_over_the_interval` |
+//! | a leader appends what is proposed and sends it, with what stands before it | §5.3 | `replication::a_leader_appends_and_sends_what_is_proposed` |
+//! | what a majority has acknowledged is committed, and nothing sooner | §5.3 | `replication::a_majority_of_acknowledgements_commits` |
+//! | what comes before is committed with it | §5.3 | `replication::a_commit_covers_what_came_before` |
+//! | a follower applies what is committed, in order | §5.3 | `replication::a_follower_applies_what_is_committed` |
+//! | a follower refuses entries behind one that it does not have | §5.3 | `replication::a_follower_checks_that_its_log_matches` |
+//! | a follower replaces what conflicts, and nothing else | §5.3, figure 2 | `replication::a_follower_replaces_what_conflicts_and_keeps_what_does_not` |
+//! | a leader brings every log of figure 7 to its own | §5.3 | `replication::a_leader_brings_a_follower_to_its_own_log` |
+//! | who asks for a vote says where its log ends | §5.4.1 | `safety::a_vote_request_says_where_the_log_ends` |
+//! | a vote is denied to an older log | §5.4.1 | `safety::a_voter_denies_its_vote_to_an_older_log` |
+//! | entries of older terms are not committed by counting | §5.4.2 | `safety::a_leader_commits_only_entries_of_its_term_by_counting` |
+//!
+//! The modules have more: pre-votes, stickiness and reads (dissertation §9.6, §4.2.3, §6.4), and what must be durable first.
 
 mod election;
 mod reads;

@@ -120,6 +120,7 @@ fn options(settings: &Settings) -> Result<Options, Failure> {
         None => u64::from_ne_bytes(random()?),
     };
     options.timing = settings.timing;
+    options.raft.lease = settings.lease;
     #[cfg(feature = "mutants")]
     {
         options.mutant = settings.mutant;

@@ -2,6 +2,7 @@
 
 use crate::types::NodeId;
 use core::ops::Deref;
+use core::time::Duration;
 
 /// The settings of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct Config {
     pub apply_bytes_max: usize,
     /// Whether only a learner that keeps up may be made a voter (dissertation §4.2.1).
     pub promote_caught_up_only: bool,
+    /// For how long a leader that a majority has heard from answers reads without asking again; `None`: never. It must be shorter
+    /// than the time in which any server counts `election_ticks_min - 1` ticks, by as much as clocks may drift apart. A setting of the
+    /// cluster: every server must have it, or none.
+    pub lease: Option<Duration>,
     /// The bug that is seeded into this server, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -47,6 +52,7 @@ impl Config {
             uncommitted_bytes_max: 16 << 20,
             apply_bytes_max: 4 << 20,
             promote_caught_up_only: true,
+            lease: None,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -55,8 +61,11 @@ impl Config {
     /// Whether the settings can work.
     ///
     /// # Errors
-    /// A limit is zero.
+    /// A limit is zero, or there are leases without what they rest on.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.lease.is_some() && !self.check_quorum {
+            return Err(ConfigError::LeaseWithoutCheckQuorum);
+        }
         let limits = [
             ("append_entries_max", self.append_entries_max),
             ("append_bytes_max", self.append_bytes_max),
@@ -126,6 +135,9 @@ pub enum ConfigError {
     /// A limit is zero.
     #[error("{0} must be at least 1")]
     ZeroLimit(&'static str),
+    /// Leases rest on servers that stick to their leader.
+    #[error("lease needs check_quorum")]
+    LeaseWithoutCheckQuorum,
     /// Followers would stand for election between two heartbeats.
     #[error(
         "heartbeat_ticks ({heartbeat_ticks}) must be less than election_ticks_min ({election_ticks_min})"

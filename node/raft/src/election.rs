@@ -107,11 +107,11 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Stands for election in a new term, at once and without asking first; a server that can't be
-    /// needed as a leader does not.
+    /// needed as a leader does not, nor one that has promised a lease.
     ///
     /// The server's vote for itself is a message like any other: it counts when it is durable.
     pub fn campaign(&mut self) {
-        if self.may_stand() {
+        if self.may_stand() && !self.has_promised() {
             self.stand(false);
         }
     }

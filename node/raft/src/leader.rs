@@ -21,6 +21,8 @@ pub(crate) struct Leader {
     pub(crate) term_start: Index,
     pub(crate) uncommitted: Uncommitted,
     pub(crate) transfer: Option<Transfer>,
+    /// Whether another server was asked to stand: then leases are over for this term. Kept only where there are leases.
+    pub(crate) has_given_way: bool,
 }
 
 impl Leader {
@@ -31,6 +33,7 @@ impl Leader {
             term_start,
             uncommitted: Uncommitted::default(),
             transfer: None,
+            has_given_way: false,
         }
     }
 }
@@ -143,14 +146,18 @@ impl<S: Storage> Raft<S> {
         if !self.wants_round() {
             return;
         }
+        self.open_round();
+        if !self.confirm_own_round() {
+            self.send_heartbeats();
+        }
+    }
+
+    fn open_round(&mut self) {
         let (id, committed) = (self.id(), self.log.committed());
         let Role::Leader(leader) = &mut self.role else {
             panic!("{id} begins a round without leading")
         };
         leader.reads.begin(committed);
-        if !self.confirm_own_round() {
-            self.send_heartbeats();
-        }
     }
 
     /// Confirms the round in flight to itself. Returns whether it is over with that: there may be nobody else to ask, or nobody any more.
@@ -180,10 +187,19 @@ impl<S: Storage> Raft<S> {
 
     /// Time for heartbeats, if this server leads.
     pub fn heartbeat_timeout(&mut self) {
-        match &self.role {
-            Role::Leader(_) => self.send_heartbeats(),
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
+        let renews = self.config.lease.is_some();
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        if renews {
+            // These heartbeats are a round of their own, unless one is in flight: then they are that one's, once more.
+            leader.reads.renew();
+            if self.wants_round() {
+                self.open_round();
+                self.confirm_own_round();
+            }
         }
+        self.send_heartbeats();
     }
 
     fn send_heartbeats(&mut self) {
@@ -299,6 +315,7 @@ impl Permute for Leader {
             term_start,
             uncommitted,
             transfer,
+            has_given_way,
         } = self;
         Leader {
             tracker: tracker.permute(permutation),
@@ -306,6 +323,7 @@ impl Permute for Leader {
             term_start: *term_start,
             uncommitted: uncommitted.clone(),
             transfer: transfer.permute(permutation),
+            has_given_way: *has_given_way,
         }
     }
 }

@@ -52,9 +52,11 @@
 //!   the follower's takes that message in when it has all of it.
 //! - One voter more or less is changed directly, several at once by way of a joint configuration, which the leader leaves by itself.
 //!
+//! - Lease reads are off unless [`Config::lease`] says otherwise; what they rest on stands in `lease.rs`.
+//!
 //! # What is absent, for now
 //!
-//! Leases, and reads that followers forward.
+//! Reads that followers forward.
 
 #![no_std]
 #![deny(clippy::unwrap_used)]
@@ -65,6 +67,7 @@ mod config;
 mod election;
 mod event;
 mod leader;
+mod lease;
 mod log;
 mod membership;
 mod message;
@@ -85,6 +88,7 @@ mod types;
 
 pub use config::{Config, ConfigError, Timing};
 pub use event::{Event, Logger, Silent};
+pub use lease::Round;
 pub use membership::{Change, Configuration, InvalidChange, InvalidConfiguration};
 pub use message::{Envelope, Message};
 #[cfg(feature = "mutants")]

@@ -42,6 +42,8 @@ pub enum Mutant {
     LearnerRefusesVote,
     /// Candidates are heard whether there is a leader or not.
     NoStickiness,
+    /// A lease outlives the request to another server to stand.
+    LeaseSurvivesTransfer,
     /// A transfer of leadership is never given up.
     TransferNeverAborts,
     /// An entry of an older term is committed by counting replicas (Raft §5.4.2).
@@ -72,6 +74,8 @@ pub enum Mutant {
     ReadBatchFirstIndex,
     /// A leader answers reads because it leads, and asks nobody.
     LeaseIsRole,
+    /// A server that starts votes at once, though it may have promised a lease.
+    LeaseForgetsPromise,
     /// A server answers reads from its own state, whether it leads or not.
     StaleLocalRead,
     /// Members are changed before an entry of the term is committed (Ongaro, 2015).
@@ -99,7 +103,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them, by the names that configurations use.
-    pub const ALL: [(&'static str, Mutant); 33] = [
+    pub const ALL: [(&'static str, Mutant); 35] = [
         ("vote-not-persisted", Mutant::VoteNotPersisted),
         ("index-before-term", Mutant::IndexBeforeTerm),
         ("stamp-after-step-down", Mutant::StampAfterStepDown),
@@ -107,6 +111,7 @@ impl Mutant {
         ("prevote-keeps-leader", Mutant::PreVoteKeepsLeader),
         ("learner-refuses-vote", Mutant::LearnerRefusesVote),
         ("no-stickiness", Mutant::NoStickiness),
+        ("lease-survives-transfer", Mutant::LeaseSurvivesTransfer),
         ("transfer-never-aborts", Mutant::TransferNeverAborts),
         ("commit-old-term", Mutant::CommitOldTerm),
         ("commit-unverified", Mutant::CommitUnverified),
@@ -122,6 +127,7 @@ impl Mutant {
         ("read-context-reused", Mutant::ReadContextReused),
         ("read-batch-first-index", Mutant::ReadBatchFirstIndex),
         ("lease-is-role", Mutant::LeaseIsRole),
+        ("lease-forgets-promise", Mutant::LeaseForgetsPromise),
         ("stale-local-read", Mutant::StaleLocalRead),
         ("change-before-noop", Mutant::ChangeBeforeNoop),
         ("campaign-unapplied-config", Mutant::CampaignUnappliedConfig),

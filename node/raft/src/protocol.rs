@@ -34,7 +34,8 @@ pub(crate) enum Role {
 pub(crate) struct Follower {
     /// Who leads this term, once heard from.
     pub(crate) leader: Option<NodeId>,
-    /// Whether the leader was heard from within the least election time-out; if so, candidates are refused.
+    /// Whether the leader was heard from within the least election time-out, or may have been before a start; if so, candidates are
+    /// refused.
     pub(crate) leader_recent: bool,
 }
 
@@ -151,6 +152,9 @@ impl<S: Storage> Raft<S> {
                 *configuration = Arc::new(configuration.left());
             }
         }
+        // Before the first election there was nobody to promise anything to.
+        let may_have_promised =
+            config.lease.is_some() && term > Term(0) && !mutated!(config, LeaseForgetsPromise);
         Ok(Raft {
             config: Constant(Arc::new(config)),
             membership: Membership::new(configurations),
@@ -159,7 +163,7 @@ impl<S: Storage> Raft<S> {
             log,
             role: Role::Follower(Follower {
                 leader: None,
-                leader_recent: false,
+                leader_recent: may_have_promised,
             }),
             outbox: Vec::new(),
             held_back: Vec::new(),
@@ -333,7 +337,7 @@ impl<S: Storage> Raft<S> {
             // Whoever hears from a leader lets no candidate disturb it, nor its own term (dissertation §4.2.3).
             Message::Vote {
                 by_transfer: false, ..
-            } if term > self.term && self.sticks_to_leader() => return,
+            } if (term > self.term || self.has_promised()) && self.sticks_to_leader() => return,
             Message::PreVoteResponse { granted: false, .. }
             | Message::Vote { .. }
             | Message::VoteResponse { .. }
@@ -346,7 +350,12 @@ impl<S: Storage> Raft<S> {
             | Message::TimeoutNow => {}
         }
         if term > self.term {
+            // What it promised to one leader, it keeps also when it hears from elsewhere that terms have gone on.
+            let has_promised = self.has_promised();
             self.become_follower(term, None);
+            if let Role::Follower(follower) = &mut self.role {
+                follower.leader_recent = has_promised;
+            }
         } else if term < self.term {
             return self.answer_stale(from, &message);
         }

@@ -51,6 +51,8 @@ pub(crate) struct ReadQueue {
     round: u64,
     open: Option<Round>,
     waiting: Vec<ReadToken>,
+    /// Whether a round is wanted though no read waits: to renew a lease.
+    renew: bool,
 }
 
 impl ReadQueue {
@@ -74,15 +76,26 @@ impl ReadQueue {
         self.round
     }
 
-    /// Whether reads wait for a round and none is in flight.
+    /// Whether a round is in flight.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Has a round begin though no read waits for one.
+    pub(crate) fn renew(&mut self) {
+        self.renew = true;
+    }
+
+    /// Whether a round is wanted and none is in flight.
     pub(crate) fn wants_round(&self) -> bool {
-        self.open.is_none() && !self.waiting.is_empty()
+        self.open.is_none() && (self.renew || !self.waiting.is_empty())
     }
 
     /// Begins a round with all waiting reads, at the present commit index.
     pub(crate) fn begin(&mut self, commit: Index) {
         assert!(self.wants_round(), "a round was begun without need: {self:?}");
         self.round += 1;
+        self.renew = false;
         self.open = Some(Round {
             index: commit,
             tokens: core::mem::take(&mut self.waiting),
@@ -138,11 +151,17 @@ impl Permute for Round {
 
 impl Permute for ReadQueue {
     fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
-        let ReadQueue { round, open, waiting } = self;
+        let ReadQueue {
+            round,
+            open,
+            waiting,
+            renew,
+        } = self;
         ReadQueue {
             round: *round,
             open: open.permute(permutation),
             waiting: waiting.clone(),
+            renew: *renew,
         }
     }
 }

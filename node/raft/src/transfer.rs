@@ -87,7 +87,7 @@ impl<S: Storage> Raft<S> {
 
     /// Asks the chosen server to stand, once it has everything.
     pub(crate) fn make_way_if_ready(&mut self) {
-        let last = self.log.last_index();
+        let (last, leases) = (self.log.last_index(), self.config.lease.is_some());
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
@@ -97,6 +97,7 @@ impl<S: Storage> Raft<S> {
         if !transfer.asked && leader.tracker.matched(transfer.to) == last {
             transfer.asked = true;
             let to = transfer.to;
+            leader.has_given_way |= leases;
             self.send(to, Message::TimeoutNow);
         }
     }

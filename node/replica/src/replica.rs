@@ -410,10 +410,12 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.node.campaign();
     }
 
-    /// It is `now` by a clock that does not go back, counted from any beginning; a driver says so before it takes something in. Leaders'
-    /// time is made of it. One that never says so has sessions that never expire.
+    /// It is `now` by a clock that does not go back, counted from any beginning; a driver says so when
+    /// it has received something and before it takes it in: see [`RawNode::time_is`]. Leaders' time is made of it, and leases. One that
+    /// never says so has sessions that never expire, and no leases.
     pub fn time_is(&mut self, now: Duration) {
         self.now = self.now.max(now);
+        self.node.time_is(self.now);
     }
 
     /// Takes in a command.

@@ -75,6 +75,13 @@ pub(crate) struct ServeArgs {
     /// Decides the random election time-outs, together with the id [default: drawn at random]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Answer reads by leases: a leader that a majority has just heard from asks nobody. A setting of the cluster: give it to every node,
+    /// or to none.
+    ///
+    /// It rests on clocks: if those of two nodes run apart by more than a tenth, a read may miss what was just written. A node that starts
+    /// votes for nobody until the least election time-out has passed.
+    #[arg(long)]
+    pub(crate) lease_reads: bool,
     /// Listen on other addresses than loopback. Connections are neither encrypted nor authenticated.
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -172,6 +179,8 @@ pub(crate) struct Settings {
     pub(crate) tick: Duration,
     pub(crate) timing: Timing,
     pub(crate) seed: Option<u64>,
+    /// For how long a leader that a majority has heard from answers reads by itself, if it does.
+    pub(crate) lease: Option<Duration>,
     pub(crate) log_level: LogLevel,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<replica::Mutant>,
@@ -202,6 +211,7 @@ impl ServeArgs {
             election_ticks: self.election_ticks.or(file.election_ticks),
             heartbeat_ticks: self.heartbeat_ticks.or(file.heartbeat_ticks),
             seed: self.seed.or(file.seed),
+            lease_reads: self.lease_reads || file.lease_reads,
             insecure: self.insecure || file.insecure,
             log_level: self.log_level.or(file.log_level),
             #[cfg(feature = "mutants")]
@@ -269,11 +279,18 @@ impl ServeArgs {
             tick,
             timing,
             seed: self.seed,
+            lease: self.lease_reads.then(|| lease(tick, timing)),
             log_level: self.log_level.unwrap_or_default(),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.as_deref().map(mutant).transpose()?,
         })
     }
+}
+
+/// How long a lease is: as long as a follower certainly refuses other candidates, if its clock runs faster than the leader's by no more
+/// than a tenth. It counts ticks, and one may come right behind a heartbeat.
+fn lease(tick: Duration, timing: Timing) -> Duration {
+    tick * (timing.election_ticks_min - 1) * 9 / 10
 }
 
 fn given<T>(value: Option<T>, flag: &str) -> Result<T, String> {
@@ -326,6 +343,19 @@ mod tests {
         };
         let settings = flags.over(file).validated().unwrap();
         assert_eq!((settings.seed, settings.timing.heartbeat_ticks), (Some(5), 2));
+    }
+
+    #[test]
+    fn a_lease_is_shorter_than_what_followers_promise() {
+        assert_eq!(complete().validated().unwrap().lease, None);
+        let args = ServeArgs {
+            lease_reads: true,
+            tick: Some(Period(Duration::from_millis(100))),
+            election_ticks: Some(ElectionTicks { min: 11, max: 20 }),
+            ..complete()
+        };
+        let lease = args.validated().unwrap().lease;
+        assert_eq!(lease, Some(Duration::from_millis(900)));
     }
 
     #[test]

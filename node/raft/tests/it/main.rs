@@ -10,6 +10,7 @@
 
 mod golden;
 mod hostile;
+mod lease;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod oracle;

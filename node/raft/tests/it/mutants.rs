@@ -11,7 +11,7 @@ const SCHEDULES_MAX: u64 = 6_000;
 /// Every mutant by its name, a script whose outcome it changes, and the beginning of what a schedule's failure says, somewhere in it.
 /// Where there is none of that, schedules do not find it: what finds it instead stands in the tests of the simulation and of the
 /// model, but for `ack-last-index`. That takes a truncating write that is lost in a crash, and short appends: the script plays it.
-const FOUND: [(&str, &str, Option<&str>); 33] = [
+const FOUND: [(&str, &str, Option<&str>); 35] = [
     (
         "vote-not-persisted",
         "vote_is_given_when_durable",
@@ -39,6 +39,11 @@ const FOUND: [(&str, &str, Option<&str>); 33] = [
         Some("nobody is elected"),
     ),
     ("no-stickiness", "stickiness_holds_without_pre_vote", None),
+    (
+        "lease-survives-transfer",
+        "lease_is_over_when_another_is_asked_to_stand",
+        None,
+    ),
     (
         "transfer-never-aborts",
         "transfer_is_given_up",
@@ -105,6 +110,11 @@ const FOUND: [(&str, &str, Option<&str>); 33] = [
         "lease-is-role",
         "read_is_aborted_by_a_step_down",
         Some("was committed before it was asked"),
+    ),
+    (
+        "lease-forgets-promise",
+        "starting_server_keeps_a_promise_that_it_may_have_made",
+        None,
     ),
     (
         "stale-local-read",

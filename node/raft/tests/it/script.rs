@@ -5,10 +5,11 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `learners=K` (the last ones), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
+//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `leases=on`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `learners=K` (the last ones), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
 //! | `given I term=T [vote=J] [commit=K] [log=T1,T2,…]` | replaces what server I has on its disk, and starts it again |
 //! | `timeout I`, `silent I`, `heartbeat I`, `quorum-check I` | the abstract inputs of time |
 //! | `campaign I` | stands for election without asking first |
+//! | `lease-read I TOKEN` | a read while a lease runs, as far as times are concerned |
 //! | `propose I X…`, `read I TOKEN…` | commands and reads, each taken in before any is sent |
 //! | `change I +J ~K -L …` | J is to vote, K to learn, L to leave |
 //! | `transfer I J` | I is to hand its leadership over to J |
@@ -107,6 +108,16 @@ impl Interpreter {
                     other => panic!("a snapshot is delivered or failed, not {other}"),
                 };
                 self.act(node(args[0]), |raft| raft.report_snapshot(node(args[1]), status));
+            }
+            "lease-read" => {
+                let token = ReadToken(number(args[1]));
+                self.attempt(node(args[0]), |raft| {
+                    if raft.read_by_lease(token) {
+                        Ok(format!("needs to ask nobody for {}", token.0))
+                    } else {
+                        Err("no lease")
+                    }
+                });
             }
             "read" => self.read(node(args[0]), &args[1..]),
             "unreachable" => self.act(node(args[0]), |raft| raft.report_unreachable(node(args[1]))),

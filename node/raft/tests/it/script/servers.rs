@@ -4,6 +4,7 @@ use super::shown::{Seen, who};
 use super::words::{given_log, node, number, show, show_write};
 use super::{Interpreter, Slot};
 use crate::server::Server;
+use core::time::Duration;
 use raft::{
     Config, Configuration, HardState, Index, MemoryStorage, NodeId, Raft, ReadOutcome, Term, Write, WriteId,
 };
@@ -54,6 +55,7 @@ impl Interpreter {
             match option.split_once('=').expect("an option is key=value") {
                 ("pre-vote", "off") => config.pre_vote = false,
                 ("check-quorum", "off") => config.check_quorum = false,
+                ("leases", "on") => config.lease = Some(Duration::from_millis(1)),
                 ("persist", "manual") | ("leader" | "voters" | "learners", _) => {}
                 ("promote", "any") => config.promote_caught_up_only = false,
                 ("entries-max", value) => config.append_entries_max = number(value),

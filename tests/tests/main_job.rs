@@ -118,16 +118,16 @@ fn members_that_come_and_go_and_leaders_that_make_way_are_survived() {
 }
 
 #[test]
-fn counters_and_queues_are_kept_through_lost_leaders() {
+fn every_other_workload_is_kept_through_lost_leaders() {
     let store = tempfile::tempdir().unwrap();
-    for workload in ["counter", "queue"] {
+    for workload in ["counter", "queue", "set", "session"] {
         let args = [
             "--workload",
             workload,
             "--nodes",
             "3",
             "--time-limit",
-            "5s",
+            "4s",
             "--nemesis",
             "kill,partition",
         ];

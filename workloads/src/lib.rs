@@ -15,8 +15,10 @@ mod op;
 mod queue;
 mod register;
 mod rotation;
+mod session;
+mod set;
 mod workload;
 
 pub use judge::judge;
-pub use op::{Completion, Op, Ret};
+pub use op::{Completion, Op, Ret, piece};
 pub use workload::{Generator, Setting, Workload, all, by_name};

@@ -5,7 +5,7 @@ use checker::history::Value;
 /// One call of a client, on the key-value store that every system under test offers.
 ///
 /// Keys and values are small integers; an adapter renders them as its system needs them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
     /// Reads the value at `key`.
     Read {
@@ -52,10 +52,41 @@ pub enum Op {
         /// The queue.
         key: u64,
     },
+    /// Adds `element` to the set at `key`.
+    Insert {
+        /// The set.
+        key: u64,
+        /// The element.
+        element: u64,
+    },
+    /// Reads the set at `key`.
+    Elements {
+        /// The set.
+        key: u64,
+    },
+    /// Appends `piece`, see [`piece`], to the text at `key`, once, however often it has to be sent.
+    AppendOnce {
+        /// The text.
+        key: u64,
+        /// What is appended.
+        piece: u64,
+        /// Whether it is sent twice from the start, as a network may do.
+        is_doubled: bool,
+    },
+    /// Reads the text at `key`.
+    Text {
+        /// The text.
+        key: u64,
+    },
+}
+
+/// What `number` looks like in a text, and in the element of a set.
+pub fn piece(number: u64) -> String {
+    format!("{number} ")
 }
 
 /// What a completed operation returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ret {
     /// The value that a read found, or that a dequeue took; `None` where there was none.
     Value(Option<u64>),
@@ -65,6 +96,10 @@ pub enum Ret {
     Swapped(bool),
     /// The value of a counter; one that nothing was added to is 0.
     Count(i64),
+    /// The elements of a set.
+    Elements(Vec<u64>),
+    /// A text; one that nothing was appended to is empty.
+    Text(String),
 }
 
 /// How an operation ended, as far as its client can know.
@@ -89,6 +124,10 @@ impl Op {
             Op::Count { .. } => "read",
             Op::Enqueue { .. } => "enqueue",
             Op::Dequeue { .. } => "dequeue",
+            Op::Insert { .. } => "add",
+            Op::Elements { .. } => "read",
+            Op::AppendOnce { .. } => "append",
+            Op::Text { .. } => "get",
         }
     }
 
@@ -101,7 +140,11 @@ impl Op {
             | Op::Add { key, .. }
             | Op::Count { key }
             | Op::Enqueue { key, .. }
-            | Op::Dequeue { key } => *key,
+            | Op::Dequeue { key }
+            | Op::Insert { key, .. }
+            | Op::Elements { key }
+            | Op::AppendOnce { key, .. }
+            | Op::Text { key } => *key,
         }
     }
 
@@ -113,17 +156,27 @@ impl Op {
     /// Whether it changes nothing, so that it did not happen if nobody saw its result.
     pub fn is_read(&self) -> bool {
         match self {
-            Op::Read { .. } | Op::Count { .. } => true,
-            Op::Write { .. } | Op::Cas { .. } | Op::Add { .. } | Op::Enqueue { .. } | Op::Dequeue { .. } => {
-                false
-            }
+            Op::Read { .. } | Op::Count { .. } | Op::Elements { .. } | Op::Text { .. } => true,
+            Op::Write { .. }
+            | Op::Cas { .. }
+            | Op::Add { .. }
+            | Op::Enqueue { .. }
+            | Op::Dequeue { .. }
+            | Op::Insert { .. }
+            | Op::AppendOnce { .. } => false,
         }
     }
 
     /// Its argument: the field `value` of an invocation's record.
     pub fn argument(&self) -> Value {
         match self {
-            Op::Read { .. } | Op::Count { .. } | Op::Dequeue { .. } => Value::Null,
+            Op::Read { .. }
+            | Op::Count { .. }
+            | Op::Dequeue { .. }
+            | Op::Elements { .. }
+            | Op::Text { .. } => Value::Null,
+            Op::Insert { element, .. } => int(*element),
+            Op::AppendOnce { piece: number, .. } => Value::text(&piece(*number)),
             Op::Write { value, .. } | Op::Enqueue { value, .. } => int(*value),
             Op::Add { amount, .. } => Value::Int(*amount),
             Op::Cas { expected, new, .. } => Value::list([optional(*expected), int(*new)]),
@@ -141,12 +194,14 @@ fn int(value: u64) -> Value {
 
 impl Ret {
     /// It as the field `value` of a completion's record.
-    pub fn to_value(self) -> Value {
+    pub fn to_value(&self) -> Value {
         match self {
-            Ret::Value(value) => optional(value),
+            Ret::Value(value) => optional(*value),
             Ret::Written => Value::Null,
-            Ret::Swapped(swapped) => Value::Bool(swapped),
-            Ret::Count(count) => Value::Int(count),
+            Ret::Swapped(swapped) => Value::Bool(*swapped),
+            Ret::Count(count) => Value::Int(*count),
+            Ret::Elements(elements) => Value::list(elements.iter().copied().map(int)),
+            Ret::Text(text) => Value::text(text),
         }
     }
 }

@@ -117,27 +117,23 @@ mod tests {
         let mut generator = Queue.generator(SETTING);
         let mut queues = BTreeMap::<u64, VecDeque<u64>>::new();
         let mut put = BTreeSet::new();
-        let mut carry_out = |op: Op| {
+        let mut carry_out = |op: &Op| {
             let queue = queues.entry(op.key()).or_default();
-            match op {
-                Op::Enqueue { key, value } => {
-                    assert!(put.insert((key, value)), "{value} is put twice into {key}");
-                    queue.push_back(value);
-                    Ret::Written
-                }
-                Op::Dequeue { .. } => Ret::Value(queue.pop_front()),
-                Op::Read { .. } | Op::Write { .. } | Op::Cas { .. } | Op::Add { .. } | Op::Count { .. } => {
-                    panic!("no queue has {op:?}")
-                }
+            if let Op::Enqueue { key, value } = op {
+                assert!(put.insert((*key, *value)), "{value} is put twice into {key}");
+                queue.push_back(*value);
+                return Ret::Written;
             }
+            assert!(matches!(op, Op::Dequeue { .. }), "no queue has {op:?}");
+            Ret::Value(queue.pop_front())
         };
         for turn in 0..2000 {
             let op = generator.next(turn % 12).unwrap();
-            let ret = carry_out(op);
+            let ret = carry_out(&op);
             generator.completed(turn % 12, &op, &Completion::Ok(ret));
         }
         for op in generator.final_reads() {
-            carry_out(op);
+            carry_out(&op);
         }
         assert!(queues.len() > 8, "{} queues", queues.len());
         assert!(queues.values().all(VecDeque::is_empty), "{queues:?}");

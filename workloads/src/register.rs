@@ -131,7 +131,15 @@ impl Generator for RegisterGenerator {
                 (Op::Read { .. }, Ret::Value(value)) => *value,
                 (Op::Write { value, .. }, Ret::Written) => Some(*value),
                 (Op::Cas { new, .. }, Ret::Swapped(true)) => Some(*new),
-                (_, Ret::Value(_) | Ret::Written | Ret::Swapped(_) | Ret::Count(_)) => return,
+                (
+                    _,
+                    Ret::Value(_)
+                    | Ret::Written
+                    | Ret::Swapped(_)
+                    | Ret::Count(_)
+                    | Ret::Elements(_)
+                    | Ret::Text(_),
+                ) => return,
             };
         }
     }
@@ -164,22 +172,21 @@ mod tests {
                 .next(thread)
                 .expect("this workload always has something to do");
             let register = registers.entry(op.key()).or_default();
-            let ret = match op {
-                Op::Read { .. } => Ret::Value(*register),
-                Op::Write { value, .. } => {
-                    *register = Some(value);
+            let ret = match (&op, *register) {
+                (Op::Read { .. }, value) => Ret::Value(value),
+                (Op::Write { value, .. }, _) => {
+                    *register = Some(*value);
                     Ret::Written
                 }
-                Op::Cas { expected, new, .. } if *register == expected => {
-                    *register = Some(new);
-                    Ret::Swapped(true)
+                (Op::Cas { expected, new, .. }, value) => {
+                    if value == *expected {
+                        *register = Some(*new);
+                    }
+                    Ret::Swapped(value == *expected)
                 }
-                Op::Cas { .. } => Ret::Swapped(false),
-                Op::Add { .. } | Op::Count { .. } | Op::Enqueue { .. } | Op::Dequeue { .. } => {
-                    panic!("no register has {op:?}")
-                }
+                _ => panic!("no register has {op:?}"),
             };
-            generator.completed(thread, &op, &Completion::Ok(ret));
+            generator.completed(thread, &op, &Completion::Ok(ret.clone()));
             made.push((thread, op, ret));
         }
         made

@@ -4,6 +4,8 @@ use crate::counter::Counter;
 use crate::op::{Completion, Op};
 use crate::queue::Queue;
 use crate::register::Register;
+use crate::session::Session;
+use crate::set::Set;
 
 /// A source of operations: a pure function of its setting and of what it was told.
 pub trait Generator: Send {
@@ -51,7 +53,7 @@ pub trait Workload: Send + Sync {
 
 /// All workloads, by name.
 pub fn all() -> &'static [&'static dyn Workload] {
-    &[&Register, &Counter, &Queue]
+    &[&Register, &Counter, &Queue, &Set, &Session]
 }
 
 /// The workload called `name`.

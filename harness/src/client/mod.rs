@@ -15,24 +15,27 @@
 //! | an indefinite error: leadership was lost with the command in flight | info | fail |
 //! | a time-out or a broken connection after the request was written | info | fail |
 //!
-//! Nothing is retried. After `info` the client gives up all its connections, and whoever runs it takes a new process id.
+//! Nothing is retried but the commands of a session, see [`Op::AppendOnce`]. After `info` the client gives up all its connections, and whoever runs it takes a new process id.
 //! After a read that timed out it keeps them: late answers are skipped by their ids, and the reads that pile up before a node that
 //! stands still are the first thing that it answers when it goes on, when it may still take itself for the leader.
 
 mod connection;
+mod request;
+mod session;
 #[cfg(test)]
 mod tests;
 
 pub use connection::{BrokenConnection, Connection};
+pub use request::UNREADABLE;
 
 use crate::cluster::NodeNumber;
-use bytes::Bytes;
+use request::{request, returned};
+use session::Session;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::client::{Error, Reply, RequestBody};
-use wire::record::{Command, End, Operation};
-use workloads::{Completion, Op, Ret};
+use workloads::{Completion, Op};
 
 /// How many redirects are followed within one operation.
 pub const REDIRECTS_MAX: u32 = 3;
@@ -40,11 +43,11 @@ pub const REDIRECTS_MAX: u32 = 3;
 /// How long a client stays with the leader that its home named before it asks at home again.
 pub const LEADER_TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// What a value is recorded as that no client can have written. Workloads don't write it, so no order explains it.
-pub const UNREADABLE: u64 = u64::MAX;
-
 /// The reason of an operation that was answered as if it had been another one. No system may do that, whatever became of it.
 pub const MISANSWERED: &str = "the answer is to another question";
+
+/// The reason of an operation to which no answer came in time.
+const TIMED_OUT: &str = "timed out";
 
 /// Where a node is at the moment; `None` while it is down.
 pub type AddressOf = Arc<dyn Fn(NodeNumber) -> Option<SocketAddr> + Send + Sync>;
@@ -59,6 +62,24 @@ pub struct Client {
     leader: Option<Redirected>,
     /// Whether a request is out whose effect is unknown.
     in_doubt: bool,
+    /// Where else commands of a session are sent.
+    others: Vec<NodeNumber>,
+    session: Option<Session>,
+}
+
+/// Why there is no answer, and what the node said if it said anything.
+struct Unanswered {
+    reason: String,
+    error: Option<Error>,
+}
+
+impl Unanswered {
+    fn because(reason: &str) -> Unanswered {
+        Unanswered {
+            reason: reason.to_owned(),
+            error: None,
+        }
+    }
 }
 
 /// The connection to a leader that was named to us.
@@ -78,7 +99,15 @@ impl Client {
             at_home: None,
             leader: None,
             in_doubt: false,
+            others: Vec::new(),
+            session: None,
         }
+    }
+
+    /// The client sends what it sends again, in a session, to these nodes too.
+    #[must_use]
+    pub fn with_others(self, others: Vec<NodeNumber>) -> Client {
+        Client { others, ..self }
     }
 
     /// The node that it is pinned to.
@@ -94,10 +123,28 @@ impl Client {
     /// There is none to be had within the time-out; in words. The operation has then not happened.
     pub async fn reach(&mut self, op: &Op) -> Result<(), String> {
         let timeout = self.timeout;
-        let reached = tokio::time::timeout(timeout, self.dial_where_needed(op.is_read())).await;
+        let ready = async {
+            self.dial_where_needed(op.is_read())
+                .await
+                .map_err(|broken| broken.to_string())?;
+            match op {
+                Op::AppendOnce { .. } => self.open_session().await,
+                Op::Read { .. }
+                | Op::Write { .. }
+                | Op::Cas { .. }
+                | Op::Add { .. }
+                | Op::Count { .. }
+                | Op::Enqueue { .. }
+                | Op::Dequeue { .. }
+                | Op::Insert { .. }
+                | Op::Elements { .. }
+                | Op::Text { .. } => Ok(()),
+            }
+        };
+        let reached = tokio::time::timeout(timeout, ready).await;
         let failed = match reached {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(broken)) => broken.to_string(),
+            Ok(Err(reason)) => reason,
             Err(_) if self.leader.is_none() && self.at_home.is_some() => {
                 // The welcome may still come, for the operations after this one.
                 return Err(String::from("no welcome in time"));
@@ -111,23 +158,39 @@ impl Client {
     /// Carries out `op`, after [`Client::reach`] has succeeded for it.
     pub async fn call(&mut self, op: &Op) -> Completion {
         self.in_doubt = false;
-        let timeout = self.timeout;
-        let completion = match tokio::time::timeout(timeout, self.exchange(op)).await {
-            Ok(completion) => completion,
-            Err(_) => {
-                // The leader that was named may be the one that stands still; home may know better by now.
-                self.leader = None;
-                if self.at_home.as_ref().is_some_and(|at_home| !at_home.is_intact()) {
-                    self.at_home = None;
+        let completion = match op {
+            Op::AppendOnce { is_doubled, .. } => self.call_once(op, *is_doubled).await,
+            Op::Read { .. }
+            | Op::Write { .. }
+            | Op::Cas { .. }
+            | Op::Add { .. }
+            | Op::Count { .. }
+            | Op::Enqueue { .. }
+            | Op::Dequeue { .. }
+            | Op::Insert { .. }
+            | Op::Elements { .. }
+            | Op::Text { .. } => match tokio::time::timeout(self.timeout, self.exchange(op)).await {
+                Ok(completion) => completion,
+                Err(_) => {
+                    self.given_up();
+                    self.unanswered(op, TIMED_OUT)
                 }
-                self.unanswered(op, "timed out")
-            }
+            },
         };
         if let Completion::Info(_) = completion {
             self.at_home = None;
             self.leader = None;
         }
         completion
+    }
+
+    /// No answer came in time.
+    fn given_up(&mut self) {
+        // The leader that was named may be the one that stands still; home may know better by now.
+        self.leader = None;
+        if self.at_home.as_ref().is_some_and(|at_home| !at_home.is_intact()) {
+            self.at_home = None;
+        }
     }
 
     async fn dial_where_needed(&mut self, is_read: bool) -> Result<(), BrokenConnection> {
@@ -154,25 +217,40 @@ impl Client {
     }
 
     async fn exchange(&mut self, op: &Op) -> Completion {
+        match self.ask(&request(op), false).await {
+            Ok(reply) => self.replied(op, &reply),
+            Err(unanswered) => self.unanswered(op, &unanswered.reason),
+        }
+    }
+
+    /// Asks where the leader is to be found, and follows redirects. If `is_doubled`, the question is sent twice in a row, and the
+    /// answer is that to the second.
+    async fn ask(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
         let mut redirects = 0;
         loop {
             let connection = match (&mut self.leader, &mut self.at_home) {
                 (Some(leader), _) => &mut leader.connection,
                 (None, Some(at_home)) => at_home,
-                (None, None) => return Completion::Fail(String::from("not connected")),
+                (None, None) => return Err(Unanswered::because("not connected")),
             };
             self.in_doubt = true;
-            let answer = match connection.call(request(op)).await {
-                Ok(answer) => answer,
+            let sent = if is_doubled {
+                connection.send(body.clone()).await.map(drop)
+            } else {
+                Ok(())
+            };
+            let answer = match sent {
+                Ok(()) => connection.call(body.clone()).await,
+                Err(broken) => Err(broken),
+            };
+            let error = match answer {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(error)) => error,
                 Err(broken) => {
                     self.forget_current();
                     self.in_doubt &= !broken.is_definite();
-                    return self.unanswered(op, &broken.to_string());
+                    return Err(Unanswered::because(&broken.to_string()));
                 }
-            };
-            let error = match answer {
-                Ok(reply) => return self.replied(op, &reply),
-                Err(error) => error,
             };
             self.in_doubt = !error.is_definite();
             if let Error::NotLeader { leader: Some(leader) } = &error
@@ -190,45 +268,25 @@ impl Client {
                     }
                     Err(broken) => {
                         self.leader = None;
-                        return Completion::Fail(format!("redirected to node {}: {broken}", leader.node));
+                        let reason = format!("redirected to node {}: {broken}", leader.node);
+                        return Err(Unanswered::because(&reason));
                     }
                 }
             }
             self.leader = None;
-            return self.unanswered(op, &error.to_string());
+            return Err(Unanswered {
+                reason: error.to_string(),
+                error: Some(error),
+            });
         }
     }
 
     fn replied(&mut self, op: &Op, reply: &Reply) -> Completion {
-        match (op, reply) {
-            (Op::Read { .. }, Reply::Value(value)) => {
-                Completion::Ok(Ret::Value(value.as_deref().map(number)))
-            }
-            (Op::Write { .. }, Reply::Written) => Completion::Ok(Ret::Written),
-            (Op::Cas { .. }, Reply::Swapped(swapped)) => Completion::Ok(Ret::Swapped(*swapped)),
-            (Op::Add { .. }, Reply::Sum(_)) | (Op::Enqueue { .. }, Reply::Written) => {
-                Completion::Ok(Ret::Written)
-            }
-            (Op::Count { .. }, Reply::Value(value)) => {
-                Completion::Ok(Ret::Count(value.as_deref().map_or(0, count)))
-            }
-            (Op::Dequeue { .. }, Reply::Value(item)) => {
-                Completion::Ok(Ret::Value(item.as_deref().map(number)))
-            }
-            (
-                Op::Read { .. }
-                | Op::Write { .. }
-                | Op::Cas { .. }
-                | Op::Add { .. }
-                | Op::Count { .. }
-                | Op::Enqueue { .. }
-                | Op::Dequeue { .. },
-                _,
-            ) => {
-                self.forget_current();
-                self.unanswered(op, MISANSWERED)
-            }
+        if let Some(ret) = returned(op, reply) {
+            return Completion::Ok(ret);
         }
+        self.forget_current();
+        self.unanswered(op, MISANSWERED)
     }
 
     /// What is known of an operation that got no reply.
@@ -245,58 +303,4 @@ impl Client {
             self.at_home = None;
         }
     }
-}
-
-fn request(op: &Op) -> RequestBody {
-    match op {
-        Op::Read { key } => RequestBody::Get { key: rendered(*key) },
-        Op::Write { key, value } => RequestBody::Put {
-            key: rendered(*key),
-            value: rendered(*value),
-        },
-        Op::Cas { key, expected, new } => RequestBody::Cas {
-            key: rendered(*key),
-            expected: expected.map(rendered),
-            value: rendered(*new),
-        },
-        Op::Add { key, amount } => operation(Operation::Add {
-            key: rendered(*key),
-            amount: *amount,
-        }),
-        Op::Count { key } => RequestBody::Get { key: rendered(*key) },
-        Op::Enqueue { key, value } => operation(Operation::Push {
-            key: rendered(*key),
-            item: rendered(*value),
-            end: End::Back,
-        }),
-        Op::Dequeue { key } => operation(Operation::Pop {
-            key: rendered(*key),
-            end: End::Front,
-        }),
-    }
-}
-
-fn operation(operation: Operation) -> RequestBody {
-    RequestBody::Command {
-        once: None,
-        command: Command::Operation(operation),
-    }
-}
-
-/// Keys and values travel in decimal, so that people can ask for them with `node get`.
-fn rendered(number: u64) -> Bytes {
-    Bytes::from(number.to_string())
-}
-
-/// The value of a counter; the least of all where it is none, which no workload comes to.
-fn count(value: &[u8]) -> i64 {
-    let digits = std::str::from_utf8(value).ok();
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or(i64::MIN)
-}
-
-fn number(value: &[u8]) -> u64 {
-    std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(UNREADABLE)
 }

@@ -1,5 +1,7 @@
+mod once;
+
 use super::*;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Decoder as _;
 use wire::client::{Leader, Request, Response};
 use wire::{Hello, Refusal, Welcome};
+use workloads::Ret;
 
 const READ: Op = Op::Read { key: 7 };
 const WRITE: Op = Op::Write { key: 7, value: 3 };

@@ -120,14 +120,24 @@ fn members_that_come_and_go_and_leaders_that_make_way_are_survived() {
 #[test]
 fn every_other_workload_is_kept_through_lost_leaders() {
     let store = tempfile::tempdir().unwrap();
-    for workload in ["counter", "queue", "set", "session"] {
+    let workloads = [
+        "counter",
+        "queue",
+        "set",
+        "session",
+        "append",
+        "bank",
+        "multi-register",
+        "lock",
+    ];
+    for workload in workloads {
         let args = [
             "--workload",
             workload,
             "--nodes",
             "3",
             "--time-limit",
-            "4s",
+            "3s",
             "--nemesis",
             "kill,partition",
         ];

@@ -9,16 +9,23 @@
 //!
 //! Clocks, sockets, entropy: a generator is a pure function of its seed and of what it was told.
 
+mod append;
+mod bank;
 mod counter;
 mod judge;
+mod lock;
+mod multi_register;
 mod op;
 mod queue;
 mod register;
 mod rotation;
 mod session;
 mod set;
+mod step;
 mod workload;
 
+pub use bank::{ACCOUNTS, FIRST_BALANCE};
 pub use judge::judge;
 pub use op::{Completion, Op, Ret, piece};
+pub use step::Step;
 pub use workload::{Generator, Setting, Workload, all, by_name};

@@ -1,5 +1,6 @@
 //! Operations as every workload and every system under test understands them.
 
+use crate::step::Step;
 use checker::history::Value;
 
 /// One call of a client, on the key-value store that every system under test offers.
@@ -78,6 +79,52 @@ pub enum Op {
         /// The text.
         key: u64,
     },
+    /// Takes several steps at once, on cells of the store at `key`.
+    Transaction {
+        /// The store.
+        key: u64,
+        /// In order; each sees what those before it have done.
+        steps: Vec<Step>,
+    },
+    /// Moves an amount from one account to another, in the bank at `key`.
+    Transfer {
+        /// The bank, of [`ACCOUNTS`](crate::ACCOUNTS) accounts.
+        key: u64,
+        /// The account that it is taken from.
+        from: u64,
+        /// Another, that gets it.
+        to: u64,
+        /// How much.
+        amount: i64,
+    },
+    /// Reads all accounts of the bank at `key`.
+    Balances {
+        /// The bank.
+        key: u64,
+    },
+    /// Takes the lock at `key`, if nobody has it.
+    Acquire {
+        /// The lock.
+        key: u64,
+        /// For whom; from 1.
+        owner: u64,
+    },
+    /// Gives the lock at `key` back, if `owner` has it.
+    Release {
+        /// The lock.
+        key: u64,
+        /// Who has it.
+        owner: u64,
+    },
+}
+
+/// An account, as the key of a map.
+fn account(number: u64) -> Value {
+    Value::text(&number.to_string())
+}
+
+pub(crate) fn list(numbers: &[u64]) -> Value {
+    Value::list(numbers.iter().copied().map(int))
 }
 
 /// What `number` looks like in a text, and in the element of a set.
@@ -100,6 +147,14 @@ pub enum Ret {
     Elements(Vec<u64>),
     /// A text; one that nothing was appended to is empty.
     Text(String),
+    /// The steps of a transaction, with what they found.
+    Steps(Vec<Step>),
+    /// What each account of a bank holds, by its number.
+    Balances(Vec<i64>),
+    /// The token under which a lock was taken; `None`: somebody else has it.
+    Token(Option<u64>),
+    /// Whether a lock was given back; `false`: it was not the owner's.
+    Released(bool),
 }
 
 /// How an operation ended, as far as its client can know.
@@ -128,6 +183,11 @@ impl Op {
             Op::Elements { .. } => "read",
             Op::AppendOnce { .. } => "append",
             Op::Text { .. } => "get",
+            Op::Transaction { .. } => "txn",
+            Op::Transfer { .. } => "transfer",
+            Op::Balances { .. } => "read",
+            Op::Acquire { .. } => "acquire",
+            Op::Release { .. } => "release",
         }
     }
 
@@ -144,7 +204,12 @@ impl Op {
             | Op::Insert { key, .. }
             | Op::Elements { key }
             | Op::AppendOnce { key, .. }
-            | Op::Text { key } => *key,
+            | Op::Text { key }
+            | Op::Transaction { key, .. }
+            | Op::Transfer { key, .. }
+            | Op::Balances { key }
+            | Op::Acquire { key, .. }
+            | Op::Release { key, .. } => *key,
         }
     }
 
@@ -156,14 +221,22 @@ impl Op {
     /// Whether it changes nothing, so that it did not happen if nobody saw its result.
     pub fn is_read(&self) -> bool {
         match self {
-            Op::Read { .. } | Op::Count { .. } | Op::Elements { .. } | Op::Text { .. } => true,
+            Op::Read { .. }
+            | Op::Count { .. }
+            | Op::Elements { .. }
+            | Op::Text { .. }
+            | Op::Balances { .. } => true,
             Op::Write { .. }
             | Op::Cas { .. }
             | Op::Add { .. }
             | Op::Enqueue { .. }
             | Op::Dequeue { .. }
             | Op::Insert { .. }
-            | Op::AppendOnce { .. } => false,
+            | Op::AppendOnce { .. }
+            | Op::Transfer { .. }
+            | Op::Acquire { .. }
+            | Op::Release { .. } => false,
+            Op::Transaction { steps, .. } => steps.iter().all(Step::is_read),
         }
     }
 
@@ -174,8 +247,16 @@ impl Op {
             | Op::Count { .. }
             | Op::Dequeue { .. }
             | Op::Elements { .. }
-            | Op::Text { .. } => Value::Null,
+            | Op::Text { .. }
+            | Op::Balances { .. } => Value::Null,
+            Op::Transfer { from, to, amount, .. } => Value::map([
+                (Value::text("from"), account(*from)),
+                (Value::text("to"), account(*to)),
+                (Value::text("amount"), Value::Int(*amount)),
+            ]),
+            Op::Acquire { owner, .. } | Op::Release { owner, .. } => int(*owner),
             Op::Insert { element, .. } => int(*element),
+            Op::Transaction { steps, .. } => Value::list(steps.iter().map(Step::to_value)),
             Op::AppendOnce { piece: number, .. } => Value::text(&piece(*number)),
             Op::Write { value, .. } | Op::Enqueue { value, .. } => int(*value),
             Op::Add { amount, .. } => Value::Int(*amount),
@@ -184,11 +265,11 @@ impl Op {
     }
 }
 
-fn optional(value: Option<u64>) -> Value {
+pub(crate) fn optional(value: Option<u64>) -> Value {
     value.map_or(Value::Null, int)
 }
 
-fn int(value: u64) -> Value {
+pub(crate) fn int(value: u64) -> Value {
     Value::Int(i64::try_from(value).expect("the values of workloads are small"))
 }
 
@@ -200,8 +281,16 @@ impl Ret {
             Ret::Written => Value::Null,
             Ret::Swapped(swapped) => Value::Bool(*swapped),
             Ret::Count(count) => Value::Int(*count),
-            Ret::Elements(elements) => Value::list(elements.iter().copied().map(int)),
+            Ret::Elements(elements) => list(elements),
             Ret::Text(text) => Value::text(text),
+            Ret::Steps(steps) => Value::list(steps.iter().map(Step::to_value)),
+            Ret::Balances(balances) => Value::map(
+                (0..)
+                    .zip(balances)
+                    .map(|(number, balance)| (account(number), Value::Int(*balance))),
+            ),
+            Ret::Token(token) => token.map_or(Value::Bool(false), int),
+            Ret::Released(released) => Value::Bool(*released),
         }
     }
 }

@@ -138,7 +138,11 @@ impl Generator for RegisterGenerator {
                     | Ret::Swapped(_)
                     | Ret::Count(_)
                     | Ret::Elements(_)
-                    | Ret::Text(_),
+                    | Ret::Text(_)
+                    | Ret::Steps(_)
+                    | Ret::Balances(_)
+                    | Ret::Token(_)
+                    | Ret::Released(_),
                 ) => return,
             };
         }

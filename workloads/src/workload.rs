@@ -1,6 +1,10 @@
 //! The seam between a workload and whoever runs it.
 
+use crate::append::Append;
+use crate::bank::Bank;
 use crate::counter::Counter;
+use crate::lock::Lock;
+use crate::multi_register::MultiRegister;
 use crate::op::{Completion, Op};
 use crate::queue::Queue;
 use crate::register::Register;
@@ -53,7 +57,17 @@ pub trait Workload: Send + Sync {
 
 /// All workloads, by name.
 pub fn all() -> &'static [&'static dyn Workload] {
-    &[&Register, &Counter, &Queue, &Set, &Session]
+    &[
+        &Register,
+        &Counter,
+        &Queue,
+        &Set,
+        &Session,
+        &Append,
+        &Bank,
+        &MultiRegister,
+        &Lock,
+    ]
 }
 
 /// The workload called `name`.

@@ -383,7 +383,7 @@ fn execute_simulate(arguments: &SimulateArgs) -> Exit {
 fn execute_run(arguments: RunArgs) -> Exit {
     if arguments.workload == values::LIST {
         for workload in workloads::all() {
-            print(&format!("{:<12} {}\n", workload.name(), workload.about()));
+            print(&format!("{:<15} {}\n", workload.name(), workload.about()));
         }
         return Exit::Valid;
     }

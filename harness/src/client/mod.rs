@@ -20,6 +20,7 @@
 //! stands still are the first thing that it answers when it goes on, when it may still take itself for the leader.
 
 mod connection;
+mod lock;
 mod request;
 mod session;
 #[cfg(test)]
@@ -29,7 +30,7 @@ pub use connection::{BrokenConnection, Connection};
 pub use request::UNREADABLE;
 
 use crate::cluster::NodeNumber;
-use request::{request, returned};
+use request::{Asked, request, returned};
 use session::Session;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,8 +63,8 @@ pub struct Client {
     leader: Option<Redirected>,
     /// Whether a request is out whose effect is unknown.
     in_doubt: bool,
-    /// Where else commands of a session are sent.
-    others: Vec<NodeNumber>,
+    /// Where commands of a session are sent that have to be sent again; if there are none, home.
+    nodes: Vec<NodeNumber>,
     session: Option<Session>,
 }
 
@@ -99,15 +100,15 @@ impl Client {
             at_home: None,
             leader: None,
             in_doubt: false,
-            others: Vec::new(),
+            nodes: Vec::new(),
             session: None,
         }
     }
 
-    /// The client sends what it sends again, in a session, to these nodes too.
+    /// What the client sends again, in a session, it sends to these nodes in turn, from its home on.
     #[must_use]
-    pub fn with_others(self, others: Vec<NodeNumber>) -> Client {
-        Client { others, ..self }
+    pub fn among(self, nodes: Vec<NodeNumber>) -> Client {
+        Client { nodes, ..self }
     }
 
     /// The node that it is pinned to.
@@ -138,7 +139,12 @@ impl Client {
                 | Op::Dequeue { .. }
                 | Op::Insert { .. }
                 | Op::Elements { .. }
-                | Op::Text { .. } => Ok(()),
+                | Op::Text { .. }
+                | Op::Transaction { .. }
+                | Op::Transfer { .. }
+                | Op::Balances { .. }
+                | Op::Acquire { .. }
+                | Op::Release { .. } => Ok(()),
             }
         };
         let reached = tokio::time::timeout(timeout, ready).await;
@@ -169,7 +175,12 @@ impl Client {
             | Op::Dequeue { .. }
             | Op::Insert { .. }
             | Op::Elements { .. }
-            | Op::Text { .. } => match tokio::time::timeout(self.timeout, self.exchange(op)).await {
+            | Op::Text { .. }
+            | Op::Transaction { .. }
+            | Op::Transfer { .. }
+            | Op::Balances { .. }
+            | Op::Acquire { .. }
+            | Op::Release { .. } => match tokio::time::timeout(self.timeout, self.exchange(op)).await {
                 Ok(completion) => completion,
                 Err(_) => {
                     self.given_up();
@@ -217,7 +228,11 @@ impl Client {
     }
 
     async fn exchange(&mut self, op: &Op) -> Completion {
-        match self.ask(&request(op), false).await {
+        let body = match request(op) {
+            Asked::Question(body) => body,
+            Asked::OfLock { key, owner } => return self.exchange_of_lock(op, key, owner).await,
+        };
+        match self.ask(&body, false).await {
             Ok(reply) => self.replied(op, &reply),
             Err(unanswered) => self.unanswered(op, &unanswered.reason),
         }
@@ -233,7 +248,8 @@ impl Client {
                 (None, Some(at_home)) => at_home,
                 (None, None) => return Err(Unanswered::because("not connected")),
             };
-            self.in_doubt = true;
+            // A read changes nothing.
+            self.in_doubt = !matches!(body, RequestBody::Get { .. });
             let sent = if is_doubled {
                 connection.send(body.clone()).await.map(drop)
             } else {

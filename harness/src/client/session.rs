@@ -67,7 +67,9 @@ impl Client {
         };
         // Whether an earlier sending may have been carried out: what is said of a later one is no answer to that.
         let mut was_in_doubt = false;
-        for sent in 1.. {
+        let mut sent = 0;
+        loop {
+            sent += 1;
             let unanswered = match self.send_once(&body, is_doubled).await {
                 Ok(reply) => {
                     self.in_doubt |= was_in_doubt;
@@ -86,7 +88,6 @@ impl Client {
             tokio::time::sleep(PAUSE).await;
             self.turn_to_another(sent).await;
         }
-        unreachable!("the last sending ends the loop")
     }
 
     async fn send_once(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
@@ -101,9 +102,9 @@ impl Client {
 
     /// Connects to the node that is `steps` behind home; if that fails, home is what is left.
     async fn turn_to_another(&mut self, steps: usize) {
-        let home = self.others.iter().position(|node| *node == self.home);
-        let place = home.map_or(0, |home| (home + steps) % self.others.len());
-        let node = self.others.get(place).copied().unwrap_or(self.home);
+        let home = self.nodes.iter().position(|node| *node == self.home);
+        let place = home.map_or(0, |home| (home + steps) % self.nodes.len());
+        let node = self.nodes.get(place).copied().unwrap_or(self.home);
         let dialling = async {
             let address = (self.address_of)(node).ok_or(BrokenConnection::Down(node))?;
             let mut connection = Connection::dial(address, &self.cluster_id, Some(node)).await?;

@@ -217,7 +217,7 @@ impl Running<'_> {
                 Arc::clone(&address_of),
                 timeout,
             )
-            .with_others(nodes.clone())
+            .among(nodes.clone())
         });
         let begun = Instant::now();
         let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);

@@ -61,7 +61,7 @@ const REGISTRY: &[ModelEntry] = &[
     ),
     plain!(
         FencedLock,
-        "locks that only their owner releases, with tokens that grow: acquire → token, release"
+        "locks that only their owner, a process or owner n, releases, with tokens that grow: acquire → token, release"
     ),
     of_values!(
         Set,

@@ -251,6 +251,13 @@ fn a_fenced_lock_knows_its_owner_and_its_tokens_grow() {
         "0 invoke release nil\n        0 ok release nil",
         "2 invoke release nil\n        2 ok release nil",
     );
+    // Where an owner is named, it is who counts, and not the process.
+    let named = "
+        0 invoke acquire 5
+        0 ok acquire 1
+        1 invoke release 5
+        1 ok release true";
+    differs("fenced-lock", named, "1 invoke release 5", "1 invoke release 1");
     // An acquisition that nobody saw the token of used one up.
     let lost = "
         0 invoke acquire nil

@@ -82,6 +82,8 @@ impl Vocabulary for Mutex {
 
 /// A lock that only its owner releases. Each time it is acquired it hands out a token larger than all before, so that whatever it
 /// guards can refuse an owner of old (*fencing*).
+///
+/// An owner is the number that is the argument of a call, where there is one, and otherwise the process that makes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencedLock {
     /// Who holds it.
@@ -186,9 +188,10 @@ impl Vocabulary for FencedLock {
     }
 
     fn call(call: &Call, _: Dialect) -> Result<Meaning<Self>, String> {
+        let owner = call.argument.as_number().unwrap_or(call.process);
         let op = match &*call.f {
-            "acquire" => LockOp::Acquire(call.process),
-            "release" => LockOp::Release(call.process),
+            "acquire" => LockOp::Acquire(owner),
+            "release" => LockOp::Release(owner),
             other => return Err(unknown_operation(Self::NAME, other, &KNOWN)),
         };
         let ret = match (call.end, &call.result) {

@@ -19,7 +19,8 @@
 //! - *Absorption*: when an operation overwrites the state, open ones that are legal in every state may have taken effect just before
 //!   it, unseen; so may one that leaves the present state as it is. Whether they did is left open: one configuration
 //!   stands for all combinations, where there were two to the power of the open writes.
-//! - *A narrow search first*, where configurations are many: a few of them mostly find an order where there is one ([`Effort`]).
+//! - *A narrow search first*, where configurations are many or states grow: a few of them mostly find an order where there is one
+//!   ([`Effort`]).
 //! - *Looking ahead*, where a model says how: a state from which the reads to come can't return what they did is dropped.
 
 use crate::antichain::{Antichain, Config};
@@ -72,11 +73,31 @@ pub(crate) enum Effort {
     /// So many configurations at each return, the most sparing ones, and lost operations only where nothing goes on without: what
     /// is not rejected has an order, and what is rejected may have one too.
     Beam(usize),
+    /// As [`Effort::Beam`], as long as its steps are few.
+    Glance(usize),
+}
+
+impl Effort {
+    /// How many configurations it keeps at each return, where it does not keep all.
+    fn width(self) -> Option<usize> {
+        match self {
+            Effort::Full | Effort::Patient => None,
+            Effort::Beam(width) | Effort::Glance(width) => Some(width),
+        }
+    }
+
+    /// Whether it ends where steps are many.
+    fn gives_up(self) -> bool {
+        match self {
+            Effort::Full | Effort::Beam(_) => false,
+            Effort::Patient | Effort::Glance(_) => true,
+        }
+    }
 }
 
 /// After so many steps towards a return, a search with [`Effort::Beam`] goes no further if it has reached any configuration.
 const BEAM_STEPS_MAX: u32 = 1 << 12;
-/// A search with [`Effort::Patient`] takes so many steps, and so many more for each return.
+/// A search that [gives up](Effort::gives_up) takes so many steps, and so many more for each return.
 const PATIENT_STEPS: u64 = 1 << 14;
 const PATIENT_STEPS_PER_RETURN: u64 = 8;
 
@@ -255,12 +276,12 @@ impl<M: Model, const W: usize> Search<M, W> {
         self.returns += 1;
         self.look_at_limits(budget)?;
         if !self.is_settled && !self.configs.iter().all(|config| config.done.contains(slot)) {
-            match (self.effort, self.lost.is_empty()) {
-                (Effort::Beam(_), false) => match self.closure(slot, false, budget) {
+            match (self.effort.width(), self.lost.is_empty()) {
+                (Some(_), false) => match self.closure(slot, false, budget) {
                     Err(Stop::Rejected) => self.closure(slot, true, budget)?,
                     other => other?,
                 },
-                (Effort::Full | Effort::Patient | Effort::Beam(_), _) => self.closure(slot, true, budget)?,
+                (Some(_), true) | (None, _) => self.closure(slot, true, budget)?,
             }
         }
         for config in &mut self.configs {
@@ -308,7 +329,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         }
         let candidates = self.slots.open.without(&self.slots.read_only);
         let uses_lost = uses_lost && !self.lost.is_empty();
-        let is_beam = matches!(self.effort, Effort::Beam(_));
+        let is_beam = self.effort.width().is_some();
         let mut steps = 0;
         let mut level = 0;
         while level < self.levels.len() {
@@ -351,7 +372,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         if self.reductions.dominance && self.configs.len() <= PRUNED_MAX {
             self.prune();
         }
-        if let Effort::Beam(width) = self.effort {
+        if let Some(width) = self.effort.width() {
             self.configs
                 .sort_by_key(|config| (self.lost.total(config.used), config.done.len()));
             self.configs.truncate(width);
@@ -564,7 +585,7 @@ impl<M: Model, const W: usize> Search<M, W> {
         }
         self.work = 0;
         let patience = PATIENT_STEPS + self.returns * PATIENT_STEPS_PER_RETURN;
-        if self.effort == Effort::Patient && self.steps > patience {
+        if self.effort.gives_up() && self.steps > patience {
             return Err(Stop::Effort);
         }
         if (budget.should_stop)() {

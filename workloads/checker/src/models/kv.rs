@@ -97,6 +97,15 @@ impl Model for KvAppend {
         matches!(op, KvOp::Append(piece) if !piece.as_str().is_empty())
     }
 
+    fn step(&self, op: &KvOp, ret: &KvRet) -> Option<Self> {
+        match (op, ret) {
+            (KvOp::Get, KvRet::Value(whole)) => self.0.is(whole).then(|| self.clone()),
+            (KvOp::Put(piece), KvRet::Done) => Some(KvAppend(Text::default().appended(piece))),
+            (KvOp::Append(piece), KvRet::Done) => Some(KvAppend(self.0.appended(piece))),
+            (KvOp::Get, KvRet::Done) | (KvOp::Put(_) | KvOp::Append(_), KvRet::Value(_)) => None,
+        }
+    }
+
     fn may_return(&self, op: &KvOp, ret: &KvRet) -> bool {
         match (op, ret) {
             (KvOp::Get, KvRet::Value(whole)) => self.0.is(whole),

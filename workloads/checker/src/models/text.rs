@@ -11,11 +11,25 @@ use std::sync::Arc;
 const MODULUS: u64 = (1 << 61) - 1;
 const BASE: u64 = 0x0a3b_19d5_62c7_f04f;
 /// A [`Whole`] remembers the hash of every beginning whose length is a multiple of this.
-const MARK_BYTES: usize = 4;
+const MARK_BYTES: usize = 8;
+/// The powers of the base, from 1 on.
+static POWERS: [u64; MARK_BYTES + 1] = {
+    let mut powers = [1; MARK_BYTES + 1];
+    let mut place = 0;
+    while place < MARK_BYTES {
+        powers[place + 1] = times(powers[place], BASE);
+        place += 1;
+    }
+    powers
+};
 
-fn times(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    let folded = (product as u64 & MODULUS) + (product >> 61) as u64;
+const fn times(one: u64, other: u64) -> u64 {
+    folded(one as u128 * other as u128)
+}
+
+/// What is left of a number below 2¹²² modulo [`MODULUS`].
+const fn folded(number: u128) -> u64 {
+    let folded = (number as u64 & MODULUS) + (number >> 61) as u64;
     if folded >= MODULUS {
         folded - MODULUS
     } else {
@@ -30,8 +44,15 @@ fn plus(one: u64, other: u64) -> u64 {
 
 /// The hash of a text that has `hash` followed by `bytes`.
 fn hash_on(hash: u64, bytes: &[u8]) -> u64 {
-    let step = |hash, byte: &u8| plus(times(hash, BASE), u64::from(*byte) + 1);
-    bytes.iter().fold(hash, step)
+    // Several bytes at once: one product waits for the one before, the others for nothing.
+    let step = |hash, bytes: &[u8]| {
+        let terms = bytes.iter().rev().zip(&POWERS);
+        let sum: u128 = terms
+            .map(|(byte, power)| (u128::from(*byte) + 1) * u128::from(*power))
+            .sum();
+        plus(times(hash, POWERS[bytes.len()]), folded(sum))
+    };
+    bytes.chunks(MARK_BYTES).fold(hash, step)
 }
 
 /// What is appended or put.

@@ -1,4 +1,4 @@
-//! Random histories for the linear-time engines, judged by three oracles too:
+//! Random histories for the linear-time engines, judged by three oracles too (transactions over lists by two):
 //!
 //! ```text
 //! cargo run --release -p rustyraft-checker --example fuzz -- --histories 1000000 --seed 1
@@ -13,10 +13,13 @@
 
 #[path = "../tests/fuzz/mod.rs"]
 mod fuzz;
+#[path = "../tests/fuzz/transactions.rs"]
+mod transactions;
 
 use checker::Vocabulary;
-use checker::models::{CasRegister, FifoQueue, PriorityQueue, Set, Stack, UnorderedQueue};
+use checker::models::{CasRegister, FifoQueue, ListAppend, PriorityQueue, Set, Stack, UnorderedQueue};
 use fuzz::{Fuzzed, fuzz};
+use std::fmt::Display;
 use std::process::ExitCode;
 
 struct Arguments {
@@ -51,20 +54,39 @@ fn arguments() -> Result<Arguments, String> {
 
 /// Whether all agreed.
 fn run<M: Fuzzed + Vocabulary>(arguments: &Arguments) -> bool {
-    if arguments.model.as_ref().is_some_and(|model| model != M::NAME) {
+    let fuzzed =
+        || fuzz::<M>(arguments.histories, arguments.seed).map(|tally| (tally.to_string(), tally.balance()));
+    told(M::NAME, arguments, fuzzed)
+}
+
+fn run_transactions(arguments: &Arguments) -> bool {
+    let fuzzed = || {
+        transactions::fuzz(arguments.histories, arguments.seed)
+            .map(|tally| (tally.to_string(), tally.balance()))
+    };
+    told(ListAppend::NAME, arguments, fuzzed)
+}
+
+/// Fuzzes `model`, unless it is left out, and says what came of it: how many histories there were and whether they say enough, or
+/// the one on which not all agree.
+fn told<E: Display>(
+    model: &str,
+    arguments: &Arguments,
+    fuzzed: impl FnOnce() -> Result<(String, Result<(), String>), E>,
+) -> bool {
+    if arguments.model.as_ref().is_some_and(|only| only != model) {
         return true;
     }
-    match fuzz::<M>(arguments.histories, arguments.seed) {
-        Ok(tally) => {
-            println!("{}: {tally}; all agree", M::NAME);
-            let balance = tally.balance();
+    match fuzzed() {
+        Ok((tally, balance)) => {
+            println!("{model}: {tally}; all agree");
             if let Err(lopsided) = &balance {
-                println!("{}: that says too little: {lopsided}", M::NAME);
+                println!("{model}: that says too little: {lopsided}");
             }
             balance.is_ok()
         }
         Err(disagreement) => {
-            println!("{}: not all agree; {disagreement}", M::NAME);
+            println!("{model}: not all agree; {disagreement}");
             false
         }
     }
@@ -85,6 +107,7 @@ fn main() -> ExitCode {
         run::<Stack>,
         run::<PriorityQueue>,
         run::<Set>,
+        run_transactions,
     ];
     if runs.iter().all(|run| run(&arguments)) {
         ExitCode::SUCCESS

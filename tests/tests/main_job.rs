@@ -129,6 +129,7 @@ fn every_other_workload_is_kept_through_lost_leaders() {
         "bank",
         "multi-register",
         "lock",
+        "unique-ids",
     ];
     for workload in workloads {
         let args = [

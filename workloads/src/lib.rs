@@ -22,6 +22,7 @@ mod rotation;
 mod session;
 mod set;
 mod step;
+mod unique_ids;
 mod workload;
 
 pub use bank::{ACCOUNTS, FIRST_BALANCE};

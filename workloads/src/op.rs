@@ -102,6 +102,11 @@ pub enum Op {
         /// The bank.
         key: u64,
     },
+    /// Gets an id from the source at `key` that nobody else has got.
+    Generate {
+        /// The source.
+        key: u64,
+    },
     /// Takes the lock at `key`, if nobody has it.
     Acquire {
         /// The lock.
@@ -151,6 +156,8 @@ pub enum Ret {
     Steps(Vec<Step>),
     /// What each account of a bank holds, by its number.
     Balances(Vec<i64>),
+    /// An id.
+    Id(u64),
     /// The token under which a lock was taken; `None`: somebody else has it.
     Token(Option<u64>),
     /// Whether a lock was given back; `false`: it was not the owner's.
@@ -186,6 +193,7 @@ impl Op {
             Op::Transaction { .. } => "txn",
             Op::Transfer { .. } => "transfer",
             Op::Balances { .. } => "read",
+            Op::Generate { .. } => "generate",
             Op::Acquire { .. } => "acquire",
             Op::Release { .. } => "release",
         }
@@ -208,6 +216,7 @@ impl Op {
             | Op::Transaction { key, .. }
             | Op::Transfer { key, .. }
             | Op::Balances { key }
+            | Op::Generate { key }
             | Op::Acquire { key, .. }
             | Op::Release { key, .. } => *key,
         }
@@ -234,6 +243,7 @@ impl Op {
             | Op::Insert { .. }
             | Op::AppendOnce { .. }
             | Op::Transfer { .. }
+            | Op::Generate { .. }
             | Op::Acquire { .. }
             | Op::Release { .. } => false,
             Op::Transaction { steps, .. } => steps.iter().all(Step::is_read),
@@ -248,7 +258,8 @@ impl Op {
             | Op::Dequeue { .. }
             | Op::Elements { .. }
             | Op::Text { .. }
-            | Op::Balances { .. } => Value::Null,
+            | Op::Balances { .. }
+            | Op::Generate { .. } => Value::Null,
             Op::Transfer { from, to, amount, .. } => Value::map([
                 (Value::text("from"), account(*from)),
                 (Value::text("to"), account(*to)),
@@ -289,6 +300,7 @@ impl Ret {
                     .zip(balances)
                     .map(|(number, balance)| (account(number), Value::Int(*balance))),
             ),
+            Ret::Id(id) => int(*id),
             Ret::Token(token) => token.map_or(Value::Bool(false), int),
             Ret::Released(released) => Value::Bool(*released),
         }

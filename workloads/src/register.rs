@@ -141,6 +141,7 @@ impl Generator for RegisterGenerator {
                     | Ret::Text(_)
                     | Ret::Steps(_)
                     | Ret::Balances(_)
+                    | Ret::Id(_)
                     | Ret::Token(_)
                     | Ret::Released(_),
                 ) => return,

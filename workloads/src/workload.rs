@@ -10,6 +10,7 @@ use crate::queue::Queue;
 use crate::register::Register;
 use crate::session::Session;
 use crate::set::Set;
+use crate::unique_ids::UniqueIds;
 
 /// A source of operations: a pure function of its setting and of what it was told.
 pub trait Generator: Send {
@@ -67,6 +68,7 @@ pub fn all() -> &'static [&'static dyn Workload] {
         &Bank,
         &MultiRegister,
         &Lock,
+        &UniqueIds,
     ]
 }
 

@@ -143,6 +143,7 @@ impl Client {
                 | Op::Transaction { .. }
                 | Op::Transfer { .. }
                 | Op::Balances { .. }
+                | Op::Generate { .. }
                 | Op::Acquire { .. }
                 | Op::Release { .. } => Ok(()),
             }
@@ -179,6 +180,7 @@ impl Client {
             | Op::Transaction { .. }
             | Op::Transfer { .. }
             | Op::Balances { .. }
+            | Op::Generate { .. }
             | Op::Acquire { .. }
             | Op::Release { .. } => match tokio::time::timeout(self.timeout, self.exchange(op)).await {
                 Ok(completion) => completion,

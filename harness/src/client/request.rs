@@ -68,6 +68,10 @@ pub(super) fn request(op: &Op) -> Asked {
             key: rendered(*key),
             amount: *amount,
         }),
+        Op::Generate { key } => operation(Operation::Add {
+            key: rendered(*key),
+            amount: 1,
+        }),
         Op::Enqueue { key, value } => operation(Operation::Push {
             key: rendered(*key),
             item: rendered(*value),
@@ -100,6 +104,13 @@ pub(super) fn returned(op: &Op, reply: &Reply) -> Option<Ret> {
             }
         }
         Op::Add { .. } => matches!(reply, Reply::Sum(_)).then_some(Ret::Written),
+        Op::Generate { .. } => {
+            if let Reply::Sum(sum) = reply {
+                u64::try_from(*sum).ok().map(Ret::Id)
+            } else {
+                None
+            }
+        }
         Op::Count { .. } => Some(Ret::Count(value?.map_or(0, count))),
         Op::Insert { .. } | Op::AppendOnce { .. } => {
             matches!(reply, Reply::Length(_)).then_some(Ret::Written)

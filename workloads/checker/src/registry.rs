@@ -5,7 +5,7 @@ use crate::check::{CheckError, CheckOptions, check_with};
 use crate::history::{Call, End, Log, ReadError, Value};
 use crate::models::{
     Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
-    PriorityQueue, Register, Set, Stack, UnorderedQueue,
+    PriorityQueue, Register, Set, Stack, UniqueIds, UnorderedQueue,
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
@@ -96,6 +96,7 @@ const REGISTRY: &[ModelEntry] = &[
         Bank,
         "accounts: transfer {from a, to b, amount n}, read → {a balance, …}; the total never changes"
     ),
+    of_values!(UniqueIds, "sources of ids that give each out once: generate → id"),
     ModelEntry {
         name: <ListAppend as Vocabulary>::NAME,
         about: "transactions over lists: txn [[append k v] [r k nil] …] → the steps with the lists read; strict serializability",
@@ -147,13 +148,14 @@ pub fn check_log(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckE
 const NAMES_MET_MAX: usize = 16;
 
 /// What operations are called, and the model that is meant where all are among these.
-const CERTAIN: [(&[&str], &str); 6] = [
+const CERTAIN: [(&[&str], &str); 7] = [
     (&["read", "write", "cas"], "cas-register"),
     (&["get", "put", "append"], "kv-append"),
     (&["acquire", "release"], "mutex"),
     (&["push", "pop"], "stack"),
     (&["insert", "delete-min"], "priority-queue"),
     (&["transfer", "read"], "bank"),
+    (&["generate"], "unique-ids"),
 ];
 /// What operations are called where more than names tells the model.
 const TRANSACTIONS: &[&str] = &["txn"];

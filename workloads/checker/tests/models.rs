@@ -58,7 +58,7 @@ const QUEUE: &str = "
 fn there_is_a_model_for_each_common_object() {
     let names: Vec<&str> = registry().iter().map(|model| model.name).collect();
     let wanted = "register cas-register multi-register mutex fenced-lock set unordered-queue fifo-queue stack priority-queue \
-                  counter kv-append list-append bank";
+                  counter kv-append list-append bank unique-ids";
     for model in wanted.split_whitespace() {
         assert!(names.contains(&model), "{model} is not among {names:?}");
     }
@@ -232,6 +232,21 @@ fn a_mutex_is_held_once() {
         "mutex",
         &mutex.replace("0 ok release", "0 info release")
     ));
+}
+
+#[test]
+fn unique_ids_are_given_out_once() {
+    let ids = "
+        0 invoke generate nil
+        1 invoke generate nil
+        0 ok generate 4
+        1 ok generate 5
+        1 invoke generate nil
+        1 info generate nil
+        2 invoke generate nil
+        2 ok generate 6";
+    differs("unique-ids", ids, "2 ok generate 6", "2 ok generate 4");
+    differs("unique-ids", ids, "1 ok generate 5", "1 ok generate 6");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod set;
 pub mod stateright;
 mod store;
 mod text;
+mod unique_ids;
 
 pub use bank::{Bank, BankOp, BankRet};
 pub use container::{
@@ -28,3 +29,4 @@ pub use register::{CasRegister, RegisterOp, RegisterRet};
 pub use set::{Set, SetOp, SetRet};
 pub use store::{Cells, ListAppend, Lists, MultiRegister, Registers, Store, StoreStep};
 pub use text::{Piece, Text, Whole};
+pub use unique_ids::{Generate, UniqueIds};

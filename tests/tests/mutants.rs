@@ -83,6 +83,23 @@ fn a_state_that_a_failover_empties_is_found_under_kill() {
 }
 
 #[test]
+fn a_command_of_a_session_that_takes_effect_twice_is_found_without_any_fault() {
+    let args = [
+        "--workload",
+        "session",
+        "--nodes",
+        "3",
+        "--time-limit",
+        "3s",
+        "--nemesis",
+        "none",
+    ];
+    found("retry-applied-twice", 1..3, &args, |report| {
+        report.contains("kv-append") && report.contains("is not linearizable")
+    });
+}
+
+#[test]
 fn the_node_as_it_is_passes_under_the_same_faults_with_twenty_seeds() {
     let store = tempfile::tempdir().unwrap();
     for (nemesis, seed) in ["pause", "partition", "kill", "all"]

@@ -95,7 +95,7 @@ pub use message::{Envelope, Message};
 pub use mutant::Mutant;
 pub use protocol::{ProposeError, Raft, ReadIndexError, RoleKind};
 pub use quorum::{VoteResult, majority, majority_index, vote_result};
-pub use raw_node::RawNode;
+pub use raw_node::{Due, RawNode};
 pub use read::{ReadOutcome, ReadToken};
 pub use ready::{Ready, Write, WriteId};
 pub use reconfigure::ChangeError;

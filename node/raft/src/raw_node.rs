@@ -50,6 +50,19 @@ struct Observed {
     installing: Option<LogPosition>,
 }
 
+/// Which of the core's inputs of time a tick leads to, in the order in which they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// [`Raft::heartbeat_timeout`].
+    pub heartbeat: bool,
+    /// [`Raft::quorum_check`].
+    pub quorum_check: bool,
+    /// [`Raft::leader_silent`].
+    pub leader_silent: bool,
+    /// [`Raft::election_timeout`].
+    pub election: bool,
+}
+
 impl<S: Storage, L: Logger> RawNode<S, L> {
     /// A server that starts, or starts again, with what `storage` holds; `seed` and its id decide its election time-outs, so
     /// that servers with one seed still differ.
@@ -99,25 +112,38 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.raft.into_storage()
     }
 
+    /// What the next tick will lead to, all of it false for most ticks.
+    pub fn due(&self) -> Due {
+        let election_elapsed = self.election_elapsed + 1;
+        let (min, deadline) = (self.timing.election_ticks_min, self.election_deadline);
+        let leads = self.raft.role() == RoleKind::Leader;
+        Due {
+            heartbeat: leads && self.heartbeat_elapsed + 1 >= self.timing.heartbeat_ticks,
+            quorum_check: leads && election_elapsed >= min,
+            leader_silent: !leads && election_elapsed == min,
+            election: !leads && election_elapsed >= deadline,
+        }
+    }
+
     /// One tick of time passed.
     pub fn tick(&mut self) {
+        let due = self.due();
         self.election_elapsed += 1;
         if self.raft.role() == RoleKind::Leader {
             self.heartbeat_elapsed += 1;
-            if self.heartbeat_elapsed >= self.timing.heartbeat_ticks {
-                self.heartbeat_elapsed = 0;
-                self.observed(Raft::heartbeat_timeout);
-            }
-            if self.election_elapsed >= self.timing.election_ticks_min {
-                self.election_elapsed = 0;
-                self.observed(Raft::quorum_check);
-            }
-            return;
         }
-        if self.election_elapsed == self.timing.election_ticks_min {
+        if due.heartbeat {
+            self.heartbeat_elapsed = 0;
+            self.observed(Raft::heartbeat_timeout);
+        }
+        if due.quorum_check {
+            self.election_elapsed = 0;
+            self.observed(Raft::quorum_check);
+        }
+        if due.leader_silent {
             self.observed(Raft::leader_silent);
         }
-        if self.election_elapsed >= self.election_deadline {
+        if due.election {
             self.restart_election_timer();
             self.observed(Raft::election_timeout);
         }
@@ -276,11 +302,15 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     }
 
     fn set_timers(&mut self, before: Observed, after: Observed) {
-        if (before.term, before.role) != (after.term, after.role) {
+        let is_news = |known: bool, changed: bool| known && (changed || before.term != after.term);
+        let voted = is_news(after.vote.is_some(), before.vote != after.vote);
+        let follows = is_news(after.leader.is_some(), before.leader != after.leader);
+        let stands_again = is_news(after.role != RoleKind::Follower, false);
+        // A candidate that is refused puts nobody off (Raft §5.2): a server with a short log and a fast clock could otherwise keep
+        // everybody else from standing, for ever.
+        if before.role != after.role || voted || follows || stands_again {
             self.restart_election_timer();
             self.heartbeat_elapsed = 0;
-        } else if before.vote != after.vote {
-            self.election_elapsed = 0;
         }
     }
 

@@ -135,6 +135,25 @@ fn compare(name: &str) {
     );
 }
 
+/// Plays a script that is not stored, such as one that a simulation wrote, and prints what it leads to:
+/// `SCRIPT=file cargo test -p rustyraft-raft -- --ignored --nocapture script_that_is_named`. With the feature `mutants`, `MUTANT=name` seeds
+/// a bug.
+#[test]
+#[ignore = "for a script that is named"]
+fn a_script_that_is_named_is_played() {
+    let path = std::env::var_os("SCRIPT").expect("SCRIPT names a file");
+    let script = fs::read_to_string(&path).expect("the script can be read");
+    let configure = |_config: &mut Config| {
+        #[cfg(feature = "mutants")]
+        if let Ok(name) = std::env::var("MUTANT") {
+            let known = raft::Mutant::ALL.into_iter().find(|(known, _)| *known == name);
+            _config.mutant = Some(known.expect("MUTANT is a bug of the core").1);
+        }
+    };
+    let played = play(&script, configure).unwrap_or_else(|stuck| panic!("{stuck}"));
+    println!("{played}");
+}
+
 #[test]
 fn every_stored_script_is_played_and_opens_with_a_sentence() {
     let folder = path("any");

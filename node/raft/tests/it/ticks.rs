@@ -1,8 +1,8 @@
 //! Servers that are driven by ticks: what the timers make of the protocol.
 
 use raft::{
-    Config, ConfigError, Envelope, Event, Index, LogPosition, Logger, MemoryStorage, Message, NodeId,
-    RawNode, ReadOutcome, ReadToken, RoleKind, Term, Timing,
+    Config, ConfigError, Entry, EntryData, Envelope, Event, Index, LogPosition, Logger, MemoryStorage,
+    Message, NodeId, RawNode, ReadOutcome, ReadToken, RoleKind, Term, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -225,6 +225,56 @@ fn a_follower_hears_candidates_after_the_least_time_out() {
         }
     }
     assert!(heard > 10, "almost no time-out was longer than the least");
+}
+
+/// Raft §5.2: only the leader and a candidate who gets the vote put a follower's own candidacy off. Found by simulation: of two servers
+/// the one with the shorter log had the faster clock, and each of its candidacies restarted the other's timer.
+#[test]
+fn a_candidate_that_is_refused_does_not_keep_a_follower_from_standing() {
+    let timing = Timing {
+        election_ticks_min: 5,
+        election_ticks_max: 6,
+        heartbeat_ticks: 1,
+    };
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(2, seed, timing);
+        let node = cluster.node(NodeId(1));
+        let of = |term, message| Envelope {
+            from: NodeId(2),
+            to: NodeId(1),
+            term: Term(term),
+            message,
+        };
+        let entry = Entry {
+            term: Term(1),
+            index: Index(1),
+            data: EntryData::Noop,
+        };
+        node.step(of(
+            1,
+            Message::Append {
+                prev: LogPosition::default(),
+                entries: vec![entry],
+                commit: Index(0),
+            },
+        ));
+        let stands = (2..20).any(|term| {
+            for _ in 0..timing.election_ticks_min - 1 {
+                node.tick();
+            }
+            let stands = node.raft().role() != RoleKind::Follower;
+            let last = LogPosition::default();
+            node.step(of(
+                term,
+                Message::Vote {
+                    last,
+                    by_transfer: false,
+                },
+            ));
+            stands
+        });
+        assert!(stands, "seed {seed}: it is always put off");
+    }
 }
 
 #[test]

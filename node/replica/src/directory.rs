@@ -178,12 +178,16 @@ impl Directory {
 
     /// The snapshot `meta` covers everything up to its last entry. Of what it covers, one segment stays for followers that are only a
     /// little behind. Returns the first segment that is still needed.
-    pub(crate) fn compact(&mut self, meta: &Arc<SnapshotMeta>) -> u64 {
+    pub(crate) fn compact(&mut self, meta: &Arc<SnapshotMeta>, a_segment_more: bool) -> u64 {
         // The entries behind a segment's start lie in it and in those after it, since entries are only replaced by later ones.
         // One that begins behind the snapshot's last entry itself is not enough: what it says of that entry may have been replaced.
         let covers = |(_, start): &&(u64, Index)| *start < meta.last.index;
         let covered = self.starts.iter().take_while(covers).count();
-        let keep_from = covered.saturating_sub(2);
+        let keep_from = if a_segment_more {
+            covered.min(self.starts.len() - 1)
+        } else {
+            covered.saturating_sub(2)
+        };
         let (segment, start) = self.starts[keep_from];
         self.starts.drain(..keep_from);
         if let Ok(term) = self.term(start) {

@@ -2,7 +2,7 @@
 
 use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
-use crate::recover::{self, OpenError, Tear};
+use crate::recover::{self, Conflict, OpenError, Tear};
 use crate::snapshot::Stored;
 use crate::wal::{Durability, Location, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
@@ -53,7 +53,7 @@ impl<D: Disk> LogStore<D> {
         tail_bytes_max: usize,
         secret: Option<u64>,
         snapshot: Option<Stored>,
-        tear: Tear,
+        (tear, conflict): (Tear, Conflict),
     ) -> Result<Result<Self, D>, OpenError> {
         let mut directory: Option<Directory> = None;
         let covered = snapshot
@@ -105,16 +105,17 @@ impl<D: Disk> LogStore<D> {
             failure: RefCell::new(None),
         };
         if let Some(snapshot) = snapshot {
-            store.begin_behind(snapshot)?;
+            store.begin_behind(snapshot, conflict)?;
         }
         Ok(Ok(store))
     }
 
     /// Lets the log begin behind the snapshot that was found. One that came from the leader may not be in the log: the crash came before
     /// that was written. It counts all the same, and nothing of the log does (bug zoo, *snapshot-keeps-tail*).
-    fn begin_behind(&mut self, snapshot: Stored) -> Result<(), DiskError> {
+    fn begin_behind(&mut self, snapshot: Stored, conflict: Conflict) -> Result<(), DiskError> {
         let last = snapshot.meta.last;
-        if self.directory.term(last.index) == Ok(last.term) {
+        let found = self.directory.term(last.index);
+        if found == Ok(last.term) || (conflict == Conflict::Keep && found.is_ok()) {
             self.directory.begin_behind(snapshot.meta.clone());
             self.snapshot = Some(snapshot);
             return Ok(());
@@ -171,8 +172,10 @@ impl<D: Disk> LogStore<D> {
     }
 
     /// A snapshot of this node's own state is whole: what it covers is needed no more. Gives back the one before it.
-    pub(crate) fn compact(&mut self, snapshot: Stored) -> Option<Stored> {
-        let needed = self.directory.compact(&snapshot.meta);
+    ///
+    /// With `a_segment_more` something is missing behind it: only a seeded bug asks for that.
+    pub(crate) fn compact(&mut self, snapshot: Stored, a_segment_more: bool) -> Option<Stored> {
+        let needed = self.directory.compact(&snapshot.meta, a_segment_more);
         self.wal.release_before(needed);
         self.snapshot.replace(snapshot)
     }

@@ -40,6 +40,12 @@ pub enum Mutant {
     AppendAfterTornTail,
     /// A command of a session that comes again is carried out again.
     RetryAppliedTwice,
+    /// A log that conflicts with a snapshot from the leader stays behind it, if a crash comes before that was written into the log.
+    SnapshotKeepsTail,
+    /// A compaction takes the segment away in which the first entries behind the snapshot lie.
+    CompactionGap,
+    /// A snapshot names an index that its state does not have yet: applied first, and the effect later.
+    AppliedBeforeEffect,
 }
 
 #[cfg(feature = "mutants")]
@@ -56,6 +62,9 @@ impl Mutant {
             ("failover-empties", Mutant::FailoverEmpties),
             ("append-after-torn-tail", Mutant::AppendAfterTornTail),
             ("retry-applied-twice", Mutant::RetryAppliedTwice),
+            ("snapshot-keeps-tail", Mutant::SnapshotKeepsTail),
+            ("compaction-gap", Mutant::CompactionGap),
+            ("applied-before-effect", Mutant::AppliedBeforeEffect),
         ])
     }
 

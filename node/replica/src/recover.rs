@@ -71,6 +71,15 @@ pub(crate) enum Tear {
     Leave,
 }
 
+/// What becomes of a log that conflicts with the snapshot beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// The snapshot takes its place.
+    Replace,
+    /// It stays: only a seeded bug has that.
+    Keep,
+}
+
 /// What a segment holds.
 struct Scan {
     /// Where its last intact batch begins.

@@ -10,7 +10,7 @@ use crate::log_store::LogStore;
 use crate::machine::{Rejection, StateMachine};
 use crate::mutant::mutated;
 use crate::options::Options;
-use crate::recover::{OpenError, Tear};
+use crate::recover::{Conflict, OpenError, Tear};
 use crate::snapshot::{self, Stored, Taking};
 use crate::transfer::{Arrived, Carrier, CheckError, Incoming};
 use crate::wal::{self, Durability};
@@ -647,6 +647,18 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         Ok(())
     }
 
+    /// Begins a snapshot that names the last of `committed` and has the state before them: only a seeded bug does that.
+    fn snapshot_before_effect(&mut self, committed: &[Entry<Bytes>]) -> Result<(), DiskError> {
+        let last = committed.last().map(Entry::position);
+        if let (Some(last), Some(meta)) = (last, self.node.raft().snapshot_meta()) {
+            let meta = SnapshotMeta { last, ..meta };
+            let machine = self.machine.clone();
+            let disk = self.node.storage_mut().disk_mut();
+            self.taking = Some(Taking::begin(disk, meta, machine)?);
+        }
+        Ok(())
+    }
+
     /// The snapshot that the core has put in the place of its log; what arrived before it is needless.
     fn take_arrived(&mut self, snapshot: Option<&SnapshotMeta>) -> Option<Arrived> {
         let snapshot = snapshot?;
@@ -688,7 +700,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         } else if let Some(taking) = &mut self.taking {
             if let Some(stored) = taking.go_on(store.disk_mut())? {
                 self.taking = None;
-                self.replaced.extend(store.compact(stored));
+                let a_segment_more = mutated!(self.mutant, CompactionGap);
+                self.replaced.extend(store.compact(stored, a_segment_more));
                 self.compacted_bytes = store.log_bytes();
             }
             Ok(())
@@ -771,6 +784,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         };
         if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
             self.machine = StateMachine::default();
+        }
+        if mutated!(self.mutant, AppliedBeforeEffect) && self.must_snapshot() {
+            self.snapshot_before_effect(&committed)?;
         }
         for entry in committed {
             self.apply_entry(entry, out)?;
@@ -856,8 +872,20 @@ fn open_store<D: Disk>(
     } else {
         Tear::Cut
     };
+    let conflict = if mutated!(options.mutant, SnapshotKeepsTail) {
+        Conflict::Keep
+    } else {
+        Conflict::Replace
+    };
     let (segment_bytes, tail_bytes_max) = (options.segment_bytes, options.tail_bytes_max);
-    let opened = LogStore::open(disk, segment_bytes, tail_bytes_max, secret, stored, tear)?;
+    let opened = LogStore::open(
+        disk,
+        segment_bytes,
+        tail_bytes_max,
+        secret,
+        stored,
+        (tear, conflict),
+    )?;
     let mut disk = match opened {
         Ok(mut store) if let Some(known) = known => {
             // Who takes part may have changed since the beginning; the log knows, if only its beginning is still there.

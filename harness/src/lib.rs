@@ -18,6 +18,7 @@
 //! - [`check`]: verdicts on histories that were recorded earlier;
 //! - [`model`]: the production core under a model checker;
 //! - [`simulate`]: the production node in simulated worlds, by seed;
+//! - [`mutants`]: seeded bugs through all of these, and what finds them;
 //! - `bench`: commit latency and throughput, beside other systems;
 //! - [`up`]: a cluster to play with;
 //! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod model;
+pub mod mutants;
 pub mod nemesis;
 pub mod record;
 pub mod report;

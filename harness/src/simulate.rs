@@ -1,17 +1,26 @@
 //! `harness simulate`: thousands of seeded worlds around the production node.
 
+mod export;
+
 use crate::cli::exit::Exit;
 use crate::report::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use sim::{Conditions, Failure, Options, Outcome, run, trace};
+use sim::{Conditions, Failure, Options, Outcome, Reduction, Shrunk, Told, run, shrink, trace};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many failures are told in words; the rest is only named.
-const TOLD_MAX: usize = 3;
+/// How many failures, after the first, are told in words; the rest is only named.
+const TOLD_MAX: usize = 2;
+
+/// How many lines at the end of its story are told of a failing world.
+const STORY_LINES_MAX: usize = 100;
+
+/// How long one failing world is made smaller, at most.
+const SHRINK_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How often the line on the terminal moves.
 const BEAT: Duration = Duration::from_millis(200);
@@ -31,6 +40,19 @@ pub struct SimulateOptions {
     pub nodes: Option<u64>,
     /// Under which conditions they run.
     pub conditions: Conditions,
+    /// After how long no more seeds are begun.
+    pub time_limit: Option<Duration>,
+    /// Whether the first failing world is made smaller.
+    pub shrink: bool,
+    /// What of a replayed world is left out.
+    pub reduction: Reduction,
+    /// Where the golden script of a replayed or shrunk world goes.
+    pub golden: Option<PathBuf>,
+    /// Where the faults of a replayed or shrunk world go, as a run that `harness run --replay` repeats.
+    pub schedule: Option<PathBuf>,
+    /// The bug that every node has, and its name.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<(String, sim::Mutant)>,
     /// Whether a JSON line is printed.
     pub json: bool,
 }
@@ -40,12 +62,27 @@ impl SimulateOptions {
         Options {
             nodes: self.nodes,
             conditions: self.conditions,
+            reduction: self.reduction.clone(),
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant.as_ref().map(|(_, mutant)| *mutant),
             ..Options::default()
         }
     }
 
+    /// The name of the bug that every node has.
+    pub(crate) fn mutant_name(&self) -> Option<&str> {
+        #[cfg(feature = "mutants")]
+        {
+            self.mutant.as_ref().map(|(name, _)| name.as_str())
+        }
+        #[cfg(not(feature = "mutants"))]
+        {
+            None
+        }
+    }
+
     /// The command that repeats a seed and tells all of it.
-    fn replay(&self, seed: u64) -> String {
+    fn replay(&self, seed: u64, reduction: &Reduction) -> String {
         let mut command = format!("harness simulate --seed {seed}");
         if let Some(nodes) = self.nodes {
             command.push_str(&format!(" --nodes {nodes}"));
@@ -54,6 +91,12 @@ impl SimulateOptions {
             Conditions::Swarm => {}
             Conditions::Calm => command.push_str(" --conditions calm"),
             Conditions::CutLink => command.push_str(" --conditions cut-link"),
+        }
+        if let Some(name) = self.mutant_name() {
+            command.push_str(&format!(" --mutant {name}"));
+        }
+        if *reduction != Reduction::default() {
+            command.push_str(&format!(" --only {reduction}"));
         }
         command
     }
@@ -76,6 +119,8 @@ struct Violation {
     invariant: String,
     what: String,
     replay: String,
+    /// How long the story is: the commands of the golden script, or all events where there is no such script.
+    steps: u64,
 }
 
 /// What all seeds came to.
@@ -107,6 +152,43 @@ impl Sum {
     }
 }
 
+/// A failing world as it is told.
+#[derive(Debug)]
+struct Small {
+    seed: u64,
+    reduction: Reduction,
+    tried: u64,
+    told: Told,
+}
+
+impl Small {
+    /// The world of `seed`, made smaller where that is wanted.
+    fn of(seed: u64, options: &SimulateOptions) -> Small {
+        let world = options.world();
+        let deadline = Instant::now() + SHRINK_TIME_MAX;
+        let shrunk = if options.shrink {
+            shrink(seed, &world, &mut || Instant::now() >= deadline)
+        } else {
+            None
+        };
+        let (world, tried) = shrunk.map_or((world, 0), |Shrunk { options, tried, .. }| (options, tried));
+        Small {
+            seed,
+            told: trace(seed, &world),
+            reduction: world.reduction,
+            tried,
+        }
+    }
+
+    /// How long its story is.
+    fn steps(&self) -> u64 {
+        match &self.told.script {
+            Ok(lines) => lines.iter().filter(|line| !line.starts_with(' ')).count() as u64,
+            Err(_) => self.told.outcome.counts.steps,
+        }
+    }
+}
+
 /// Simulates, and tells what came of it.
 pub fn simulate(options: &SimulateOptions) -> Exit {
     let quiet = Quiet::new();
@@ -114,17 +196,25 @@ pub fn simulate(options: &SimulateOptions) -> Exit {
     let bar = progress(options);
     let sum = run_all(options, &bar);
     bar.finish_and_clear();
-    drop(quiet);
     let took = begun.elapsed();
+    let small = sum.failures.keys().next().map(|seed| Small::of(*seed, options));
+    drop(quiet);
     if options.json {
-        print_json(options, &sum, took);
+        print_json(options, &sum, small.as_ref(), took);
     } else {
-        print_words(options, &sum, took);
+        print_words(options, &sum, small.as_ref(), took);
     }
-    if sum.failures.is_empty() {
+    let verdict = if sum.failures.is_empty() {
         Exit::Valid
     } else {
         Exit::Violation
+    };
+    match small.map_or(Ok(()), |small| keep(options, &small)) {
+        Ok(()) => verdict,
+        Err(error) => {
+            eprintln!("harness: {error}");
+            verdict.max(Exit::Usage)
+        }
     }
 }
 
@@ -132,36 +222,90 @@ pub fn simulate(options: &SimulateOptions) -> Exit {
 pub fn replay(seed: u64, options: &SimulateOptions) -> Exit {
     let quiet = Quiet::new();
     let begun = Instant::now();
-    let (outcome, story) = trace(seed, &options.world());
+    let small = Small::of(seed, options);
     drop(quiet);
-    let hash = outcome.trace_hash;
     let mut sum = Sum::default();
-    sum.add(outcome);
-    if options.json {
-        for line in story {
+    sum.add(small.told.outcome.clone());
+    for line in &small.told.story {
+        if options.json {
             eprintln!("{line}");
-        }
-        print_json(options, &sum, begun.elapsed());
-    } else {
-        for line in story {
+        } else {
             println!("{line}");
         }
+    }
+    if options.json {
+        print_json(options, &sum, Some(&small), begun.elapsed());
+    } else {
         println!();
         match sum.failures.values().next() {
             Some(failure) => println!("violation  {} is broken: {}", failure.invariant, failure.what),
             None => println!("valid      every invariant held"),
         }
         println!(
-            "           {} events in {:.1} simulated seconds; the trace has the hash {hash:016x}",
+            "           {} events in {:.1} simulated seconds; the trace has the hash {:016x}",
             grouped(sum.counts["steps"]),
-            sum.simulated_seconds()
+            sum.simulated_seconds(),
+            small.told.outcome.trace_hash
         );
     }
-    if sum.failures.is_empty() {
+    let verdict = if sum.failures.is_empty() {
         Exit::Valid
     } else {
         Exit::Violation
+    };
+    match keep(options, &small) {
+        Ok(()) => verdict,
+        Err(error) => {
+            eprintln!("harness: {error}");
+            verdict.max(Exit::Usage)
+        }
     }
+}
+
+/// Writes the files that were asked for.
+fn keep(options: &SimulateOptions, small: &Small) -> Result<(), KeepError> {
+    if let Some(path) = &options.golden {
+        let script = small
+            .told
+            .script
+            .as_ref()
+            .map_err(|why| KeepError::NoScript(why.clone()))?;
+        let text = golden_script(options, small, script);
+        write(path, &text)?;
+    }
+    if let Some(folder) = &options.schedule {
+        export::export(folder, options, small.seed, &small.told.outcome, &small.reduction)?;
+    }
+    Ok(())
+}
+
+/// Why a file that was asked for is not there.
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error("there is no golden script: {0}")]
+    NoScript(String),
+    #[error("can't write {path}: {error}")]
+    Write { path: PathBuf, error: std::io::Error },
+}
+
+fn write(path: &Path, text: &str) -> Result<(), KeepError> {
+    std::fs::write(path, text).map_err(|error| KeepError::Write {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// The script, with a sentence in front that says where it comes from.
+fn golden_script(options: &SimulateOptions, small: &Small, script: &[String]) -> String {
+    let broken = match &small.told.outcome.failure {
+        Some(failure) => format!("breaks {}", failure.invariant),
+        None => String::from("breaks nothing"),
+    };
+    format!(
+        "# A simulated world {broken}: {}.\n# Kept in node/raft/testdata, `UPDATE_GOLDEN=1` fills in what the commands lead to.\n{}\n",
+        options.replay(small.seed, &small.reduction),
+        script.join("\n")
+    )
 }
 
 fn progress(options: &SimulateOptions) -> ProgressBar {
@@ -184,6 +328,7 @@ fn progress(options: &SimulateOptions) -> ProgressBar {
 fn run_all(options: &SimulateOptions, bar: &ProgressBar) -> Sum {
     let (part, parts) = options.shard;
     let world = options.world();
+    let deadline = options.time_limit.map(|limit| Instant::now() + limit);
     let (next, last) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
     let sum = Mutex::new(Sum::default());
     let work = || loop {
@@ -195,6 +340,9 @@ fn run_all(options: &SimulateOptions, bar: &ProgressBar) -> Sum {
         let Some(seed) = options.first_seed.checked_add(offset) else {
             return;
         };
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return;
+        }
         if options.seeds.is_some_and(|seeds| offset >= seeds) || seed > last.load(Ordering::Relaxed) {
             return;
         }
@@ -216,12 +364,20 @@ fn run_all(options: &SimulateOptions, bar: &ProgressBar) -> Sum {
     sum.into_inner().expect("no thread panics with it")
 }
 
-fn print_json(options: &SimulateOptions, sum: &Sum, took: Duration) {
-    let violations = sum.failures.values().map(|failure| Violation {
-        seed: failure.seed,
-        invariant: failure.invariant.to_string(),
-        what: failure.what.clone(),
-        replay: options.replay(failure.seed),
+fn print_json(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
+    let violations = sum.failures.values().map(|failure| {
+        let small = small.filter(|small| small.seed == failure.seed);
+        let told = small.and_then(|small| small.told.outcome.failure.as_ref());
+        Violation {
+            seed: failure.seed,
+            invariant: failure.invariant.to_string(),
+            what: told.unwrap_or(failure).what.clone(),
+            replay: options.replay(
+                failure.seed,
+                small.map_or(&options.reduction, |small| &small.reduction),
+            ),
+            steps: small.map_or(failure.step, Small::steps),
+        }
     });
     let line = Line {
         seeds: sum.seeds,
@@ -237,16 +393,58 @@ fn print_json(options: &SimulateOptions, sum: &Sum, took: Duration) {
     );
 }
 
-fn print_words(options: &SimulateOptions, sum: &Sum, took: Duration) {
-    for failure in sum.failures.values().take(TOLD_MAX) {
+/// A failing world that was made smaller, as a story in the notation of the golden scripts, where it can be told so.
+fn print_small(options: &SimulateOptions, small: &Small) {
+    let Some(failure) = &small.told.outcome.failure else {
+        return;
+    };
+    if small.tried > 0 {
+        println!("made smaller in {} tries: {failure}", grouped(small.tried));
+    } else {
+        println!("{failure}");
+    }
+    match &small.told.script {
+        Ok(script) => {
+            let from = script.len().saturating_sub(STORY_LINES_MAX);
+            if from > 0 {
+                println!(
+                    "    {} (and {} lines more; --golden FILE writes all of it)",
+                    script[0],
+                    from - 1
+                );
+            }
+            for line in &script[from..] {
+                println!("    {line}");
+            }
+        }
+        Err(why) => {
+            println!("  (as events, since a golden script can't tell it: {why})");
+            let from = small.told.story.len().saturating_sub(STORY_LINES_MAX);
+            for line in &small.told.story[from..] {
+                println!("    {line}");
+            }
+        }
+    }
+    println!("  again: {}\n", options.replay(small.seed, &small.reduction));
+}
+
+fn print_words(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
+    if let Some(small) = small {
+        print_small(options, small);
+    }
+    let others = sum.failures.values().skip(usize::from(small.is_some()));
+    for failure in others.clone().take(TOLD_MAX) {
         println!("violation  {failure}");
         println!(
             "  again, with all of its story: {}\n",
-            options.replay(failure.seed)
+            options.replay(failure.seed, &options.reduction)
         );
     }
-    if sum.failures.len() > TOLD_MAX {
-        let more: Vec<String> = sum.failures.keys().skip(TOLD_MAX).map(u64::to_string).collect();
+    if others.clone().count() > TOLD_MAX {
+        let more: Vec<String> = others
+            .skip(TOLD_MAX)
+            .map(|failure| failure.seed.to_string())
+            .collect();
         println!("and the seeds {}\n", more.join(", "));
     }
     let verdict = if sum.failures.is_empty() {
@@ -293,10 +491,10 @@ impl Drop for Quiet {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn options() -> SimulateOptions {
+    pub(crate) fn options() -> SimulateOptions {
         SimulateOptions {
             first_seed: 5,
             seeds: Some(20),
@@ -304,6 +502,13 @@ mod tests {
             threads: 2,
             nodes: None,
             conditions: Conditions::Swarm,
+            time_limit: None,
+            shrink: true,
+            reduction: Reduction::default(),
+            golden: None,
+            schedule: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             json: false,
         }
     }
@@ -337,15 +542,18 @@ mod tests {
 
     #[test]
     fn a_replay_is_the_command_that_was_given() {
-        assert_eq!(options().replay(7), "harness simulate --seed 7");
+        assert_eq!(
+            options().replay(7, &Reduction::default()),
+            "harness simulate --seed 7"
+        );
         let calm = SimulateOptions {
             nodes: Some(3),
             conditions: Conditions::CutLink,
             ..options()
         };
         assert_eq!(
-            calm.replay(7),
-            "harness simulate --seed 7 --nodes 3 --conditions cut-link"
+            calm.replay(7, &"clients=0,without=late".parse().unwrap()),
+            "harness simulate --seed 7 --nodes 3 --conditions cut-link --only clients=0,without=late"
         );
     }
 }

@@ -46,8 +46,17 @@ pub fn node() -> PathBuf {
 
 /// A `node` program that takes `--mutant NAME`.
 pub fn node_with_mutants() -> PathBuf {
+    programs_with_mutants().join("node")
+}
+
+/// A `harness` program whose model and simulation take `--mutant NAME`, beside such a node.
+pub fn harness_with_mutants() -> PathBuf {
+    programs_with_mutants().join("harness")
+}
+
+fn programs_with_mutants() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
+    BUILT.get_or_init(|| {
         let folder = programs();
         let target = folder
             .parent()
@@ -56,13 +65,17 @@ pub fn node_with_mutants() -> PathBuf {
         build(
             &target,
             &profile(folder),
-            &["--bin", "node", "--features", "rustyraft-node/mutants"],
+            &[
+                "--bin",
+                "node",
+                "--bin",
+                "harness",
+                "--features",
+                "rustyraft-node/mutants,rustyraft-harness/mutants",
+            ],
         );
-        target
-            .join(folder.file_name().expect("a profile's folder has a name"))
-            .join("node")
-    });
-    built.clone()
+        target.join(folder.file_name().expect("a profile's folder has a name"))
+    })
 }
 
 fn profile(folder: &Path) -> String {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::path::Path;
-use tests::{Said, harness, node_with_mutants, run};
+use tests::{Said, harness, harness_with_mutants, json, node_with_mutants, run};
 
 /// A run of the node that was built with seeded bugs, with the one called `mutant`, or with none.
 fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> Said {
@@ -127,4 +127,41 @@ fn a_core_is_searched_for_reads_in_its_table_alone() {
     };
     assert!(needs_a_read(&report("read      ")));
     assert!(!needs_a_read(&report("cas 0 → 3")));
+}
+
+#[test]
+fn harness_mutants_finds_a_bug_and_nothing_in_the_node_as_it_is() {
+    let with = harness_with_mutants();
+    let hunt = |args: &[&str]| {
+        let mut all = vec!["mutants", "--json", "--with", with.to_str().unwrap()];
+        all.extend(args);
+        run(&harness(), &all)
+    };
+    let said = hunt(&[
+        "--mutant",
+        "none",
+        "--mutant",
+        "ack-before-fsync",
+        "--layer",
+        "simulate",
+        "--budget",
+        "5s",
+    ]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines: Vec<_> = said.out.lines().map(json).collect();
+    assert_eq!(lines.len(), 2, "{said:?}");
+    assert_eq!(
+        (&lines[0]["mutant"], &lines[0]["found"]),
+        (&"none".into(), &false.into())
+    );
+    assert_eq!(
+        (&lines[1]["by"], &lines[1]["found"]),
+        (&"simulate".into(), &true.into())
+    );
+    let replay = lines[1]["replay"].as_str().unwrap();
+    let words: Vec<&str> = replay.split(' ').skip(1).collect();
+    assert_eq!(run(&with, &words).code, 1, "{replay}");
+    let unknown = hunt(&["--mutant", "no-such-bug"]);
+    assert_eq!(unknown.code, 254, "{unknown:?}");
+    assert!(unknown.err.contains("no-such-bug"), "{unknown:?}");
 }

@@ -1,5 +1,6 @@
 //! The clients: each issues one operation at a time, follows redirects, and gives up in time.
 
+use crate::chance::odds;
 use crate::history::Op;
 use crate::options::Broken;
 use crate::server::Input;
@@ -7,8 +8,12 @@ use crate::world::{Event, World};
 use bytes::{Bytes, BytesMut};
 use raft::NodeId;
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use replica::{Answer, Refusal, Ticket};
-use wire::record::Command;
+use wire::record::{Command, Once};
+
+/// How often an operation of a session is sent until it is given up.
+const INSISTENCE: u64 = 5;
 
 /// What comes back from a node.
 #[derive(Clone, Debug)]
@@ -30,7 +35,7 @@ impl Response {
             Err(Refusal::ReadAborted | Refusal::Busy) => Response::Refused { leader: None },
             Err(Refusal::LeadershipLost | Refusal::ReplyForgotten) => Response::Lost,
             Err(refusal @ (Refusal::SessionExpired | Refusal::Unfit(_))) => {
-                panic!("clients of the simulation have no sessions and no lists: {refusal:?}")
+                panic!("sessions of the simulation never expire, and it has no lists: {refusal:?}")
             }
         }
     }
@@ -44,6 +49,10 @@ struct Open {
     invoked: u64,
     /// The attempt that is on its way; `None` while the next one is put off.
     attempt: Option<u64>,
+    /// Its name in the client's session: under that it may be sent again.
+    once: Option<Once>,
+    /// An earlier attempt may yet take effect.
+    in_doubt: bool,
 }
 
 /// How far a client has come once faults are over: it must write and read once more.
@@ -63,16 +72,26 @@ pub(crate) struct Client {
     farewell: Farewell,
     /// The value it last saw or wrote, by key: what its next compare-and-set expects.
     seen: Vec<Option<u64>>,
+    /// How many operations it began.
+    begun: u64,
+    session: Option<u64>,
+    /// Counts its commands.
+    sequence: u64,
+    random: ChaCha8Rng,
 }
 
 impl Client {
-    pub(crate) fn new(number: u64) -> Client {
+    pub(crate) fn new(number: u64, random: ChaCha8Rng) -> Client {
         Client {
             number,
             process: number,
             open: None,
             farewell: Farewell::NotYet,
             seen: Vec::new(),
+            begun: 0,
+            session: None,
+            sequence: 0,
+            random,
         }
     }
 
@@ -98,14 +117,47 @@ impl World {
         if self.clients[place].open.is_some() || self.clients[place].is_served() {
             return;
         }
-        let op = self.draw_operation(place);
+        if !self.healed
+            && self
+                .operations_max
+                .is_some_and(|most| self.clients[place].begun >= most)
+        {
+            // What it has to do when faults are over comes then.
+            let until = self.plan.duration.saturating_sub(self.now) + 1;
+            self.schedule(until, Event::Next { client: place });
+            return;
+        }
+        let opens = self.plan.load.sessions && self.clients[place].session.is_none();
+        let op = if opens {
+            Op::OpenSession
+        } else {
+            self.clients[place].begun += 1;
+            self.draw_operation(place)
+        };
         let number = self.number();
+        let client = &mut self.clients[place];
+        let once = match op {
+            Op::Write { .. } | Op::Cas { .. } => client.session.map(|session| {
+                client.sequence += 1;
+                Once {
+                    session,
+                    sequence: client.sequence,
+                    answered_below: client.sequence,
+                }
+            }),
+            Op::Read { .. } | Op::OpenSession => None,
+        };
         self.clients[place].open = Some(Open {
             number,
             op,
             invoked: self.now,
             attempt: None,
+            once,
+            in_doubt: false,
         });
+        if once.is_some() {
+            self.insist(place, number);
+        }
         self.schedule(
             self.plan.load.timeout,
             Event::Timeout {
@@ -129,31 +181,59 @@ impl World {
                 Farewell::Written | Farewell::Served => Op::Read { key },
             };
         }
-        let key = self.random.random_range(0..load.keys);
-        if self.odds(load.reads) {
-            Op::Read { key }
-        } else if self.odds(load.cas) {
-            let seen = usize::try_from(key)
-                .ok()
-                .and_then(|key| self.clients[place].seen.get(key));
-            let expected = seen.copied().flatten();
+        let client = &mut self.clients[place];
+        // All that an operation may need is drawn, so that the next one does not depend on which it is.
+        let key = client.random.random_range(0..load.keys);
+        let (reads, swaps) = (
+            odds(&mut client.random, load.reads),
+            odds(&mut client.random, load.cas),
+        );
+        if reads {
+            return Op::Read { key };
+        }
+        let seen = usize::try_from(key).ok().and_then(|key| client.seen.get(key));
+        let expected = seen.copied().flatten();
+        let number = self.number();
+        if swaps {
             Op::Cas {
                 key,
                 expected,
-                new: self.number(),
+                new: number,
             }
         } else {
-            Op::Write {
-                key,
-                value: self.number(),
-            }
+            Op::Write { key, value: number }
         }
+    }
+
+    /// What has a name in a session is sent again after a while, answered or not.
+    fn insist(&mut self, place: usize, operation: u64) {
+        let after = self.plan.load.timeout / INSISTENCE;
+        let event = Event::Insist {
+            client: place,
+            operation,
+        };
+        self.schedule(after.max(1), event);
+    }
+
+    /// Sends the open operation again, if there is no answer yet.
+    pub(crate) fn send_again(&mut self, place: usize, operation: u64) {
+        let open = self.clients[place].open.as_mut();
+        let Some(open) = open.filter(|open| open.number == operation) else {
+            return;
+        };
+        if open.attempt.is_some() {
+            open.in_doubt = true;
+            self.counts.ops_sent_again += 1;
+            self.retry(place, operation, None);
+        }
+        self.insist(place, operation);
     }
 
     /// Sends the open operation to a node: the leader it was told of, or any.
     pub(crate) fn retry(&mut self, place: usize, operation: u64, leader: Option<NodeId>) {
         let known = leader.and_then(|leader| self.servers.iter().position(|server| server.id == leader));
-        let node = known.unwrap_or_else(|| self.random.random_range(0..self.servers.len()));
+        let count = self.servers.len();
+        let node = known.unwrap_or_else(|| self.clients[place].random.random_range(0..count));
         let attempt = self.number();
         let Some(open) = self.clients[place]
             .open
@@ -163,10 +243,11 @@ impl World {
             return;
         };
         open.attempt = Some(attempt);
-        let op = open.op;
+        let (op, once) = (open.op, open.once);
         let network = self.plan.network;
-        if !self.odds(network.drop) {
-            let delay = self.random.random_range(network.delay_min..=network.delay_max);
+        let random = &mut self.clients[place].random;
+        let delay = random.random_range(network.delay_min..=network.delay_max);
+        if !odds(random, network.drop) {
             self.schedule(
                 delay,
                 Event::Request {
@@ -174,13 +255,21 @@ impl World {
                     attempt,
                     node,
                     op,
+                    once,
                 },
             );
         }
     }
 
     /// A request arrives, though its client may have given up meanwhile.
-    pub(crate) fn request(&mut self, client: usize, attempt: u64, node: usize, op: Op) -> Result<(), Broken> {
+    pub(crate) fn request(
+        &mut self,
+        client: usize,
+        attempt: u64,
+        node: usize,
+        op: Op,
+        once: Option<Once>,
+    ) -> Result<(), Broken> {
         if self.servers[node].running().is_none() {
             // Nobody listens: the connection is refused.
             self.respond(client, attempt, Response::Refused { leader: None });
@@ -193,6 +282,7 @@ impl World {
             });
         let ticket = Ticket(attempt);
         let input = match op {
+            Op::OpenSession => Input::OpenSession { ticket, client },
             Op::Read { key } => Input::Read {
                 ticket,
                 client,
@@ -206,6 +296,7 @@ impl World {
                 Input::Command {
                     ticket,
                     client,
+                    once,
                     command,
                 }
             }
@@ -218,6 +309,7 @@ impl World {
                 Input::Command {
                     ticket,
                     client,
+                    once,
                     command,
                 }
             }
@@ -239,8 +331,9 @@ impl World {
     /// A response sets out for its client.
     pub(crate) fn respond(&mut self, client: usize, attempt: u64, response: Response) {
         let network = self.plan.network;
-        if !self.odds(network.drop) {
-            let delay = self.random.random_range(network.delay_min..=network.delay_max);
+        let random = &mut self.clients[client].random;
+        let delay = random.random_range(network.delay_min..=network.delay_max);
+        if !odds(random, network.drop) {
             self.schedule(
                 delay,
                 Event::Reply {
@@ -260,6 +353,10 @@ impl World {
             return;
         };
         match response {
+            Response::Done(Answer::SessionOpened { session, .. }) => {
+                client.session = Some(session);
+                self.think(place);
+            }
             Response::Done(answer) => {
                 let read = match &answer {
                     Answer::Value(value) => value.as_ref().map(|value| number(value)),
@@ -284,7 +381,7 @@ impl World {
                 self.history
                     .returned(process, open.op, open.invoked, now, &answer, read);
                 self.counts.ops_ok += 1;
-                self.schedule_within(self.plan.load.think_max, Event::Next { client: place });
+                self.think(place);
             }
             Response::Refused { leader } => {
                 let operation = open.number;
@@ -293,14 +390,21 @@ impl World {
                     ..open
                 });
                 let put_off = if leader.is_some() { 0 } else { self.plan.tick };
-                self.schedule_within(
-                    put_off,
+                let delay = client.random.random_range(0..=put_off);
+                self.schedule(
+                    delay,
                     Event::Retry {
                         client: place,
                         operation,
                         leader,
                     },
                 );
+            }
+            Response::Lost if open.once.is_some() => {
+                client.open = Some(Open {
+                    in_doubt: true,
+                    ..open
+                });
             }
             Response::Lost => self.gave_up(place, open),
         }
@@ -310,14 +414,21 @@ impl World {
     pub(crate) fn timeout(&mut self, place: usize, operation: u64) {
         let open = self.clients[place].open.take_if(|open| open.number == operation);
         if let Some(open) = open {
-            if open.attempt.is_none() {
+            if open.attempt.is_none() && !open.in_doubt {
                 // Every attempt was refused, and none is on its way.
                 self.counts.ops_failed += 1;
-                self.schedule_within(self.plan.load.think_max, Event::Next { client: place });
+                self.think(place);
             } else {
                 self.gave_up(place, open);
             }
         }
+    }
+
+    /// The client's next operation comes in a moment.
+    pub(crate) fn think(&mut self, place: usize) {
+        let most = self.plan.load.think_max;
+        let delay = self.clients[place].random.random_range(0..=most);
+        self.schedule(delay, Event::Next { client: place });
     }
 
     fn gave_up(&mut self, place: usize, open: Open) {
@@ -325,13 +436,14 @@ impl World {
         self.history.unknown(process, open.op, open.invoked);
         self.counts.ops_unknown += 1;
         self.clients[place].process += self.plan.load.clients;
-        self.schedule_within(self.plan.load.think_max, Event::Next { client: place });
+        self.think(place);
     }
 }
 
 impl Client {
     fn learn(&mut self, op: &Op, answer: &Answer, read: Option<u64>) {
         let (key, value) = match (*op, answer) {
+            (Op::OpenSession, _) => return,
             (Op::Read { key }, _) => (key, read),
             (Op::Write { key, value }, _) => (key, Some(value)),
             (Op::Cas { key, new, .. }, Answer::Swapped(true)) => (key, Some(new)),

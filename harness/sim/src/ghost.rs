@@ -3,7 +3,7 @@
 
 use crate::options::{Broken, Invariant};
 use bytes::Bytes;
-use raft::{Entry, EntryData, Index, LogPosition, NodeId, Term};
+use raft::{Configuration, Entry, EntryData, Index, LogPosition, NodeId, Term};
 use replica::StateMachine;
 use std::collections::BTreeMap;
 use wire::record::Invocation;
@@ -38,6 +38,24 @@ pub(crate) struct Ghost {
     hashes: Vec<u64>,
     /// The highest index whose command was acknowledged to a client.
     acknowledged: Index,
+    /// Who takes part from each index on at which that was committed; the first from the beginning.
+    configurations: Vec<(Index, Configuration)>,
+}
+
+/// Whether each quorum of `before` meets each of `after`, by the rules of changes one at a time and of joint configurations: one voter
+/// comes or goes, or the old voters are one side of a joint configuration, or the new ones.
+fn quorums_meet(before: &Configuration, after: &Configuration) -> bool {
+    let differing = |one: &[NodeId], other: &[NodeId]| {
+        let only =
+            |these: &[NodeId], those: &[NodeId]| these.iter().filter(|node| !those.contains(node)).count();
+        only(one, other) + only(other, one)
+    };
+    match (before.outgoing(), after.outgoing()) {
+        ([], []) => differing(before.voters(), after.voters()) <= 1,
+        ([], outgoing) => outgoing == before.voters(),
+        (_, []) => after.voters() == before.voters(),
+        (_, _) => false,
+    }
 }
 
 fn place(index: Index) -> usize {
@@ -45,8 +63,9 @@ fn place(index: Index) -> usize {
 }
 
 impl Ghost {
-    pub(crate) fn new() -> Ghost {
+    pub(crate) fn new(voters: impl IntoIterator<Item = NodeId>) -> Ghost {
         Ghost {
+            configurations: vec![(Index(0), Configuration::of_voters(voters))],
             hashes: vec![StateMachine::default().state_hash()],
             ..Ghost::default()
         }
@@ -71,6 +90,19 @@ impl Ghost {
                 .committed
                 .get(place(position.index))
                 .is_some_and(|committed| committed.term == position.term)
+    }
+
+    /// How many configurations were committed since the beginning.
+    pub(crate) fn configurations(&self) -> u64 {
+        self.configurations.len() as u64 - 1
+    }
+
+    /// Who takes part as of `index`, by what is committed.
+    pub(crate) fn configuration_at(&self, index: Index) -> &Configuration {
+        let until = self.configurations.iter().rev();
+        let mut until = until.filter(|(since, _)| *since <= index);
+        let (_, configuration) = until.next().expect("the first holds from the beginning");
+        configuration
     }
 
     pub(crate) fn elections(&self) -> u64 {
@@ -166,6 +198,16 @@ impl Ghost {
             self.committed_index().next(),
             "commits are looked at in order"
         );
+        if let EntryData::Configuration(configuration) = &known.data {
+            let (_, before) = self.configurations.last().expect("the first is always there");
+            Broken::unless(quorums_meet(before, configuration), Invariant::Membership, || {
+                format!(
+                    "{node} commits the configuration ({configuration}) at {index} after ({before}): majorities of both need not meet"
+                )
+            })?;
+            self.configurations
+                .push((index, Configuration::clone(configuration)));
+        }
         if let EntryData::Command(command) = &known.data {
             match Invocation::from_bytes(command) {
                 // What came of it, the nodes answer.

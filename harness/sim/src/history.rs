@@ -23,12 +23,15 @@ pub(crate) enum Op {
         expected: Option<u64>,
         new: u64,
     },
+    /// A session is opened, which no history tells of.
+    OpenSession,
 }
 
 impl Op {
     fn key(self) -> u64 {
         match self {
             Op::Read { key } | Op::Write { key, .. } | Op::Cas { key, .. } => key,
+            Op::OpenSession => panic!("a session has no key"),
         }
     }
 
@@ -37,6 +40,7 @@ impl Op {
             Op::Read { .. } => RegisterOp::Read,
             Op::Write { value, .. } => RegisterOp::Write(value),
             Op::Cas { expected, new, .. } => RegisterOp::Cas(expected, new),
+            Op::OpenSession => panic!("a session is no operation of a register"),
         }
     }
 }
@@ -96,7 +100,7 @@ impl History {
     /// Nobody learned what became of an operation. A read is of no interest then.
     pub(crate) fn unknown(&mut self, process: u64, op: Op, invoked: u64) {
         match op {
-            Op::Read { .. } => {}
+            Op::Read { .. } | Op::OpenSession => {}
             Op::Write { .. } | Op::Cas { .. } => self.push(process, op, None, invoked, invoked),
         }
     }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! [`run`] takes a seed through all of it and tells what came of it. The seed draws the settings of the nodes, which faults
-//! there are and how strongly; the same seed and options give the same trace, on every machine. At the end faults are over, and all
+//! there are and how strongly; the same seed and options give the same trace, on every machine. [`shrink`] makes a failing world
+//! smaller, [`trace`] tells it, as a golden script of the core too. At the end faults are over, and all
 //! nodes must converge and every client must be served.
 //!
 //! # Invariants
@@ -22,6 +23,7 @@
 //!
 //! The operating system: time, files, sockets and threads. Parallel runs are the caller's.
 
+mod chance;
 mod clients;
 mod disk;
 mod ghost;
@@ -31,12 +33,19 @@ mod nemesis;
 mod options;
 mod plan;
 mod promise;
+mod reduction;
 mod run;
+mod script;
 mod server;
 mod shadow;
+mod shrink;
 mod story;
 mod world;
 
 pub use disk::{DiskFault, Done, Remainder, SECTOR_BYTES, SimDisk};
-pub use options::{Conditions, Counts, Failure, Invariant, Options, Outcome};
-pub use run::{run, trace};
+pub use options::{Blow, Conditions, Counts, Failure, Invariant, Options, Outcome, Struck};
+pub use reduction::{Aspect, FaultId, Reduction};
+#[cfg(feature = "mutants")]
+pub use replica::Mutant;
+pub use run::{Told, run, trace};
+pub use shrink::{Shrunk, shrink};

@@ -1,14 +1,18 @@
-//! The faults: what they do, and to whom.
+//! The faults: what they do, and to whom. And the operator, who changes who takes part and hands leadership over.
 
+use crate::chance::{Purpose, stream};
 use crate::clients::Response;
 use crate::disk::{DiskFault, Remainder};
-use crate::options::{Broken, Invariant};
-use crate::plan::Weights;
+use crate::options::{Blow, Broken, Invariant, Struck};
+use crate::plan::{ODDS, Weights};
+use crate::reduction::FaultId;
 use crate::server::{Input, Process};
 use crate::world::{Event, World};
-use raft::RoleKind;
+use raft::{Configuration, NodeId, RoleKind};
 use rand::RngExt;
-use replica::{BLOCK_BYTES, Fatal};
+use rand_chacha::ChaCha8Rng;
+use replica::{BLOCK_BYTES, Fatal, Ticket};
+use wire::client::MemberChange;
 
 /// How far ahead a failing operation of the disk is laid: a turn has two, a new segment three more, a start a dozen.
 const OPERATIONS_AHEAD_MAX: u64 = 8;
@@ -28,11 +32,19 @@ enum Fault {
     Halves,
     Campaign,
     DiskError,
+    DiskFull,
+    DiskSlow,
     Rot,
+    LinkSlow,
+    ClockJump,
+    ClockRate,
+    Change,
+    Transfer,
+    Snapshot,
 }
 
 impl Weights {
-    fn list(&self) -> [(Fault, u32); 11] {
+    fn list(&self) -> [(Fault, u32); 19] {
         [
             (Fault::Kill, self.kill),
             (Fault::KillInDisk, self.kill_in_disk),
@@ -44,27 +56,43 @@ impl Weights {
             (Fault::Halves, self.halves),
             (Fault::Campaign, self.campaign),
             (Fault::DiskError, self.disk_error),
+            (Fault::DiskFull, self.disk_full),
+            (Fault::DiskSlow, self.disk_slow),
             (Fault::Rot, self.rot),
+            (Fault::LinkSlow, self.link_slow),
+            (Fault::ClockJump, self.clock_jump),
+            (Fault::ClockRate, self.clock_rate),
+            (Fault::Change, self.change),
+            (Fault::Transfer, self.transfer),
+            (Fault::Snapshot, self.snapshot),
         ]
     }
 }
 
 impl World {
+    pub(crate) fn schedule_fault(&mut self, number: u32) {
+        let most = self.plan.fault_interval_max;
+        let delay = self.nemesis_random.random_range(0..=most);
+        self.schedule(delay, Event::Nemesis { number });
+    }
+
     /// Time for a fault.
-    pub(crate) fn nemesis(&mut self) -> Result<(), Broken> {
+    pub(crate) fn nemesis(&mut self, number: u32) -> Result<(), Broken> {
         if self.healed {
             return Ok(());
         }
-        self.schedule_within(self.plan.fault_interval_max, Event::Nemesis);
+        self.schedule_fault(number + 1);
         let weights = self.plan.weights.list();
         let sum: u32 = weights.iter().map(|(_, weight)| weight).sum();
-        if sum == 0 {
+        if sum == 0 || !self.reduction.has_fault(FaultId::Planned(number)) {
             return Ok(());
         }
-        let mut drawn = self.random.random_range(0..sum);
+        let mut random = stream(self.seed, Purpose::Fault(number));
+        let mut drawn = random.random_range(0..sum);
         for (fault, weight) in weights {
             if drawn < weight {
-                return self.strike(fault);
+                let node = self.victim(&mut random);
+                return self.strike(FaultId::Planned(number), fault, node, &mut random);
             }
             drawn -= weight;
         }
@@ -72,117 +100,241 @@ impl World {
     }
 
     /// A leader is struck soon after its election, and somebody else stands.
-    pub(crate) fn coup(&mut self, node: usize) -> Result<(), Broken> {
-        if self.healed {
+    pub(crate) fn coup(&mut self, node: usize, term: u64) -> Result<(), Broken> {
+        let id = FaultId::Coup(term);
+        if self.healed || !self.reduction.has_fault(id) {
             return Ok(());
         }
+        let mut random = stream(self.seed, Purpose::Coup(term));
+        // The first draws have decided that there is one.
+        random.set_word_pos(64);
         let faults = [Fault::Kill, Fault::Isolate, Fault::Pause];
-        let fault = faults[self.random.random_range(0..faults.len())];
-        self.strike_at(node, fault)?;
-        let other = self.random.random_range(0..self.servers.len());
-        self.strike_at(other, Fault::Campaign)
+        let fault = faults[random.random_range(0..faults.len())];
+        self.strike(id, fault, node, &mut random)?;
+        let other = random.random_range(0..self.servers.len());
+        self.strike(id, Fault::Campaign, other, &mut random)
     }
 
-    fn strike(&mut self, fault: Fault) -> Result<(), Broken> {
-        let node = self.victim();
-        self.strike_at(node, fault)
-    }
-
-    fn strike_at(&mut self, node: usize, fault: Fault) -> Result<(), Broken> {
-        let id = self.servers[node].id;
+    fn strike(
+        &mut self,
+        id: FaultId,
+        fault: Fault,
+        node: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(), Broken> {
+        let victim = self.servers[node].id;
         self.story.note(self.now, &[10, node as u64, fault as u64], || {
-            format!("{fault:?} strikes {id}")
+            format!("{fault:?} strikes {victim} (fault {id})")
         });
-        match fault {
+        let (at_us, leader) = (self.now, self.leads(node));
+        let lasts = random.random_range(0..=self.plan.fault_lasts_max);
+        let blow = match fault {
             Fault::Kill => self.kill(node),
             Fault::KillInDisk => {
-                let portion = self.random.random();
-                self.arm(node, DiskFault::Crash { portion });
+                let portion = random.random();
+                self.arm(node, DiskFault::Crash { portion }, random);
+                Blow::Kill(vec![victim.0])
             }
-            Fault::PowerLoss => self.lose_power(node),
+            Fault::PowerLoss => self.lose_power(node, random),
             Fault::Blackout => {
-                for node in 0..self.servers.len() {
-                    self.lose_power(node);
-                }
+                let all = 0..self.servers.len();
+                all.clone().for_each(|node| {
+                    self.lose_power(node, random);
+                });
+                Blow::Kill(all.map(|node| self.servers[node].id.0).collect())
             }
-            Fault::Pause => self.pause(node),
+            Fault::Pause => self.pause(node, lasts),
             Fault::Cut => {
-                let other = self.random.random_range(0..self.servers.len());
-                self.cut(vec![(node, other)]);
+                let other = random.random_range(0..self.servers.len());
+                self.cut(vec![(node, other)], lasts)
             }
             Fault::Isolate => {
                 let others = (0..self.servers.len()).filter(|other| *other != node);
-                self.cut(others.flat_map(|other| [(node, other), (other, node)]).collect());
+                self.cut(
+                    others.flat_map(|other| [(node, other), (other, node)]).collect(),
+                    lasts,
+                )
             }
             Fault::Halves => {
-                let sides: Vec<bool> = self.servers.iter().map(|_| self.random.random()).collect();
+                let sides: Vec<bool> = self.servers.iter().map(|_| random.random()).collect();
                 let all = (0..sides.len()).flat_map(|from| (0..sides.len()).map(move |to| (from, to)));
-                self.cut(all.filter(|(from, to)| sides[*from] != sides[*to]).collect());
+                self.cut(
+                    all.filter(|(from, to)| sides[*from] != sides[*to]).collect(),
+                    lasts,
+                )
             }
-            Fault::Campaign => {
-                self.counts.campaigns += 1;
-                self.servers[node].post(Input::Campaign);
-                return self.turn(node);
+            Fault::DiskError => {
+                self.arm(node, DiskFault::Error, random);
+                Blow::Kill(vec![victim.0])
             }
-            Fault::DiskError => self.arm(node, DiskFault::Error),
-            Fault::Rot => self.rot(node),
-        }
+            Fault::DiskFull => {
+                self.arm(node, DiskFault::Full, random);
+                Blow::Kill(vec![victim.0])
+            }
+            Fault::Rot => self.rot(node, random),
+            Fault::Campaign
+            | Fault::DiskSlow
+            | Fault::LinkSlow
+            | Fault::ClockJump
+            | Fault::ClockRate
+            | Fault::Change
+            | Fault::Transfer
+            | Fault::Snapshot => self.meddle(fault, node, lasts, random)?,
+        };
+        self.struck.push(Struck {
+            fault: id,
+            at_us,
+            lasts_us: lasts,
+            leader,
+            blow,
+        });
         Ok(())
     }
 
-    /// A leader as often as anybody.
-    fn victim(&mut self) -> usize {
-        let leads = |node: &usize| {
-            let running = self.servers[*node].running();
-            running.is_some_and(|running| running.seen.role == RoleKind::Leader)
+    /// What real processes know no like of.
+    fn meddle(
+        &mut self,
+        fault: Fault,
+        node: usize,
+        lasts: u64,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Blow, Broken> {
+        let (input, name) = match fault {
+            Fault::DiskSlow => {
+                self.counts.slow_disks += 1;
+                self.servers[node].slow_until = self.now + lasts;
+                return Ok(Blow::Other("slow disk"));
+            }
+            Fault::LinkSlow => {
+                let other = random.random_range(0..self.servers.len());
+                let by = random.random_range(0..=self.plan.network.late_max.max(self.plan.tick));
+                self.slow_down(vec![(node, other), (other, node)], by, lasts);
+                return Ok(Blow::Other("slow link"));
+            }
+            Fault::ClockRate => {
+                self.counts.clock_rates += 1;
+                let rate = u64::from(random.random_range(0..=2 * self.plan.drift));
+                self.servers[node].tick = self.plan.tick + self.plan.tick * rate / u64::from(ODDS);
+                return Ok(Blow::Other("clock rate"));
+            }
+            Fault::ClockJump => {
+                self.counts.clock_jumps += 1;
+                let most = 2 * self.plan.timing.election_ticks_max;
+                for _ in 0..random.random_range(1..=most) {
+                    self.servers[node].post(Input::Tick);
+                }
+                self.turn(node)?;
+                return Ok(Blow::Other("clock jump"));
+            }
+            Fault::Change => {
+                let configuration = self.servers[node].configuration.clone();
+                self.counts.changes += 1;
+                let changes = self.changes(&configuration, random);
+                let ticket = Ticket(self.number());
+                (Input::Change { ticket, changes }, "change of members")
+            }
+            Fault::Transfer => {
+                self.counts.transfers += 1;
+                let to = self.servers[random.random_range(0..self.servers.len())].id;
+                let ticket = Ticket(self.number());
+                (Input::Transfer { ticket, to }, "transfer")
+            }
+            Fault::Snapshot => {
+                self.counts.snapshots_ordered += 1;
+                let ticket = Ticket(self.number());
+                (Input::Snapshot { ticket }, "snapshot")
+            }
+            Fault::Campaign
+            | Fault::Kill
+            | Fault::KillInDisk
+            | Fault::PowerLoss
+            | Fault::Blackout
+            | Fault::Pause
+            | Fault::Cut
+            | Fault::Isolate
+            | Fault::Halves
+            | Fault::DiskError
+            | Fault::DiskFull
+            | Fault::Rot => {
+                self.counts.campaigns += 1;
+                (Input::Campaign, "candidacy")
+            }
         };
-        let leaders: Vec<usize> = (0..self.servers.len()).filter(leads).collect();
-        if !leaders.is_empty() && self.random.random() {
-            return leaders[self.random.random_range(0..leaders.len())];
+        self.servers[node].post(input);
+        self.turn(node)?;
+        Ok(Blow::Other(name))
+    }
+
+    /// What an operator may ask for: learners that are to vote, somebody new, somebody less, or two such at once.
+    fn changes(&self, configuration: &Configuration, random: &mut ChaCha8Rng) -> Vec<MemberChange> {
+        let count = if random.random_ratio(1, 3) { 2 } else { 1 };
+        let mut nodes: Vec<u64> = (0..count)
+            .map(|_| random.random_range(1..=self.servers.len() as u64))
+            .collect();
+        nodes.dedup();
+        let change = |node: u64| {
+            let id = NodeId(node);
+            let demote = random.random_ratio(1, 3);
+            match (configuration.is_voter(id), configuration.is_member(id)) {
+                (true, _) if demote => MemberChange::Demote { node },
+                (true, _) => MemberChange::Remove { node },
+                (false, true) if demote => MemberChange::Remove { node },
+                (false, true) => MemberChange::Promote { node },
+                (false, false) => MemberChange::AddLearner {
+                    node,
+                    address: format!("simulated:{node}"),
+                },
+            }
+        };
+        nodes.into_iter().map(change).collect()
+    }
+
+    fn leads(&self, node: usize) -> bool {
+        let running = self.servers[node].running();
+        running.is_some_and(|running| running.seen.role == RoleKind::Leader)
+    }
+
+    /// A leader as often as anybody.
+    fn victim(&self, random: &mut ChaCha8Rng) -> usize {
+        let leaders: Vec<usize> = (0..self.servers.len()).filter(|node| self.leads(*node)).collect();
+        let (leads, choice) = (random.random(), random.random_range(0..=u32::MAX));
+        let among = |count: usize| usize::try_from(choice).expect("32 bits fit") % count;
+        if leads && !leaders.is_empty() {
+            leaders[among(leaders.len())]
+        } else {
+            among(self.servers.len())
         }
-        self.random.random_range(0..self.servers.len())
     }
 
     /// A process dies; what it wrote stays with the operating system.
-    fn kill(&mut self, node: usize) {
-        let Some(running) = self.servers[node].running() else {
-            return;
-        };
-        self.counts.kills += 1;
-        self.counts.kills_in_turn += u64::from(running.in_turn);
-        self.fell(node);
+    fn kill(&mut self, node: usize) -> Blow {
+        if let Some(running) = self.servers[node].running() {
+            self.counts.kills += 1;
+            self.counts.kills_in_turn += u64::from(running.in_turn);
+            self.fell(node);
+        }
+        Blow::Kill(vec![self.servers[node].id.0])
     }
 
-    fn lose_power(&mut self, node: usize) {
-        let remainder = self.remainder();
+    fn lose_power(&mut self, node: usize, random: &mut ChaCha8Rng) -> Blow {
+        let remainder = remainder(random);
         if self.servers[node].running().is_some() {
             self.counts.power_losses += 1;
             self.fell(node);
         }
         // A process that is down may have left unsynced writes, too.
         self.disk(node).power_loss(remainder);
+        Blow::Kill(vec![self.servers[node].id.0])
     }
 
-    fn remainder(&mut self) -> Remainder {
-        match self.random.random_range(0..4) {
-            0 => Remainder::Nothing,
-            1 => Remainder::Everything,
-            2 => Remainder::Prefix {
-                sectors: self.random.random_range(0..=SECTORS_KEPT_MAX),
-            },
-            _ => Remainder::Sectors {
-                seed: self.random.random(),
-            },
-        }
-    }
-
-    fn pause(&mut self, node: usize) {
+    fn pause(&mut self, node: usize, lasts: u64) -> Blow {
         let incarnation = self.servers[node].incarnation;
         if let Some(running) = self.servers[node].running_mut() {
             running.paused = true;
             self.counts.pauses += 1;
-            self.schedule_within(self.plan.fault_lasts_max, Event::Resume { node, incarnation });
+            self.schedule(lasts, Event::Resume { node, incarnation });
         }
+        Blow::Pause(self.servers[node].id.0)
     }
 
     pub(crate) fn resume(&mut self, node: usize, incarnation: u64) -> Result<(), Broken> {
@@ -201,12 +353,17 @@ impl World {
         self.turn(node)
     }
 
-    fn cut(&mut self, links: Vec<(usize, usize)>) {
+    fn cut(&mut self, links: Vec<(usize, usize)>, lasts: u64) -> Blow {
         self.counts.cuts += links.len() as u64;
         for (from, to) in &links {
             self.cuts[*from][*to] += 1;
         }
-        self.schedule_within(self.plan.fault_lasts_max, Event::Mend { links });
+        let ids = links
+            .iter()
+            .map(|(from, to)| (self.servers[*from].id.0, self.servers[*to].id.0));
+        let blow = Blow::Cut(ids.collect());
+        self.schedule(lasts, Event::Mend { links });
+        blow
     }
 
     pub(crate) fn mend(&mut self, links: &[(usize, usize)]) {
@@ -216,22 +373,41 @@ impl World {
         }
     }
 
+    fn slow_down(&mut self, links: Vec<(usize, usize)>, by: u64, lasts: u64) {
+        self.counts.slow_links += links.len() as u64;
+        for (from, to) in &links {
+            self.slow[*from][*to] += by;
+        }
+        self.schedule(lasts, Event::Quicken { links, by });
+    }
+
+    pub(crate) fn quicken(&mut self, links: &[(usize, usize)], by: u64) {
+        for (from, to) in links {
+            self.slow[*from][*to] = self.slow[*from][*to].saturating_sub(by);
+        }
+    }
+
     /// Lets one of the next operations of the node's disk run into `fault`.
-    fn arm(&mut self, node: usize, fault: DiskFault) {
-        let ahead = self.random.random_range(0..OPERATIONS_AHEAD_MAX);
+    fn arm(&mut self, node: usize, fault: DiskFault, random: &mut ChaCha8Rng) {
+        let ahead = random.random_range(0..OPERATIONS_AHEAD_MAX);
         self.disk(node).fail_at(ahead, fault);
     }
 
     /// A start may be interrupted, too.
     pub(crate) fn arm_recovery(&mut self, node: usize) {
-        if self.healed {
+        let random = &mut self.servers[node].random;
+        let ahead = random.random_range(0..OPERATIONS_AHEAD_MAX);
+        let (dies, fails) = (random.random_ratio(1, 4), random.random_ratio(1, 8));
+        let portion = random.random();
+        if self.healed || !self.plan.interrupted_starts {
             return;
         }
-        if self.plan.weights.kill_in_disk > 0 && self.random.random_ratio(1, 4) {
-            let portion = self.random.random();
-            self.arm(node, DiskFault::Crash { portion });
-        } else if self.plan.weights.disk_error > 0 && self.random.random_ratio(1, 8) {
-            self.arm(node, DiskFault::Error);
+        if self.plan.weights.kill_in_disk > 0 && dies {
+            self.disk(node).fail_at(ahead, DiskFault::Crash { portion });
+        } else if self.plan.weights.disk_error > 0 && fails {
+            self.disk(node).fail_at(ahead, DiskFault::Error);
+        } else if self.plan.weights.disk_full > 0 && fails {
+            self.disk(node).fail_at(ahead, DiskFault::Full);
         }
     }
 
@@ -262,28 +438,30 @@ impl World {
             Some(DiskFault::Error) => {
                 // The operating system may drop what it could not write: nobody knows what is left.
                 self.counts.disk_errors += 1;
-                let remainder = self.remainder();
+                let remainder = remainder(&mut self.servers[node].random);
                 self.disk(node).power_loss(remainder);
             }
+            Some(DiskFault::Full) => self.counts.full_disks += 1,
             None => {}
         }
         if let Process::Up(running) = process {
+            self.script.crashed(node);
             for (ticket, asked) in running.asked {
                 self.respond(asked.client, ticket.0, Response::Lost);
             }
         }
-        self.schedule_within(
-            self.plan.fault_lasts_max.max(self.plan.tick),
-            Event::Start { node },
-        );
+        let most = self.plan.fault_lasts_max.max(self.plan.tick);
+        let delay = self.servers[node].random.random_range(0..=most);
+        self.schedule(delay, Event::Start { node });
     }
 
     /// Kills a node and flips a bit in its log, before the last batch: rot there can't be told from a tear. So many nodes
     /// stay intact that they can go on.
-    fn rot(&mut self, node: usize) {
+    fn rot(&mut self, node: usize, random: &mut ChaCha8Rng) -> Blow {
+        let blow = Blow::Other("rot");
         let rotten = self.servers.iter().filter(|server| server.rotten).count();
         if 2 * (rotten + 1) >= self.servers.len() || self.servers[node].running().is_none() {
-            return;
+            return blow;
         }
         self.kill(node);
         self.disk(node).power_loss(Remainder::Everything);
@@ -299,13 +477,27 @@ impl World {
         }
         batches.pop();
         if batches.is_empty() {
-            return;
+            return blow;
         }
-        let (name, at) = &batches[self.random.random_range(0..batches.len())];
-        let offset = at + self.random.random_range(0..64);
-        let bit = self.random.random_range(0..8);
+        let (name, at) = &batches[random.random_range(0..batches.len())];
+        let offset = at + random.random_range(0..64);
+        let bit = random.random_range(0..8);
         self.disk(node).rot(name, offset, bit);
         self.servers[node].rotten = true;
         self.counts.rotten_bits += 1;
+        blow
+    }
+}
+
+fn remainder(random: &mut ChaCha8Rng) -> Remainder {
+    match random.random_range(0..4) {
+        0 => Remainder::Nothing,
+        1 => Remainder::Everything,
+        2 => Remainder::Prefix {
+            sectors: random.random_range(0..=SECTORS_KEPT_MAX),
+        },
+        _ => Remainder::Sectors {
+            seed: random.random(),
+        },
     }
 }

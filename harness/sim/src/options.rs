@@ -1,5 +1,6 @@
 //! What a run is asked for, and what it came to.
 
+use crate::reduction::{FaultId, Reduction};
 use std::fmt::{self, Display};
 
 /// What a run is asked for.
@@ -11,6 +12,8 @@ pub struct Options {
     pub conditions: Conditions,
     /// How long the load and the faults last, in simulated microseconds; `None`: the seed decides.
     pub duration_us: Option<u64>,
+    /// What of the seed's world is left out.
+    pub reduction: Reduction,
     /// The bug that is seeded into every node, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<replica::Mutant>,
@@ -19,7 +22,7 @@ pub struct Options {
 /// Under which conditions the nodes run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conditions {
-    /// Each seed draws which faults there are and how strongly, and the settings of the nodes.
+    /// Each seed draws which faults there are and how strongly, and the settings of the nodes. A few draw a cut link and nothing else.
     #[default]
     Swarm,
     /// No faults; the settings of a server, and five clients that issue ten operations a second each.
@@ -50,6 +53,8 @@ pub struct Counts {
     pub ops_failed: u64,
     /// Clients' operations whose outcome nobody learned.
     pub ops_unknown: u64,
+    /// Operations of sessions that got no answer and were sent again.
+    pub ops_sent_again: u64,
     /// Processes killed from outside, between the halves of a turn included.
     pub kills: u64,
     /// Of those, in the middle of a turn: after its messages were sent and before its write.
@@ -70,8 +75,28 @@ pub struct Counts {
     pub pauses: u64,
     /// Links cut, one way each.
     pub cuts: u64,
+    /// Links that were slow for a while, one way each.
+    pub slow_links: u64,
+    /// Disks that were slow for a while.
+    pub slow_disks: u64,
+    /// Writes for which a disk had no room.
+    pub full_disks: u64,
+    /// Clocks that jumped.
+    pub clock_jumps: u64,
+    /// Clocks that went at another rate from then on.
+    pub clock_rates: u64,
     /// Candidacies that were ordered, not timed.
     pub campaigns: u64,
+    /// Changes of who takes part that were begun.
+    pub changes: u64,
+    /// Configurations that were committed.
+    pub configurations: u64,
+    /// Leaderships that were to be handed over.
+    pub transfers: u64,
+    /// Snapshots that an operator asked for.
+    pub snapshots_ordered: u64,
+    /// What an operator asked for and was done.
+    pub orders_done: u64,
     /// Logs that were cut off behind a snapshot of the node's own.
     pub compactions: u64,
     /// Snapshots from leaders that took the place of a log.
@@ -80,7 +105,7 @@ pub struct Counts {
 
 impl Counts {
     /// Each count by its name.
-    pub fn list(&self) -> [(&'static str, u64); 22] {
+    pub fn list(&self) -> [(&'static str, u64); 33] {
         [
             ("steps", self.steps),
             ("delivered", self.delivered),
@@ -91,6 +116,7 @@ impl Counts {
             ("ops ok", self.ops_ok),
             ("ops failed", self.ops_failed),
             ("ops unknown", self.ops_unknown),
+            ("ops sent again", self.ops_sent_again),
             ("kills", self.kills),
             ("kills in turn", self.kills_in_turn),
             ("kills in disk", self.kills_in_disk),
@@ -101,7 +127,17 @@ impl Counts {
             ("starts", self.starts),
             ("pauses", self.pauses),
             ("cuts", self.cuts),
+            ("slow links", self.slow_links),
+            ("slow disks", self.slow_disks),
+            ("full disks", self.full_disks),
+            ("clock jumps", self.clock_jumps),
+            ("clock rates", self.clock_rates),
             ("campaigns", self.campaigns),
+            ("changes", self.changes),
+            ("configurations", self.configurations),
+            ("transfers", self.transfers),
+            ("snapshots ordered", self.snapshots_ordered),
+            ("orders done", self.orders_done),
             ("compactions", self.compactions),
             ("snapshots installed", self.snapshots_installed),
         ]
@@ -115,6 +151,10 @@ pub struct Outcome {
     pub seed: u64,
     /// How many nodes there were.
     pub nodes: u64,
+    /// How many clients there could be; a reduction leaves some out.
+    pub clients: u64,
+    /// How long a tick of an exact clock is, in simulated microseconds.
+    pub tick_us: u64,
     /// A hash of everything that happened, in order: equal seeds and options have equal ones, on every machine.
     pub trace_hash: u64,
     /// How much time passed in the world, in microseconds.
@@ -123,8 +163,38 @@ pub struct Outcome {
     pub counts: Counts,
     /// Whether the clients' history was judged to the end: a check that reaches its limit on memory says nothing.
     pub history_judged: bool,
+    /// The faults that struck, in order.
+    pub struck: Vec<Struck>,
     /// What broke, if anything did.
     pub failure: Option<Failure>,
+}
+
+/// A fault that struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck {
+    /// Which.
+    pub fault: FaultId,
+    /// When, in simulated microseconds.
+    pub at_us: u64,
+    /// How long it lasts.
+    pub lasts_us: u64,
+    /// Whether it was aimed at a leader.
+    pub leader: bool,
+    /// What it does.
+    pub blow: Blow,
+}
+
+/// What a fault does. Nodes are named by their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// Processes die, by whatever cause, and start again.
+    Kill(Vec<u64>),
+    /// A process stands still.
+    Pause(u64),
+    /// Links, from one node to another, carry nothing.
+    Cut(Vec<(u64, u64)>),
+    /// Something that happens inside a node or to it alone.
+    Other(&'static str),
 }
 
 /// A broken invariant.
@@ -177,6 +247,8 @@ pub enum Invariant {
     Liveness,
     /// The node's own assertions.
     Assertion,
+    /// Who takes part is what the committed log says, and any two quorums that follow on each other meet (Raft §6).
+    Membership,
     /// A node has no reason to stop by itself.
     Stop,
     /// The same seed gives the same trace.
@@ -201,6 +273,7 @@ impl Display for Invariant {
             Invariant::Answers => "answers",
             Invariant::Liveness => "liveness",
             Invariant::Assertion => "assertion",
+            Invariant::Membership => "membership",
             Invariant::Stop => "unfounded stop",
             Invariant::Determinism => "determinism",
         })

@@ -3,10 +3,17 @@
 //! Each seed leaves most faults out and turns some up: a world in which everything goes wrong a little finds less than many
 //! worlds in which a few things go wrong a lot (Groce et al., "Swarm testing", 2012).
 
+use crate::chance::odds;
 use crate::options::{Conditions, Options};
 use raft::{Config, NodeId, Timing};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+
+/// Nodes of a world that draws how many there are, at most; those that wait to be added included.
+const NODES_MAX: u64 = 6;
+
+/// Clients of a world that draws how many there are, at most.
+pub(crate) const CLIENTS_MAX: u64 = 5;
 
 /// Odds are counted out of this.
 pub(crate) const ODDS: u32 = 1000;
@@ -24,7 +31,15 @@ pub(crate) struct Weights {
     pub(crate) halves: u32,
     pub(crate) campaign: u32,
     pub(crate) disk_error: u32,
+    pub(crate) disk_full: u32,
+    pub(crate) disk_slow: u32,
     pub(crate) rot: u32,
+    pub(crate) link_slow: u32,
+    pub(crate) clock_jump: u32,
+    pub(crate) clock_rate: u32,
+    pub(crate) change: u32,
+    pub(crate) transfer: u32,
+    pub(crate) snapshot: u32,
 }
 
 /// Peer messages on their way. Times in microseconds, odds out of [`ODDS`].
@@ -48,6 +63,8 @@ pub(crate) struct Load {
     pub(crate) timeout: u64,
     pub(crate) reads: u32,
     pub(crate) cas: u32,
+    /// Whether clients have sessions, and send what got no answer again.
+    pub(crate) sessions: bool,
     /// Values are filled up to this many bytes at most.
     pub(crate) value_bytes_max: usize,
 }
@@ -55,6 +72,8 @@ pub(crate) struct Load {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) nodes: u64,
+    /// How many of them, the first ones, take part at the beginning; the others wait to be added.
+    pub(crate) voters: u64,
     pub(crate) tick: u64,
     /// The clocks of two nodes differ by up to this, out of [`ODDS`].
     pub(crate) drift: u32,
@@ -82,7 +101,19 @@ pub(crate) struct Plan {
     pub(crate) fault_lasts_max: u64,
     /// When load and faults end.
     pub(crate) duration: u64,
+    /// Whether a start may be interrupted, where processes die in their disk's operations or disks fail.
+    pub(crate) interrupted_starts: bool,
+    /// Whether a link of the leader's is cut for good, on a quarter of the way.
+    pub(crate) cut_link: bool,
+    /// How many inputs a turn takes in.
+    pub(crate) turn_inputs_max: usize,
 }
+
+/// How many inputs one turn takes in, where nothing asks for less.
+const TURN_INPUTS_MAX: usize = 64;
+
+/// The odds of a world in which nothing happens but that a link is cut.
+const CUT_LINK_ODDS: u32 = 15;
 
 fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
     choices[random.random_range(0..choices.len())]
@@ -106,12 +137,23 @@ impl Plan {
         }
     }
 
+    /// Leaves out what a golden script of the core can't tell.
+    pub(crate) fn by_turns(&mut self) {
+        let config = Config::new(NodeId(1));
+        self.turn_inputs_max = 1;
+        self.snapshot_log_bytes = u64::MAX;
+        self.uncommitted_bytes_max = config.uncommitted_bytes_max;
+        self.apply_bytes_max = config.apply_bytes_max;
+    }
+
     /// No faults, and the settings of a server.
     fn calm(options: &Options) -> Plan {
         let config = Config::new(NodeId(1));
         let tick = 100_000;
+        let nodes = options.nodes.unwrap_or(5);
         Plan {
-            nodes: options.nodes.unwrap_or(5),
+            nodes,
+            voters: nodes,
             tick,
             drift: 0,
             timing: Timing::default(),
@@ -127,12 +169,13 @@ impl Plan {
             disk_max: 1000,
             network: Network::calm(tick),
             load: Load {
-                clients: 5,
+                clients: CLIENTS_MAX,
                 keys: 10,
                 think_max: 2 * tick,
                 timeout: 20 * tick,
                 reads: 500,
                 cas: 100,
+                sessions: false,
                 value_bytes_max: 8,
             },
             weights: Weights::default(),
@@ -140,6 +183,9 @@ impl Plan {
             fault_interval_max: 0,
             fault_lasts_max: 0,
             duration: options.duration_us.unwrap_or(60_000_000),
+            interrupted_starts: false,
+            cut_link: false,
+            turn_inputs_max: TURN_INPUTS_MAX,
         }
     }
 
@@ -152,14 +198,30 @@ impl Plan {
                 cas: 0,
                 ..calm.load
             },
+            cut_link: true,
             ..calm
         }
     }
 
     fn swarm(random: &mut ChaCha8Rng, options: &Options) -> Plan {
-        let nodes = options
-            .nodes
-            .unwrap_or_else(|| pick(random, &[1, 2, 3, 3, 3, 3, 4, 5, 5]));
+        // What is asked for takes the place of what is drawn, so that everything else is drawn alike.
+        if odds(random, CUT_LINK_ODDS) {
+            let drawn = Options {
+                nodes: Some(options.nodes.unwrap_or_else(|| pick(random, &[3, 4, 5]))),
+                duration_us: Some(options.duration_us.unwrap_or(10_000_000)),
+                ..options.clone()
+            };
+            return Plan::quiet(&drawn);
+        }
+        let voters = pick(random, &[1, 2, 3, 3, 3, 3, 4, 5, 5]);
+        let voters = options.nodes.unwrap_or(voters);
+        let moves = random.random_ratio(1, 3);
+        let spares = random.random_range(0..=2);
+        let nodes = if moves {
+            (voters + spares).min(NODES_MAX.max(voters))
+        } else {
+            voters
+        };
         let tick = pick(random, &[1_000, 10_000, 100_000]);
         let election_ticks_min = random.random_range(4..=10);
         let timing = Timing {
@@ -170,8 +232,10 @@ impl Plan {
         let election = tick * u64::from(timing.election_ticks_max);
         let config = Config::new(NodeId(1));
         let segment_bytes = pick(random, &[8 << 10, 32 << 10, 256 << 10]);
+        let duration = election * random.random_range(10..=60);
         Plan {
             nodes,
+            voters,
             tick,
             drift: swarm(random, 200),
             timing,
@@ -197,21 +261,23 @@ impl Plan {
                 duplicate: swarm(random, 200),
             },
             load: Load {
-                clients: random.random_range(1..=5),
+                clients: random.random_range(1..=CLIENTS_MAX),
                 keys: random.random_range(1..=4),
                 think_max: pick(random, &[2 * tick, 10 * tick]),
                 timeout: election * random.random_range(1..=4),
                 reads: random.random_range(100..=700),
                 cas: random.random_range(0..=300),
+                sessions: random.random(),
                 value_bytes_max: pick(random, &[8, 8, 8, 100, 10_000]),
             },
-            weights: Weights::swarm(random),
+            weights: Weights::swarm(random, moves),
             coup: swarm(random, 800),
             fault_interval_max: election * pick(random, &[1, 2, 5]),
             fault_lasts_max: election * pick(random, &[1, 2, 5]),
-            duration: options
-                .duration_us
-                .unwrap_or_else(|| election * random.random_range(10..=60)),
+            duration: options.duration_us.unwrap_or(duration),
+            interrupted_starts: true,
+            cut_link: false,
+            turn_inputs_max: TURN_INPUTS_MAX,
         }
     }
 
@@ -247,8 +313,8 @@ impl Network {
 }
 
 impl Weights {
-    fn swarm(random: &mut ChaCha8Rng) -> Weights {
-        Weights {
+    fn swarm(random: &mut ChaCha8Rng, moves: bool) -> Weights {
+        let weights = Weights {
             kill: swarm(random, 10),
             kill_in_disk: swarm(random, 10),
             power_loss: swarm(random, 10),
@@ -259,8 +325,22 @@ impl Weights {
             halves: swarm(random, 5),
             campaign: swarm(random, 10),
             disk_error: swarm(random, 5),
+            disk_full: swarm(random, 5),
+            disk_slow: swarm(random, 5),
             // Rare: it takes a node out for good.
             rot: if random.random_ratio(1, 8) { 1 } else { 0 },
+            link_slow: swarm(random, 5),
+            clock_jump: swarm(random, 5),
+            clock_rate: swarm(random, 5),
+            change: random.random_range(5..=30),
+            transfer: swarm(random, 10),
+            snapshot: swarm(random, 5),
+        };
+        Weights {
+            // A node that is out for good, and others that are asked to leave, may be too many together.
+            rot: if moves { 0 } else { weights.rot },
+            change: if moves { weights.change } else { 0 },
+            ..weights
         }
     }
 }

@@ -4,6 +4,17 @@ use crate::options::{Broken, Failure, Invariant, Options, Outcome};
 use crate::story::Telling;
 use crate::world::World;
 
+/// A run, told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Everything that happened, a line each.
+    pub story: Vec<String>,
+    /// The run as a golden script of the core, or why there is none.
+    pub script: Result<Vec<String>, String>,
+}
+
 /// Runs the world of `seed`.
 ///
 /// A run that fails is run once more, to tell its story: telling costs far more than running.
@@ -27,38 +38,57 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     }
 }
 
-/// Runs the world of `seed`, and tells everything that happened in it, a line each.
-pub fn trace(seed: u64, options: &Options) -> (Outcome, Vec<String>) {
-    let (outcome, _, story) = run_once(seed, options, Telling::Everything);
-    (outcome, story)
+/// Runs the world of `seed`, and says what came of it and nothing of how.
+pub(crate) fn run_silently(seed: u64, options: &Options) -> Outcome {
+    let (outcome, _, _) = run_once(seed, options, Telling::Nothing);
+    outcome
 }
 
-fn run_once(seed: u64, options: &Options, telling: Telling) -> (Outcome, Option<Broken>, Vec<String>) {
+/// Runs the world of `seed`, and tells everything that happened in it.
+pub fn trace(seed: u64, options: &Options) -> Told {
+    let (outcome, _, world) = run_once(seed, options, Telling::Everything);
+    let script = if world.script.has_begun() {
+        world.script.into_lines()
+    } else {
+        Err(String::from("the world does not go by turns of one input each"))
+    };
+    Told {
+        outcome,
+        story: world.story.into_lines(),
+        script,
+    }
+}
+
+fn run_once(seed: u64, options: &Options, telling: Telling) -> (Outcome, Option<Broken>, World) {
     let mut world = World::new(seed, options, telling);
     let result = world.run().and_then(|()| world.history.check());
     let (history_judged, broken) = match result {
         Ok(judged) => (judged, None),
         Err(broken) => (false, Some(broken)),
     };
-    let failure = |broken: &Broken, story| Failure {
+    let failure = broken.as_ref().map(|broken| Failure {
         seed,
         step: world.counts.steps,
         at_us: world.now,
         invariant: broken.invariant,
         what: broken.what.clone(),
-        story,
-    };
+        story: if telling == Telling::Last {
+            world.story.clone().into_lines()
+        } else {
+            Vec::new()
+        },
+    });
     let outcome = Outcome {
         seed,
         nodes: world.plan.nodes,
+        clients: world.plan.load.clients,
+        tick_us: world.plan.tick,
         trace_hash: world.story.hash(),
         simulated_us: world.now,
         counts: world.counts,
         history_judged,
-        failure: broken
-            .as_ref()
-            .map(|broken| failure(broken, world.story.clone().into_lines())),
+        struck: std::mem::take(&mut world.struck),
+        failure,
     };
-    let story = world.story.clone().into_lines();
-    (outcome, broken, story)
+    (outcome, broken, world)
 }

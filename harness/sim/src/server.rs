@@ -4,33 +4,57 @@ use crate::disk::{Done, SimDisk};
 use crate::ghost::Ghost;
 use crate::options::{Broken, Invariant};
 use crate::plan::Plan;
-use crate::shadow::{Shadow, State, installs_snapshot};
+use crate::script::Script;
+use crate::shadow::{Shadow, State, installs_snapshot, writes_log};
 use bytes::Bytes;
-use raft::{Config, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term};
+use raft::{
+    Config, Configuration, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term,
+};
+use rand_chacha::ChaCha8Rng;
 use replica::{OpenError, Outbox, Replica, Ticket};
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use wire::client::MemberChange;
 use wire::peer::Packet;
-use wire::record::Command;
+use wire::record::{Command, Once};
 
 /// How many inputs wait for a node at most, as in a socket's buffer; what exceeds it is lost.
 const INBOX_MAX: usize = 4096;
-
-/// How many inputs one turn takes in.
-const TURN_INPUTS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(crate) enum Input {
     Tick,
     Campaign,
+    Change {
+        ticket: Ticket,
+        changes: Vec<MemberChange>,
+    },
+    Transfer {
+        ticket: Ticket,
+        to: NodeId,
+    },
+    Snapshot {
+        ticket: Ticket,
+    },
     /// Messages to this node may have been lost.
     Unreachable(NodeId),
-    Packet(Packet),
+    /// With its number on its link, and the place of its sender.
+    Packet {
+        packet: Packet,
+        from: usize,
+        message: u64,
+    },
     Command {
         ticket: Ticket,
         client: usize,
+        /// Its name in a session, if it is of one.
+        once: Option<Once>,
         command: Command,
+    },
+    OpenSession {
+        ticket: Ticket,
+        client: usize,
     },
     Read {
         ticket: Ticket,
@@ -72,6 +96,10 @@ pub(crate) struct Running {
     pub(crate) replica: Replica<SimDisk, Silent>,
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) asked: BTreeMap<Ticket, Asked>,
+    /// What an operator asked for and is not answered.
+    pub(crate) ordered: BTreeSet<Ticket>,
+    /// From whom a message came: those were told apart by their data folders.
+    heard: BTreeSet<NodeId>,
     pub(crate) seen: Seen,
     pub(crate) paused: bool,
     /// Its messages were sent, and its disk is at work.
@@ -84,8 +112,8 @@ pub(crate) struct Running {
 pub(crate) enum Process {
     Up(Box<Running>),
     Down,
-    /// Its disk is corrupt; it will not start again.
-    Refused,
+    /// Its disk is corrupt, or it was removed and is needed no more: it will not start again.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -99,6 +127,15 @@ pub(crate) struct Server {
     pub(crate) tick: u64,
     /// A bit of its disk was flipped.
     pub(crate) rotten: bool,
+    /// Until when its disk is slow.
+    pub(crate) slow_until: u64,
+    /// Who takes part, as was last seen.
+    pub(crate) configuration: Configuration,
+    /// How long its disk takes.
+    pub(crate) disk_random: ChaCha8Rng,
+    /// What its processes meet.
+    pub(crate) random: ChaCha8Rng,
+    turn_inputs_max: usize,
     options: replica::Options,
     journal: Vec<Done>,
 }
@@ -140,6 +177,127 @@ fn state<S: Storage>(raft: &Raft<S>) -> State {
     }
 }
 
+/// What a tick leads to, as the commands of a golden script.
+fn tick_in_script(replica: &Replica<SimDisk, Silent>, place: usize, script: &mut Script) {
+    let due = replica.core().due();
+    let inputs = [
+        (due.heartbeat, "heartbeat"),
+        (due.quorum_check, "quorum-check"),
+        (due.leader_silent, "silent"),
+        (due.election, "timeout"),
+    ];
+    for (_, words) in inputs.into_iter().filter(|(is_due, _)| *is_due) {
+        script.command(|| format!("{words} {}", place + 1));
+    }
+}
+
+/// Changes as the words of a golden script.
+fn in_script(changes: &[MemberChange]) -> String {
+    let signed = changes.iter().map(|change| match change {
+        MemberChange::Promote { node } => format!(" +{node}"),
+        MemberChange::AddLearner { node, .. } | MemberChange::Demote { node } => format!(" ~{node}"),
+        MemberChange::Remove { node } => format!(" -{node}"),
+    });
+    signed.collect()
+}
+
+/// Hands one input to a process.
+fn take(
+    running: &mut Running,
+    input: Input,
+    acknowledged: Index,
+    by_turns: bool,
+    (place, script): (usize, &mut Script),
+) {
+    let Running {
+        replica,
+        asked,
+        ordered,
+        heard,
+        ..
+    } = running;
+    let node = place + 1;
+    match input {
+        Input::Tick => {
+            if script.is_on() {
+                tick_in_script(replica, place, script);
+            }
+            replica.tick();
+        }
+        Input::Campaign => {
+            if replica.core().raft().role() != RoleKind::Leader {
+                script.command(|| format!("campaign {node}"));
+            }
+            replica.campaign();
+        }
+        Input::Change { ticket, changes } => {
+            script.command(|| format!("change {node}{}", in_script(&changes)));
+            ordered.insert(ticket);
+            replica.reconfigure(ticket, &changes);
+        }
+        Input::Transfer { ticket, to } => {
+            script.command(|| format!("transfer {node} {}", to.0));
+            ordered.insert(ticket);
+            replica.transfer(ticket, to);
+        }
+        Input::Snapshot { ticket } => {
+            ordered.insert(ticket);
+            replica.snapshot(ticket);
+        }
+        Input::Unreachable(peer) => {
+            script.command(|| format!("unreachable {node} {}", peer.0));
+            replica.unreachable(peer);
+        }
+        Input::Packet {
+            packet,
+            from,
+            message,
+        } => {
+            if script.is_on() {
+                script.taken("deliver", from, place, message);
+                script.consequence(&packet.to_string());
+            }
+            // Nodes say hello before anything else, and name their data folders: here those have the nodes' ids. A golden script's
+            // configurations have nothing of them.
+            let sender = NodeId(from as u64 + 1);
+            if !by_turns && heard.insert(sender) {
+                replica.heard_of(sender, u128::from(sender.0));
+            }
+            replica.step(packet);
+        }
+        Input::Command {
+            ticket,
+            client,
+            once,
+            command,
+        } => {
+            let before = replica.core().raft().last();
+            script.command(|| format!("propose {node} c{}", ticket.0));
+            match once {
+                Some(once) => replica.command_once(ticket, once, command),
+                None => replica.command(ticket, &command),
+            }
+            let after = replica.core().raft().last();
+            let kind = AskedKind::Command((before != after).then_some(after));
+            asked.insert(ticket, Asked { client, kind });
+        }
+        Input::OpenSession { ticket, client } => {
+            let before = replica.core().raft().last();
+            script.command(|| format!("propose {node} s{}", ticket.0));
+            replica.open_session(ticket);
+            let after = replica.core().raft().last();
+            let kind = AskedKind::Command((before != after).then_some(after));
+            asked.insert(ticket, Asked { client, kind });
+        }
+        Input::Read { ticket, client, key } => {
+            script.command(|| format!("read {node} {}", ticket.0));
+            replica.read(ticket, key);
+            let kind = AskedKind::Read { acknowledged };
+            asked.insert(ticket, Asked { client, kind });
+        }
+    }
+}
+
 fn seen<S: Storage>(raft: &Raft<S>) -> Seen {
     Seen {
         role: raft.role(),
@@ -156,9 +314,12 @@ impl Server {
         id: NodeId,
         tick: u64,
         plan: &Plan,
+        (disk_random, random): (ChaCha8Rng, ChaCha8Rng),
         mutate: impl FnOnce(&mut replica::Options),
     ) -> Server {
-        let voters = (1..=plan.nodes).map(NodeId).collect();
+        // Who waits to be added knows of no cluster.
+        let takes_part = id.0 <= plan.voters;
+        let voters = (1..=plan.voters).filter(|_| takes_part).map(NodeId).collect();
         let mut options = replica::Options::new(id, String::from("simulated"), voters);
         options.incarnation = u128::from(id.0);
         options.raft = Config {
@@ -185,6 +346,11 @@ impl Server {
             incarnation: 0,
             tick,
             rotten: false,
+            slow_until: 0,
+            configuration: Configuration::default(),
+            disk_random,
+            random,
+            turn_inputs_max: plan.turn_inputs_max,
             options,
             journal: Vec::new(),
         }
@@ -193,19 +359,29 @@ impl Server {
     pub(crate) fn running(&self) -> Option<&Running> {
         match &self.process {
             Process::Up(running) => Some(running),
-            Process::Down | Process::Refused => None,
+            Process::Down | Process::Gone => None,
         }
     }
 
     pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.process {
             Process::Up(running) => Some(running),
-            Process::Down | Process::Refused => None,
+            Process::Down | Process::Gone => None,
         }
     }
 
+    /// Its place among the servers.
+    fn place(&self) -> usize {
+        usize::try_from(self.id.0 - 1).expect("servers are few")
+    }
+
     /// Starts a process. `Ok(Err(…))`: it does not start.
-    pub(crate) fn start(&mut self, seed: u64, ghost: &mut Ghost) -> Result<Result<(), OpenError>, Broken> {
+    pub(crate) fn start(
+        &mut self,
+        seed: u64,
+        ghost: &mut Ghost,
+        script: &mut Script,
+    ) -> Result<Result<(), OpenError>, Broken> {
         assert!(self.running().is_none(), "{} runs already", self.id);
         self.incarnation += 1;
         self.options.seed = seed;
@@ -225,6 +401,7 @@ impl Server {
         let raft = replica.core().raft();
         let synced = nothing_unsynced || !self.disk.has_unsynced();
         let found = state(raft);
+        let landed = self.shadow.durable() != &found;
         // (The last write of the log is repeated when a node starts: that may be such a one, and is found as it is.)
         if found.terms.is_empty() && installs_snapshot(&self.journal) {
             self.shadow.installed_at_start(&found, ghost)?;
@@ -233,6 +410,8 @@ impl Server {
             self.shadow.reopened(&found, synced)?;
         }
         self.shadow.follow(&mut self.journal, ghost)?;
+        script.restarted(self.place(), landed);
+        self.configuration = raft.configuration().clone();
         let seen = Seen {
             role: RoleKind::Follower,
             commit: Index(0),
@@ -243,6 +422,8 @@ impl Server {
             replica,
             inbox: VecDeque::new(),
             asked: BTreeMap::new(),
+            ordered: BTreeSet::new(),
+            heard: BTreeSet::new(),
             seen,
             paused: false,
             in_turn: false,
@@ -266,51 +447,31 @@ impl Server {
     }
 
     /// Takes in what waits. Returns whether there was anything.
-    pub(crate) fn take_inputs(&mut self, acknowledged: Index) -> Result<bool, Broken> {
-        let id = self.id;
+    pub(crate) fn take_inputs(&mut self, acknowledged: Index, script: &mut Script) -> Result<bool, Broken> {
+        let (id, place, most) = (self.id, self.place(), self.turn_inputs_max);
         let Some(running) = self.running_mut() else {
             return Ok(false);
         };
-        let count = running.inbox.len().min(TURN_INPUTS_MAX);
+        // A golden script's servers hand out what they have before they take in anything more.
+        let by_turns = most == 1;
+        let count = if by_turns && running.replica.has_work() {
+            0
+        } else {
+            running.inbox.len().min(most)
+        };
         if count == 0 {
             return Ok(false);
         }
-        let Running {
-            replica,
-            inbox,
-            asked,
-            ..
-        } = running;
         guarded(id, || {
-            for input in inbox.drain(..count) {
-                match input {
-                    Input::Tick => replica.tick(),
-                    Input::Campaign => replica.campaign(),
-                    Input::Unreachable(peer) => replica.unreachable(peer),
-                    Input::Packet(packet) => replica.step(packet),
-                    Input::Command {
-                        ticket,
-                        client,
-                        command,
-                    } => {
-                        let before = replica.core().raft().last();
-                        replica.command(ticket, &command);
-                        let after = replica.core().raft().last();
-                        let kind = AskedKind::Command((before != after).then_some(after));
-                        asked.insert(ticket, Asked { client, kind });
-                    }
-                    Input::Read { ticket, client, key } => {
-                        replica.read(ticket, key);
-                        let kind = AskedKind::Read { acknowledged };
-                        asked.insert(ticket, Asked { client, kind });
-                    }
-                }
+            for _ in 0..count {
+                let input = running.inbox.pop_front().expect("so many were counted");
+                take(running, input, acknowledged, by_turns, (place, script));
             }
         })?;
         Ok(true)
     }
 
-    /// The first half of a turn.
+    /// The first part of a turn.
     pub(crate) fn send(&mut self, out: &mut Outbox) -> Result<(), Broken> {
         let id = self.id;
         match self.running_mut() {
@@ -319,18 +480,31 @@ impl Server {
         }
     }
 
-    /// The second half. `Ok(Err(…))`: the process stops.
+    /// The second part, whose answers don't wait for the disk. `Ok(Err(…))`: the process stops.
+    pub(crate) fn apply(&mut self, out: &mut Outbox) -> Result<Result<(), replica::Fatal>, Broken> {
+        let id = self.id;
+        match self.running_mut() {
+            Some(running) => guarded(id, || running.replica.apply(out)),
+            None => Ok(Ok(())),
+        }
+    }
+
+    /// The last part. `Ok(Err(…))`: the process stops.
     pub(crate) fn carry_out(
         &mut self,
         out: &mut Outbox,
         ghost: &mut Ghost,
+        script: &mut Script,
     ) -> Result<Result<(), replica::Fatal>, Broken> {
-        let id = self.id;
+        let (id, place) = (self.id, self.place());
         let Some(running) = self.running_mut() else {
             return Ok(Ok(()));
         };
         let result = guarded(id, || running.replica.carry_out(out))?;
         self.disk.take_journal(&mut self.journal);
+        if script.is_on() && result.is_ok() && writes_log(&self.journal) {
+            script.command(|| format!("persist {}", place + 1));
+        }
         self.shadow.follow(&mut self.journal, ghost)?;
         Ok(result)
     }

@@ -45,6 +45,8 @@ pub(crate) struct Shadow {
     durable: State,
     /// Written and not synced, in order.
     pending: Vec<Step>,
+    /// What the disk shows: `durable` with everything of `pending`.
+    visible: State,
 }
 
 impl State {
@@ -124,20 +126,12 @@ impl Shadow {
             node,
             durable: State::default(),
             pending: Vec::new(),
+            visible: State::default(),
         }
     }
 
     pub(crate) fn durable(&self) -> &State {
         &self.durable
-    }
-
-    /// What the disk shows: with everything that was written.
-    fn visible(&self) -> State {
-        let mut state = self.durable.clone();
-        for step in &self.pending {
-            state.take(step.clone());
-        }
-        state
     }
 
     /// Follows what was written and synced.
@@ -167,7 +161,7 @@ impl Shadow {
         };
         let hard_state = HardState::from(hard_state);
         let reset = snapshot.map(|snapshot| LogPosition::from(snapshot.last));
-        let visible = self.visible();
+        let visible = &self.visible;
         self.check_monotone(visible.hard_state, hard_state)?;
         let keep = match (reset, first) {
             (Some(base), _) => base.index,
@@ -194,13 +188,15 @@ impl Shadow {
             ghost.written(self.node, before, entry)?;
             before = term;
         }
-        self.pending.push(Step {
+        let step = Step {
             file,
             hard_state,
             reset,
             keep,
             terms,
-        });
+        };
+        self.visible.take(step.clone());
+        self.pending.push(step);
         Ok(())
     }
 
@@ -234,6 +230,7 @@ impl Shadow {
             kept += 1;
         }
         self.pending.truncate(kept);
+        self.visible.clone_from(&state);
         if synced {
             self.pending.clear();
             self.durable = state;
@@ -248,7 +245,8 @@ impl Shadow {
             return Err(self.not_as_left(found));
         }
         self.pending.clear();
-        self.durable = found.clone();
+        self.visible.clone_from(found);
+        self.durable.clone_from(found);
         Ok(())
     }
 
@@ -273,6 +271,14 @@ pub(crate) fn installs_snapshot(journal: &[Done]) -> bool {
                 ..
             })
         ),
+        Done::Sync { .. } => false,
+    })
+}
+
+/// Whether one of these writes goes into the log.
+pub(crate) fn writes_log(journal: &[Done]) -> bool {
+    journal.iter().any(|done| match done {
+        Done::Write { bytes, .. } => matches!(decode(bytes), Some(Record::Write { .. })),
         Done::Sync { .. } => false,
     })
 }

@@ -1,22 +1,26 @@
 //! The world: one thread, one queue of events in virtual time, one seed.
 
+use crate::chance::{Purpose, odds, stream};
 use crate::clients::{Client, Response};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::history::{History, Op};
-use crate::options::{Broken, Conditions, Counts, Invariant, Options};
+use crate::options::{Broken, Counts, Invariant, Options, Struck};
 use crate::plan::{ODDS, Plan};
 use crate::promise;
+use crate::reduction::{Aspect, Reduction};
+use crate::script::Script;
 use crate::server::{AskedKind, Input, Process, Seen, Server};
 use crate::story::{Story, Telling};
 use bytes::Bytes;
-use raft::{Index, LogPosition, NodeId, RoleKind};
-use rand::{RngExt, SeedableRng};
+use raft::{Configuration, Index, LogPosition, NodeId, RoleKind};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use replica::{OpenError, Outbox, Ticket};
+use replica::{Done, NotDone, OpenError, Outbox, Ticket};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use wire::peer::Packet;
+use wire::record::Once;
 
 /// How many turns a node takes without a pause; a node that has work for ever is stuck.
 const TURNS_MAX: usize = 10_000;
@@ -33,6 +37,8 @@ pub(crate) enum Event {
         from: usize,
         to: usize,
         payload: Bytes,
+        /// Its number on the link, for the script.
+        message: u64,
     },
     DiskDone {
         node: usize,
@@ -48,9 +54,18 @@ pub(crate) enum Event {
     Mend {
         links: Vec<(usize, usize)>,
     },
-    Nemesis,
+    /// Links are as fast as usual again.
+    Quicken {
+        links: Vec<(usize, usize)>,
+        by: u64,
+    },
+    /// Time for the fault of this number.
+    Nemesis {
+        number: u32,
+    },
     Coup {
         node: usize,
+        term: u64,
     },
     Next {
         client: usize,
@@ -60,6 +75,12 @@ pub(crate) enum Event {
         attempt: u64,
         node: usize,
         op: Op,
+        once: Option<Once>,
+    },
+    /// Time to send an operation of a session again.
+    Insist {
+        client: usize,
+        operation: u64,
     },
     Reply {
         client: usize,
@@ -113,14 +134,25 @@ pub(crate) struct World {
     pub(crate) now: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
-    pub(crate) random: ChaCha8Rng,
+    pub(crate) seed: u64,
+    /// The messages of each link, from one node (the first place) to another.
+    links: Vec<Vec<ChaCha8Rng>>,
+    /// When faults strike.
+    pub(crate) nemesis_random: ChaCha8Rng,
     pub(crate) plan: Plan,
+    /// What of the seed's world is left out.
+    pub(crate) reduction: Reduction,
+    pub(crate) operations_max: Option<u64>,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: Vec<Client>,
     pub(crate) history: History,
     /// How many faults cut the link from one node (the first place) to another.
     pub(crate) cuts: Vec<Vec<u32>>,
+    /// How much later than usual each link delivers.
+    pub(crate) slow: Vec<Vec<u64>>,
+    pub(crate) struck: Vec<Struck>,
     pub(crate) ghost: Ghost,
+    pub(crate) script: Script,
     pub(crate) story: Story,
     pub(crate) counts: Counts,
     /// Faults are over.
@@ -136,11 +168,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, options: &Options, telling: Telling) -> World {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let plan = Plan::draw(&mut random, options);
+        let mut random = stream(seed, Purpose::Plan);
+        let mut plan = Plan::draw(&mut random, options);
+        options.reduction.apply(&mut plan);
         let mut servers = Vec::new();
-        for id in 1..=plan.nodes {
-            let drift = u64::from(random.random_range(0..=plan.drift));
+        for (node, id) in (1..=plan.nodes).enumerate() {
+            let (mut process, disk) = (
+                stream(seed, Purpose::Process(node)),
+                stream(seed, Purpose::Disk(node)),
+            );
+            let drift = u64::from(process.random_range(0..=plan.drift));
             let tick = plan.tick + plan.tick * drift / u64::from(ODDS);
             let mutate = |_settings: &mut replica::Options| {
                 #[cfg(feature = "mutants")]
@@ -148,20 +185,39 @@ impl World {
                     _settings.mutant = options.mutant;
                 }
             };
-            servers.push(Server::new(NodeId(id), tick, &plan, mutate));
+            servers.push(Server::new(NodeId(id), tick, &plan, (disk, process), mutate));
         }
         let nodes = servers.len();
+        let links = |from| {
+            (0..nodes)
+                .map(|to| stream(seed, Purpose::Link(from, to)))
+                .collect()
+        };
+        let clients = (0..plan.load.clients).filter(|client| options.reduction.has_client(*client));
+        let mut script = Script::default();
+        if telling == Telling::Everything && options.reduction.without.contains(&Aspect::Turns) {
+            script.begin(&plan);
+        }
         let mut world = World {
             now: 0,
             queue: BinaryHeap::new(),
             scheduled: 0,
-            random,
-            clients: (0..plan.load.clients).map(Client::new).collect(),
+            seed,
+            links: (0..nodes).map(links).collect(),
+            nemesis_random: stream(seed, Purpose::Nemesis),
+            clients: clients
+                .map(|client| Client::new(client, stream(seed, Purpose::Client(client))))
+                .collect(),
             history: History::new(plan.load.keys + plan.load.clients),
             cuts: vec![vec![0; nodes]; nodes],
+            slow: vec![vec![0; nodes]; nodes],
+            struck: Vec::new(),
+            ghost: Ghost::new((1..=plan.voters).map(NodeId)),
             plan,
+            reduction: options.reduction.clone(),
+            operations_max: options.reduction.operations_max,
             servers,
-            ghost: Ghost::new(),
+            script,
             story: Story::new(telling),
             counts: Counts::default(),
             healed: false,
@@ -170,24 +226,27 @@ impl World {
             last_number: 0,
             out: Outbox::default(),
         };
-        world.begin(options.conditions);
+        world.begin();
         world
     }
 
-    fn begin(&mut self, conditions: Conditions) {
+    fn begin(&mut self) {
         for node in 0..self.servers.len() {
             let within = self.plan.tick;
-            self.schedule_within(within, Event::Start { node });
-            self.schedule_within(within, Event::Tick { node });
+            for event in [Event::Start { node }, Event::Tick { node }] {
+                let delay = self.servers[node].random.random_range(0..=within);
+                self.schedule(delay, event);
+            }
         }
         for client in 0..self.clients.len() {
-            self.schedule_within(self.plan.load.think_max, Event::Next { client });
+            self.think(client);
         }
         self.schedule(self.plan.duration, Event::Heal);
-        match conditions {
-            Conditions::Swarm => self.schedule_within(self.plan.fault_interval_max, Event::Nemesis),
-            Conditions::CutLink => self.schedule(self.plan.duration / 4, Event::CutLink),
-            Conditions::Calm => {}
+        if self.plan.fault_interval_max > 0 {
+            self.schedule_fault(0);
+        }
+        if self.plan.cut_link {
+            self.schedule(self.plan.duration / 4, Event::CutLink);
         }
     }
 
@@ -198,15 +257,6 @@ impl World {
             sequence: self.scheduled,
             event,
         }));
-    }
-
-    pub(crate) fn schedule_within(&mut self, most: u64, event: Event) {
-        let delay = self.random.random_range(0..=most);
-        self.schedule(delay, event);
-    }
-
-    pub(crate) fn odds(&mut self, odds: u32) -> bool {
-        odds > 0 && self.random.random_ratio(odds, ODDS)
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -227,13 +277,19 @@ impl World {
         }
         self.counts.elections = self.ghost.elections();
         self.counts.committed = self.ghost.committed_index().0;
+        self.counts.configurations = self.ghost.configurations();
         Ok(())
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
         match event {
             Event::Tick { node } => self.tick(node),
-            Event::Deliver { from, to, payload } => self.deliver(from, to, &payload),
+            Event::Deliver {
+                from,
+                to,
+                payload,
+                message,
+            } => self.deliver(from, to, &payload, message),
             Event::DiskDone { node, incarnation } => self.disk_done(node, incarnation),
             Event::Start { node } => self.start(node),
             Event::Resume { node, incarnation } => self.resume(node, incarnation),
@@ -241,8 +297,12 @@ impl World {
                 self.mend(&links);
                 Ok(())
             }
-            Event::Nemesis => self.nemesis(),
-            Event::Coup { node } => self.coup(node),
+            Event::Quicken { links, by } => {
+                self.quicken(&links, by);
+                Ok(())
+            }
+            Event::Nemesis { number } => self.nemesis(number),
+            Event::Coup { node, term } => self.coup(node, term),
             Event::Next { client } => {
                 self.next_operation(client);
                 Ok(())
@@ -252,7 +312,12 @@ impl World {
                 attempt,
                 node,
                 op,
-            } => self.request(client, attempt, node, op),
+                once,
+            } => self.request(client, attempt, node, op, once),
+            Event::Insist { client, operation } => {
+                self.send_again(client, operation);
+                Ok(())
+            }
             Event::Reply {
                 client,
                 attempt,
@@ -295,9 +360,10 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, from: usize, to: usize, payload: &Bytes) -> Result<(), Broken> {
+    fn deliver(&mut self, from: usize, to: usize, payload: &Bytes, number: u64) -> Result<(), Broken> {
         if self.cuts[from][to] > 0 || self.servers[to].running().is_none() {
             self.counts.lost += 1;
+            self.script.taken("drop", from, to, number);
             return Ok(());
         }
         let (sender, receiver) = (self.servers[from].id, self.servers[to].id);
@@ -315,7 +381,11 @@ impl World {
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         self.story
             .note(self.now, &[1, to as u64, checksum], || message.to_string());
-        self.servers[to].post(Input::Packet(message));
+        self.servers[to].post(Input::Packet {
+            packet: message,
+            from,
+            message: number,
+        });
         self.turn(to)
     }
 
@@ -327,7 +397,7 @@ impl World {
                 Some(_) | None => return Ok(()),
             }
             let acknowledged = self.ghost.acknowledged();
-            let had_inputs = self.servers[node].take_inputs(acknowledged)?;
+            let had_inputs = self.servers[node].take_inputs(acknowledged, &mut self.script)?;
             self.look(node)?;
             let Some(running) = self.servers[node].running_mut() else {
                 return Ok(());
@@ -342,8 +412,22 @@ impl World {
             let mut out = std::mem::take(&mut self.out);
             self.servers[node].send(&mut out)?;
             self.pass_on(node, &mut out)?;
+            let applied = self.servers[node].apply(&mut out)?;
+            self.look(node)?;
+            if let Err(fatal) = applied {
+                // A process that stops passes nothing on any more.
+                out.replies.clear();
+                out.done.clear();
+                self.out = out;
+                return self.stopped(node, &fatal);
+            }
+            self.pass_on(node, &mut out)?;
             self.out = out;
-            let takes = self.random.random_range(0..=self.plan.disk_max);
+            let server = &mut self.servers[node];
+            let mut takes = server.disk_random.random_range(0..=self.plan.disk_max);
+            if self.now < server.slow_until {
+                takes += self.plan.tick * u64::from(self.plan.timing.election_ticks_min) / 2;
+            }
             if takes > 0 {
                 let incarnation = self.servers[node].incarnation;
                 self.schedule(takes, Event::DiskDone { node, incarnation });
@@ -376,11 +460,12 @@ impl World {
 
     fn finish_turn(&mut self, node: usize) -> Result<(), Broken> {
         let mut out = std::mem::take(&mut self.out);
-        let result = self.servers[node].carry_out(&mut out, &mut self.ghost)?;
+        let result = self.servers[node].carry_out(&mut out, &mut self.ghost, &mut self.script)?;
         if let Err(fatal) = result {
             // A process that stops passes nothing on any more.
             out.messages.clear();
             out.replies.clear();
+            out.done.clear();
             self.out = out;
             return self.stopped(node, &fatal);
         }
@@ -408,6 +493,9 @@ impl World {
         for (ticket, result) in out.replies.drain(..) {
             self.answer(node, ticket, result)?;
         }
+        for (ticket, result) in out.done.drain(..) {
+            self.answer_operator(node, ticket, result)?;
+        }
         Ok(())
     }
 
@@ -422,28 +510,52 @@ impl World {
     fn send(&mut self, from: usize, to: usize, packet: Packet) {
         let network = self.plan.network;
         let receiver = packet.to();
+        let message = match &packet {
+            Packet::Message(_) => self.script.sent(from, to),
+            Packet::Parcel { .. } => {
+                self.script.end("a snapshot is carried over");
+                0
+            }
+        };
         let payload = wire::peer::Message::from(packet).to_payload();
-        if self.cuts[from][to] > 0 || self.odds(network.drop) {
+        let random = &mut self.links[from][to];
+        // As many draws whatever becomes of it.
+        let (is_lost, is_doubled) = (odds(random, network.drop), odds(random, network.duplicate));
+        let delays = [(); 2].map(|()| {
+            let late = if odds(random, network.late) {
+                random.random_range(0..=network.late_max)
+            } else {
+                0
+            };
+            random.random_range(network.delay_min..=network.delay_max) + late
+        });
+        if self.cuts[from][to] > 0 || is_lost {
             self.counts.lost += 1;
+            self.script.taken("drop", from, to, message);
             return;
         }
-        if self.servers[to].running().is_none() && self.random.random() {
+        if self.servers[to].running().is_none() && self.links[from][to].random() {
             // A connection that breaks is noticed, sometimes.
             self.servers[from].post(Input::Unreachable(receiver));
         }
-        let copies = if self.odds(network.duplicate) {
+        let (copies, second) = if is_doubled {
             self.counts.duplicated += 1;
-            2
+            (2, self.script.doubled(from, to, message))
         } else {
-            1
+            (1, 0)
         };
-        for _ in 0..copies {
-            let mut delay = self.random.random_range(network.delay_min..=network.delay_max);
-            if self.odds(network.late) {
-                delay += self.random.random_range(0..=network.late_max);
-            }
+        let slower = self.slow[from][to];
+        // A script's copies are two new messages, the second of which is known here.
+        let numbers = [if second > 0 { second - 1 } else { message }, second];
+        for (delay, message) in delays.into_iter().zip(numbers).take(copies) {
             let payload = payload.clone();
-            self.schedule(delay, Event::Deliver { from, to, payload });
+            let event = Event::Deliver {
+                from,
+                to,
+                payload,
+                message,
+            };
+            self.schedule(delay + slower, event);
         }
     }
 
@@ -497,6 +609,34 @@ impl World {
         Ok(())
     }
 
+    /// Answers an operator, who asked for that, and once.
+    fn answer_operator(
+        &mut self,
+        node: usize,
+        ticket: Ticket,
+        result: Result<Done, NotDone>,
+    ) -> Result<(), Broken> {
+        let id = self.servers[node].id;
+        let running = self.servers[node].running_mut();
+        let asked = running.is_some_and(|running| running.ordered.remove(&ticket));
+        Broken::unless(asked, Invariant::Answers, || {
+            format!(
+                "{id} answers order {}, which it has not or has answered before",
+                ticket.0
+            )
+        })?;
+        self.counts.orders_done += u64::from(result.is_ok());
+        self.story.note(
+            self.now,
+            &[12, node as u64, ticket.0, u64::from(result.is_ok())],
+            || match &result {
+                Ok(done) => format!("{id} ⇢ operator {done:?}"),
+                Err(refusal) => format!("{id} ⇢ operator {refusal}"),
+            },
+        );
+        Ok(())
+    }
+
     /// Looks at a node and holds what changed against what is known.
     fn look(&mut self, node: usize) -> Result<(), Broken> {
         let Some((before, now)) = self.servers[node].look()? else {
@@ -504,6 +644,7 @@ impl World {
         };
         let id = self.servers[node].id;
         if now.first > before.first {
+            self.script.end("a log is compacted");
             let installed = now.first > before.last.index.next() && before.last.index > Index(0);
             self.counts.snapshots_installed += u64::from(installed);
             self.counts.compactions += u64::from(!installed);
@@ -516,6 +657,10 @@ impl World {
                         before.term, before.role, now.term, now.role
                     )
                 });
+            self.script.consequence(&format!(
+                "{id}@{} {} ⇨ {id}@{} {}",
+                before.term, before.role, now.term, now.role
+            ));
         }
         let mut coup = None;
         let Some(running) = self.servers[node].running() else {
@@ -525,10 +670,11 @@ impl World {
         if now.role == RoleKind::Leader && (before.role, before.term) != (now.role, now.term) {
             self.ghost
                 .leads(id, now.term, raft.first_index(), |index| raft.log_term(index))?;
-            if self.plan.coup > 0 && self.random.random_ratio(self.plan.coup, ODDS) {
+            if self.plan.coup > 0 {
+                let mut random = stream(self.seed, Purpose::Coup(now.term.0));
                 let soon = 4 * (self.plan.network.delay_max + self.plan.disk_max);
-                let delay = self.random.random_range(0..=soon);
-                coup = Some(delay);
+                let delay = random.random_range(0..=soon);
+                coup = odds(&mut random, self.plan.coup).then_some(delay);
             }
         }
         for place in 0..now.commit.since(before.commit) {
@@ -544,19 +690,11 @@ impl World {
             }
             let term = raft.log_term(index).expect("what is committed is in the log");
             if self.ghost.commits(id, now.term, index, term)? {
-                let holders = self.servers.iter();
-                let holders = holders
-                    .filter(|server| server.shadow.durable().holds(LogPosition { term, index }))
-                    .count();
-                Broken::unless(2 * holders > self.servers.len(), Invariant::Durability, || {
-                    format!(
-                        "{id} commits {index}@{term}, and it is durable on {holders} of {}",
-                        self.servers.len()
-                    )
-                })?;
+                self.must_be_durable(node, raft.configuration(), LogPosition { term, index })?;
             }
         }
         if now.commit > before.commit {
+            self.script.consequence(&format!("{id} commits {}", now.commit));
             self.story.note(self.now, &[4, node as u64, now.commit.0], || {
                 format!("{id}@{} commit {}", now.term, now.commit)
             });
@@ -565,8 +703,71 @@ impl World {
             self.ghost
                 .applied(id, now.applied, running.replica.status().state_hash)?;
         }
+        self.look_at_configuration(node, now)?;
         if let Some(delay) = coup {
-            self.schedule(delay, Event::Coup { node });
+            let term = now.term.0;
+            self.schedule(delay, Event::Coup { node, term });
+        }
+        Ok(())
+    }
+
+    /// What `node` commits is durable on a majority of those who take part, by the configuration in force there now, or the last time
+    /// that it was looked at: in between it may have begun to change it.
+    fn must_be_durable(&self, node: usize, now: &Configuration, position: LogPosition) -> Result<(), Broken> {
+        let holds = |id: &&NodeId| {
+            let holder = self.servers.iter().find(|server| server.id == **id);
+            holder.is_some_and(|holder| holder.shadow.durable().holds(position))
+        };
+        let majority = |voters: &[NodeId]| 2 * voters.iter().filter(holds).count() > voters.len();
+        let quorum = |configuration: &Configuration| {
+            majority(configuration.voters())
+                && (!configuration.is_joint() || majority(configuration.outgoing()))
+        };
+        let server = &self.servers[node];
+        Broken::unless(
+            quorum(now) || quorum(&server.configuration),
+            Invariant::Durability,
+            || {
+                let holders = self
+                    .servers
+                    .iter()
+                    .filter(|server| server.shadow.durable().holds(position));
+                let holders: Vec<String> = holders.map(|server| server.id.to_string()).collect();
+                format!(
+                    "{} commits {position}, and of ({now}) it is durable on {}",
+                    server.id,
+                    holders.join(" ")
+                )
+            },
+        )
+    }
+
+    /// Remembers who takes part as `node` knows it, and holds it against what is committed, where its log has nothing to add to that.
+    fn look_at_configuration(&mut self, node: usize, now: Seen) -> Result<(), Broken> {
+        let server = &mut self.servers[node];
+        let Some(running) = server.running() else {
+            return Ok(());
+        };
+        let configuration = running.replica.core().raft().configuration();
+        if *configuration != server.configuration {
+            let configuration = configuration.clone();
+            self.story.tell(self.now, || {
+                format!("{} has the configuration ({configuration})", server.id)
+            });
+            self.script
+                .consequence(&format!("{} has the configuration ({configuration})", server.id));
+            server.configuration = configuration;
+        }
+        // Who was never told anything has no log to know it from.
+        if now.last.index == now.commit && now.commit > Index(0) && !server.configuration.members().is_empty()
+        {
+            let expected = self.ghost.configuration_at(now.commit);
+            Broken::unless(server.configuration == *expected, Invariant::Membership, || {
+                format!(
+                    "{} has the configuration ({}) as of {}; what is committed says ({expected})",
+                    server.id, server.configuration, now.commit
+                )
+            })?;
         }
         Ok(())
     }
@@ -575,12 +776,12 @@ impl World {
     fn start(&mut self, node: usize) -> Result<(), Broken> {
         match self.servers[node].process {
             Process::Down => {}
-            Process::Up(_) | Process::Refused => return Ok(()),
+            Process::Up(_) | Process::Gone => return Ok(()),
         }
-        let seed = self.random.random();
+        let seed = self.servers[node].random.random();
         self.arm_recovery(node);
         let id = self.servers[node].id;
-        match self.servers[node].start(seed, &mut self.ghost)? {
+        match self.servers[node].start(seed, &mut self.ghost, &mut self.script)? {
             Ok(()) => {
                 self.counts.starts += 1;
                 self.servers[node].disk.forget_fault();
@@ -601,7 +802,7 @@ impl World {
                 self.story.note(self.now, &[7, node as u64, offset], || {
                     format!("{id} refuses to start: {file} at {offset}: {reason}")
                 });
-                self.servers[node].process = Process::Refused;
+                self.servers[node].process = Process::Gone;
                 Ok(())
             }
             Err(
@@ -646,15 +847,19 @@ impl World {
         for row in &mut self.cuts {
             row.fill(0);
         }
+        for row in &mut self.slow {
+            row.fill(0);
+        }
         for node in 0..self.servers.len() {
             self.servers[node].disk.forget_fault();
+            self.servers[node].slow_until = 0;
             match &self.servers[node].process {
                 Process::Up(_) => {
                     let incarnation = self.servers[node].incarnation;
                     self.resume(node, incarnation)?;
                 }
                 Process::Down => self.start(node)?,
-                Process::Refused => {}
+                Process::Gone => {}
             }
         }
         self.schedule(self.plan.tick, Event::Look);
@@ -663,12 +868,17 @@ impl World {
 
     /// Whether all nodes are equal and all clients served; if not in time, that is a failure.
     fn look_for_the_end(&mut self) -> Result<(), Broken> {
+        self.retire();
         let running: Vec<(NodeId, Seen, usize)> = self
             .servers
             .iter()
             .filter_map(|server| {
                 let running = server.running()?;
-                Some((server.id, running.seen, running.asked.len()))
+                Some((
+                    server.id,
+                    running.seen,
+                    running.asked.len() + running.ordered.len(),
+                ))
             })
             .collect();
         let served = self.clients.iter().all(Client::is_served);
@@ -691,6 +901,31 @@ impl World {
         })?;
         self.schedule(self.plan.tick, Event::Look);
         Ok(())
+    }
+
+    /// Takes away the nodes that take no part any more, as their operator does: nobody tells them that they were removed.
+    fn retire(&mut self) {
+        let leads = |server: &&Server| {
+            server.running().is_some_and(|running| {
+                let seen = running.seen;
+                seen.role == RoleKind::Leader && seen.commit == seen.last.index
+            })
+        };
+        let leaders = self.servers.iter().filter(leads);
+        let latest = leaders.max_by_key(|server| server.running().map(|running| running.seen.term));
+        let Some(configuration) = latest.map(|server| server.configuration.clone()) else {
+            return;
+        };
+        if configuration.is_joint() {
+            return;
+        }
+        for node in 0..self.servers.len() {
+            let server = &self.servers[node];
+            if server.running().is_some() && !configuration.is_member(server.id) {
+                self.fell(node);
+                self.servers[node].process = Process::Gone;
+            }
+        }
     }
 
     pub(crate) fn disk(&self, node: usize) -> &SimDisk {

@@ -55,11 +55,24 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
 `harness simulate` prints one line at the end:
 
   seeds              how many were run
-  violations         those that failed: {\"seed\":n,\"invariant\":…,\"what\":…,\"replay\":…}; replay is the command that repeats it
+  violations         those that failed: {\"seed\":n,\"invariant\":…,\"what\":…,\"replay\":…,\"steps\":n}; replay is the command that repeats
+                     it, steps is how long the story is; the first one was made smaller
   unjudged           how many histories were too much for the checker's memory; all other invariants were held there, too
   simulated_seconds  how much time passed in all worlds together
   seconds            how long it took
   steps              how many events there were
+
+`harness mutants` prints a line for each bug:
+
+  mutant       its name; \"none\" is the node as it is
+  found        whether it was found
+  by           the first layer that found it: \"model\", \"simulate\" or \"run\"; null if none did
+  seconds      how long that layer took; all of them, if none did
+  trace_steps  how long the story is: steps of the model, commands of the golden script of a shrunk world, operations of a run
+  effort       what it took: states, a seed, or runs
+  what         what broke
+  replay       the command that repeats it, for a harness with seeded bugs
+  layers       each layer that looked: {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…}
 
 `harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
 

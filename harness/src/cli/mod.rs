@@ -11,7 +11,7 @@ use crate::cli::values::Rate;
 use crate::report::print;
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
-use crate::{model, run, simulate, up};
+use crate::{model, mutants, run, simulate, up};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -58,7 +58,13 @@ enum Command {
     ///
     /// Every step is held against the invariants of Raft, every history goes to the checker, and at the end, without faults, all
     /// nodes must be equal and every client served. The same seed gives the same run, on every machine.
-    Simulate(SimulateArgs),
+    Simulate(Box<SimulateArgs>),
+    /// Hunts the seeded bugs of the bug zoo with the model, the simulation and real processes, and prints what finds what.
+    ///
+    /// A check that finds nothing may have looked at nothing. So each way in which real Raft systems have been wrong is built into the node,
+    /// behind a cargo feature that nothing else turns on, and every layer has to find it within a budget. Exit code 1: a bug was not
+    /// found, one that breaks safety by real processes only, or something in the node as it is.
+    Mutants(MutantsArgs),
     /// Measures how long commits take and how many there are, beside other systems under the same load.
     ///
     /// Systems take turns within each round and start from nothing each time. What a machine gives changes from minute to minute: only
@@ -207,8 +213,43 @@ struct SimulateArgs {
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
     first_seed: u64,
     /// Runs this one seed, and tells everything that happens in it.
-    #[arg(long, value_name = "N", value_parser = values::seed, conflicts_with_all = ["seeds", "first_seed", "shard", "until_failure", "threads"])]
+    ///
+    /// With `--only` the world is smaller; with `--shrink`, if it fails, it is made as small as it goes first.
+    #[arg(long, value_name = "N", value_parser = values::seed, conflicts_with_all = ["seeds", "first_seed", "shard", "until_failure", "threads", "time_limit"])]
     seed: Option<u64>,
+    /// Keeps only these parts of the world of `--seed`: what a shrunk failure names.
+    ///
+    /// Parts are separated by commas: `clients=0+2`, `faults=3+t7` (a number, or what befell the leader of a term), `ops=4` (of each
+    /// client), `us=120000` (how long load and faults last), `without=late+drop` (also duplicate, drift, disk, starts, values, turns).
+    #[arg(
+        long,
+        value_name = "PARTS",
+        default_value = "",
+        hide_default_value = true,
+        requires = "seed"
+    )]
+    only: sim::Reduction,
+    /// Makes the world of `--seed` smaller, if it fails; without `--seed` that is done with the first failure anyway.
+    #[arg(long, requires = "seed")]
+    shrink: bool,
+    /// Leaves the first failing world as it is.
+    #[arg(long, conflicts_with = "seed")]
+    no_shrink: bool,
+    /// Writes the replayed world, or the first failing one made smaller, as a golden script of the core, as in `node/raft/testdata`.
+    ///
+    /// A replayed world must go by turns of one input: `--only without=turns`, which shrinking tries by itself.
+    #[arg(long, value_name = "FILE")]
+    golden: Option<PathBuf>,
+    /// Writes the faults of the same world into a folder, for `harness run --replay FOLDER`.
+    #[arg(long, value_name = "FOLDER")]
+    schedule: Option<PathBuf>,
+    /// Begins no more seeds after this time.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    time_limit: Option<Duration>,
+    /// Seeds this bug into every node; `list` prints what there is.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME", value_parser = values::simulated_mutant)]
+    mutant: Option<String>,
     /// Runs the K-th of N equal parts of the seeds, so that several machines share them.
     #[arg(long, value_name = "K/N", default_value = "1/1", value_parser = values::shard)]
     shard: (u64, u64),
@@ -228,6 +269,41 @@ struct SimulateArgs {
     #[arg(long, value_name = "NAME", default_value = "swarm", value_parser = values::conditions)]
     conditions: sim::Conditions,
     /// Prints one JSON line to stdout; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct MutantsArgs {
+    /// One bug, by name; may be given several times. `none` is the node as it is. By default that and all bugs.
+    #[arg(long, value_name = "NAME")]
+    mutant: Vec<String>,
+    /// Prints the names of the bugs.
+    #[arg(long)]
+    list: bool,
+    /// Which layers, in the order in which they are tried: `model`, `simulate`, `run`, several with commas.
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        default_value = "model,simulate,run",
+        value_delimiter = ','
+    )]
+    layer: Vec<mutants::Layer>,
+    /// Sends each bug through all layers, not only until one finds it.
+    #[arg(long)]
+    every_layer: bool,
+    /// How long one layer looks for one bug.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
+    budget: Duration,
+    /// How many threads a model check and a simulation have; by default as many as there are cores.
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    threads: Option<usize>,
+    /// A harness that was built with the cargo feature `mutants`, with its node beside it.
+    ///
+    /// Under cargo they are built first, into the folder `mutants` of the target folder.
+    #[arg(long, value_name = "PATH")]
+    with: Option<PathBuf>,
+    /// Prints one JSON line for each bug to stdout; see `harness help json`.
     #[arg(long)]
     json: bool,
 }
@@ -287,7 +363,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> 
 }
 
 /// What is said to whoever names no command, or another one.
-const COMMANDS: &str = "there are run, check, report, model, simulate, bench, up and help";
+const COMMANDS: &str = "there are run, check, report, model, simulate, mutants, bench, up and help";
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
 fn one_line(rendered: &str) -> String {
@@ -307,7 +383,8 @@ fn execute(command: Command) -> Exit {
         Command::Check(arguments) => check::execute(arguments),
         Command::Report(arguments) => run::rerender(&arguments.run, arguments.json),
         Command::Model(arguments) => execute_model(&arguments),
-        Command::Simulate(arguments) => execute_simulate(&arguments),
+        Command::Simulate(arguments) => execute_simulate(*arguments),
+        Command::Mutants(arguments) => execute_mutants(arguments),
         Command::Bench(arguments) => bench::execute(arguments),
         Command::Up(arguments) => execute_up(arguments),
         Command::Help { topic } => explain(topic.as_deref()),
@@ -363,7 +440,14 @@ fn execute_model(arguments: &ModelArgs) -> Exit {
     })
 }
 
-fn execute_simulate(arguments: &SimulateArgs) -> Exit {
+fn execute_simulate(arguments: SimulateArgs) -> Exit {
+    #[cfg(feature = "mutants")]
+    if arguments.mutant.as_deref() == Some(values::LIST) {
+        for (name, _) in sim::Mutant::all() {
+            print(&format!("{name}\n"));
+        }
+        return Exit::Valid;
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = simulate::SimulateOptions {
         first_seed: arguments.first_seed,
@@ -372,12 +456,39 @@ fn execute_simulate(arguments: &SimulateArgs) -> Exit {
         threads: arguments.threads.unwrap_or(cores),
         nodes: arguments.nodes,
         conditions: arguments.conditions,
+        time_limit: arguments.time_limit,
+        shrink: if arguments.seed.is_some() {
+            arguments.shrink
+        } else {
+            !arguments.no_shrink
+        },
+        reduction: arguments.only,
+        golden: arguments.golden,
+        schedule: arguments.schedule,
+        #[cfg(feature = "mutants")]
+        mutant: arguments
+            .mutant
+            .and_then(|name| Some((name.clone(), sim::Mutant::by_name(&name)?))),
         json: arguments.json,
     };
     match arguments.seed {
         Some(seed) => simulate::replay(seed, &options),
         None => simulate::simulate(&options),
     }
+}
+
+fn execute_mutants(arguments: MutantsArgs) -> Exit {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    mutants::mutants(&mutants::MutantsOptions {
+        mutants: arguments.mutant,
+        layers: arguments.layer,
+        every_layer: arguments.every_layer,
+        budget: arguments.budget,
+        with: arguments.with,
+        threads: arguments.threads.unwrap_or(cores),
+        list: arguments.list,
+        json: arguments.json,
+    })
 }
 
 fn execute_run(arguments: RunArgs) -> Exit {
@@ -468,7 +579,7 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, report, model, simulate, bench, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, report, model, simulate, mutants, bench, up, {topics}"
     ))
 }
 

@@ -35,7 +35,7 @@ fn help_is_as_reviewed() {
     let mut command = Cli::command();
     command.build();
     insta::assert_snapshot!("help", command.render_long_help());
-    for name in ["run", "check", "report", "bench", "up"] {
+    for name in ["run", "check", "report", "simulate", "mutants", "bench", "up"] {
         let subcommand = command.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help_{name}"), subcommand.render_long_help());
     }

@@ -143,6 +143,15 @@ pub(super) fn conditions(text: &str) -> Result<sim::Conditions, String> {
     }
 }
 
+#[cfg(feature = "mutants")]
+pub(super) fn simulated_mutant(text: &str) -> Result<String, String> {
+    if text == LIST || sim::Mutant::by_name(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = sim::Mutant::all().map(|(name, _)| name).collect();
+    Err(format!("allowed are {}, {LIST}", names.join(", ")))
+}
+
 pub(super) fn mebibytes(text: &str) -> Result<usize, String> {
     within(text, 1, MEBIBYTES_MAX)
 }

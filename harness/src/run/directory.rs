@@ -13,7 +13,7 @@ const SAME_TIME_MAX: u32 = 100;
 
 /// The history's name in a run's folder.
 pub const HISTORY: &str = "history.jsonl";
-pub(super) const TEST: &str = "test.json";
+pub(crate) const TEST: &str = "test.json";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.txt";
 const PAGE: &str = "report.html";

@@ -23,6 +23,7 @@ mod series;
 mod test;
 mod verdict;
 
+pub(crate) use directory::TEST;
 pub use directory::{DirectoryError, HISTORY, RunDirectory};
 pub use finish::{FINAL_READS_MAX, RECOVERY_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};

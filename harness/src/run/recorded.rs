@@ -50,6 +50,20 @@ impl Test {
         }
     }
 
+    /// A run that never was: somebody thought of its faults, or a simulation came to them.
+    pub fn planned(seed: u64, options: Options, schedule: Schedule) -> Test {
+        Test {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node_binary: PathBuf::from("node"),
+            node_version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            seed,
+            options,
+            schedule: Some(schedule),
+        }
+    }
+
     /// A run of seed 1 that began at a fixed time.
     #[cfg(test)]
     pub(super) fn for_tests(options: Options) -> Test {

@@ -40,6 +40,8 @@ pub enum Remainder {
 pub enum DiskFault {
     /// It fails, and nothing of it is done.
     Error,
+    /// There is no room for it, and nothing of it is done.
+    Full,
     /// The process dies in it: it is done in part, and nothing can be done afterwards until [`SimDisk::revive`].
     Crash {
         /// How much of it is done, from 0 (nothing) to 255 (everything).
@@ -123,6 +125,7 @@ impl Contents {
                 self.struck = Some(fault);
                 match fault {
                     DiskFault::Error => Err(self.error(operation, name(self), "input/output error")),
+                    DiskFault::Full => Err(self.error(operation, name(self), "no space left on device")),
                     DiskFault::Crash { portion } => {
                         self.dead = true;
                         Ok(Some(portion))

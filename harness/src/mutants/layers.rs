@@ -1,0 +1,331 @@
+//! The layers, each as a child that is told which bug to have, and stopped when its time is over.
+
+use super::programs::Programs;
+use crate::cluster::spawn_tied;
+use serde_json::Value;
+use std::fmt;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How long a run of real processes loads its cluster.
+const RUN_SECONDS: u64 = 8;
+/// The seeds of runs of real processes, beginning with this one.
+const FIRST_RUN_SEED: u64 = 1;
+
+/// A layer that looks for bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Every reachable state of small worlds.
+    Model,
+    /// Seeded simulation.
+    Simulate,
+    /// Real processes under faults.
+    Run,
+}
+
+impl Layer {
+    /// All of them, the cheapest story first.
+    pub const ALL: [Layer; 3] = [Layer::Model, Layer::Simulate, Layer::Run];
+
+    /// Its name: that of its command.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Model => "model",
+            Layer::Simulate => "simulate",
+            Layer::Run => "run",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Layer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Layer, String> {
+        Layer::ALL
+            .into_iter()
+            .find(|layer| layer.name() == text)
+            .ok_or_else(|| String::from("allowed are model, simulate, run, several with commas"))
+    }
+}
+
+/// What a layer may spend on a bug.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    pub(super) time: Duration,
+    pub(super) threads: usize,
+}
+
+/// What became of a hunt.
+#[derive(Clone, Debug)]
+pub(super) struct Hunt {
+    pub(super) layer: Layer,
+    pub(super) seconds: f64,
+    /// What it took, or what was done in vain: states, seeds or runs.
+    pub(super) effort: String,
+    pub(super) found: Option<Found>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// What broke, in one line.
+    pub(super) what: String,
+    /// How long the story is.
+    pub(super) trace_steps: u64,
+    /// The command that repeats it.
+    pub(super) replay: String,
+}
+
+/// Why a layer could not look.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HuntError {
+    #[error("can't start {0}: {1}")]
+    Start(&'static str, std::io::Error),
+    #[error("`harness {0}` ended with {1} and no word")]
+    Silent(&'static str, std::process::ExitStatus),
+    #[error("seed {seed} fails without {mutant}, too: {what}")]
+    NotItsDoing { seed: u64, mutant: String, what: String },
+}
+
+/// Looks for `mutant` (or for anything at all, where there is none) in one layer.
+pub(super) fn hunt(
+    programs: &Programs,
+    layer: Layer,
+    mutant: Option<&str>,
+    budget: &Budget,
+) -> Result<Hunt, HuntError> {
+    let begun = Instant::now();
+    let deadline = begun + budget.time;
+    let (effort, found) = match layer {
+        Layer::Model => model(programs, mutant, budget, deadline)?,
+        Layer::Simulate => simulate(programs, mutant, budget)?,
+        Layer::Run => run(programs, mutant, deadline)?,
+    };
+    Ok(Hunt {
+        layer,
+        seconds: begun.elapsed().as_secs_f64(),
+        effort,
+        found,
+    })
+}
+
+/// A child, and the lines that it prints.
+struct Speaking {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Speaking {
+    fn start(layer: Layer, command: &mut Command) -> Result<Speaking, HuntError> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = spawn_tied(command).map_err(|error| HuntError::Start(layer.name(), error))?;
+        let stdout = child.stdout.take().expect("it was asked for");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Speaking { child, lines })
+    }
+
+    /// The next line as JSON; `None` at its end or at the deadline.
+    fn next(&self, deadline: Instant) -> Option<Value> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Ok(value) = serde_json::from_str(&line) {
+                        return Some(value);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Speaking {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nobody to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(programs: &Programs, layer: Layer, mutant: Option<&str>) -> (Command, String) {
+    let mut command = Command::new(programs.harness());
+    let mut words = format!("harness {layer}");
+    command.arg(layer.name()).arg("--json");
+    if let (Layer::Model | Layer::Simulate, Some(mutant)) = (layer, mutant) {
+        command.args(["--mutant", mutant]);
+        words.push_str(&format!(" --mutant {mutant}"));
+    }
+    (command, words)
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+type Sought = (String, Option<Found>);
+
+fn model(
+    programs: &Programs,
+    mutant: Option<&str>,
+    budget: &Budget,
+    deadline: Instant,
+) -> Result<Sought, HuntError> {
+    let (mut command, words) = command(programs, Layer::Model, mutant);
+    command.args(["--threads", &budget.threads.to_string()]);
+    let child = Speaking::start(Layer::Model, &mut command)?;
+    let (mut states, mut worlds) = (0, 0);
+    while let Some(line) = child.next(deadline) {
+        worlds += 1;
+        states += number(&line, "unique_states");
+        let world = text(&line["world"]);
+        if let Some(violation) = line["violations"].get(0) {
+            let steps = violation["steps"].as_array().map_or(0, Vec::len);
+            let found = Found {
+                what: text(&violation["what"]),
+                trace_steps: steps as u64,
+                replay: format!("{words} --world {world}"),
+            };
+            return Ok((
+                format!("{} states of {world}", number(&line, "unique_states")),
+                Some(found),
+            ));
+        }
+    }
+    Ok((format!("{states} states of {worlds} worlds"), None))
+}
+
+fn simulate(programs: &Programs, mutant: Option<&str>, budget: &Budget) -> Result<Sought, HuntError> {
+    let (mut command, _) = command(programs, Layer::Simulate, mutant);
+    let limit = format!("{}ms", budget.time.as_millis());
+    command.args(["--until-failure", "--time-limit", &limit]);
+    command.args(["--threads", &budget.threads.to_string()]);
+    let mut child = Speaking::start(Layer::Simulate, &mut command)?;
+    // It keeps to its own limit, but for the worlds that have begun and the time that shrinking takes.
+    let patience = Instant::now() + 2 * budget.time + Duration::from_secs(60);
+    let Some(line) = child.next(patience) else {
+        let status = child
+            .child
+            .wait()
+            .map_err(|error| HuntError::Start("simulate", error))?;
+        return Err(HuntError::Silent("simulate", status));
+    };
+    let seeds = number(&line, "seeds");
+    let Some(violation) = line["violations"].get(0) else {
+        return Ok((format!("{seeds} seeds"), None));
+    };
+    let seed = number(violation, "seed");
+    if let Some(mutant) = mutant {
+        must_be_clean(programs, seed, mutant)?;
+    }
+    let found = Found {
+        what: format!("{}: {}", text(&violation["invariant"]), text(&violation["what"])),
+        trace_steps: number(violation, "steps"),
+        replay: text(&violation["replay"]),
+    };
+    Ok((format!("seed {seed}"), Some(found)))
+}
+
+/// What fails without the bug is not the bug's doing.
+fn must_be_clean(programs: &Programs, seed: u64, mutant: &str) -> Result<(), HuntError> {
+    let (mut command, _) = command(programs, Layer::Simulate, None);
+    command.args(["--seed", &seed.to_string()]);
+    let child = Speaking::start(Layer::Simulate, &mut command)?;
+    let line = child
+        .next(Instant::now() + Duration::from_secs(60))
+        .unwrap_or_default();
+    match line["violations"].get(0) {
+        Some(violation) => Err(HuntError::NotItsDoing {
+            seed,
+            mutant: mutant.to_owned(),
+            what: text(&violation["what"]),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn run(programs: &Programs, mutant: Option<&str>, deadline: Instant) -> Result<Sought, HuntError> {
+    let mut runs = 0;
+    for seed in FIRST_RUN_SEED.. {
+        if Instant::now() >= deadline {
+            break;
+        }
+        let store = std::env::temp_dir().join(format!("rustyraft-mutants-{}", std::process::id()));
+        let (mut command, _) = command(programs, Layer::Run, None);
+        let (seed, limit) = (seed.to_string(), format!("{RUN_SECONDS}s"));
+        let flags = [
+            "--nodes",
+            "3",
+            "--nemesis",
+            "all",
+            "--time-limit",
+            &limit,
+            "--seed",
+            &seed,
+        ];
+        command
+            .args(flags)
+            .arg("--store")
+            .arg(&store)
+            .arg("--node-binary")
+            .arg(programs.node());
+        let mut replay = format!("harness run {}", flags.join(" "));
+        if let Some(mutant) = mutant {
+            let argument = format!("--mutant={mutant}");
+            command.args(["--node-arg", &argument]);
+            replay.push_str(&format!(
+                " --node-arg {argument} --node-binary {}",
+                programs.node().display()
+            ));
+        }
+        let child = Speaking::start(Layer::Run, &mut command)?;
+        // A cluster that does not come back is waited for; that is the run's own limit.
+        let line = child.next(deadline + Duration::from_secs(RUN_SECONDS));
+        drop(child);
+        // What a bug's run leaves is repeated by its command.
+        let _ = std::fs::remove_dir_all(&store);
+        runs += 1;
+        let Some(line) = line else { continue };
+        if line["valid"] == Value::Bool(false) {
+            let operations = ["ok", "fail", "info"]
+                .iter()
+                .map(|kind| number(&line["ops"], kind));
+            let found = Found {
+                what: text(&line["reason"]),
+                trace_steps: operations.sum(),
+                replay,
+            };
+            return Ok((format!("{runs} runs"), Some(found)));
+        }
+    }
+    Ok((format!("{runs} runs"), None))
+}

@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::identity;
 use crate::log_store::LogStore;
 use crate::options::Options;
-use crate::recover::{OpenError, Tear};
+use crate::recover::{Conflict, OpenError, Tear};
 use crate::snapshot;
 use crate::wal::Durability;
 use alloc::string::{String, ToString};
@@ -53,7 +53,7 @@ pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenErr
         settings.tail_bytes_max,
         Some(identity::secret(known.incarnation)),
         stored,
-        Tear::Cut,
+        (Tear::Cut, Conflict::Replace),
     )?;
     let Ok(mut store) = opened else {
         return Err(missing());

@@ -421,6 +421,8 @@ pub(super) fn explore(world: &World, visits: u8, limits: &Limits, watch: Option<
     watched(&checker, handles, watch, |disks| {
         disks.stopped.store(true, Ordering::Relaxed);
     });
+    // A story is told by taking its steps again, which there must be.
+    let stopped = checker.model().stopped.swap(false, Ordering::Relaxed);
     let violation = checker.discovery(PROMISES).map(|path| {
         let what = path.last_state().broken.clone().unwrap_or_default();
         let steps: Vec<String> = path.into_actions().iter().map(ToString::to_string).collect();
@@ -428,7 +430,7 @@ pub(super) fn explore(world: &World, visits: u8, limits: &Limits, watch: Option<
         Story { what, steps, script }
     });
     let met = checker.model().met.load(Ordering::Relaxed);
-    let ended = checker.model().stopped.load(Ordering::Relaxed) || checker.state_count() >= limits.steps_max;
+    let ended = stopped || checker.state_count() >= limits.steps_max;
     let unmet = world
         .reaches
         .iter()

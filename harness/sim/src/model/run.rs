@@ -263,6 +263,8 @@ fn explore(world: &World, limits: &Limits, watch: Option<Watch<'_>>) -> WorldRep
     watched(&checker, handles, watch, |explored| {
         explored.stopped.store(true, Ordering::Relaxed);
     });
+    // Stories are told by taking their steps again, which there must be.
+    let stopped = checker.model().stopped.swap(false, Ordering::Relaxed);
     let met = checker.model().met.load(Ordering::Relaxed) | u64::from(universe.happened());
     let unmet = world
         .reaches
@@ -271,7 +273,7 @@ fn explore(world: &World, limits: &Limits, watch: Option<Watch<'_>>) -> WorldRep
     let violation = checker
         .discovery(PROMISES)
         .map(|path| tell(&universe, &path.into_actions()));
-    let ended = checker.model().stopped.load(Ordering::Relaxed) || checker.state_count() >= limits.steps_max;
+    let ended = stopped || checker.state_count() >= limits.steps_max;
     WorldReport {
         world: world.name,
         complete: !ended && limits.depth_max.is_none() && violation.is_none(),

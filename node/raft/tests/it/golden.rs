@@ -43,9 +43,9 @@ scripts! {
     leader_commits_without_its_own_disk
     leader_without_a_majority_steps_down
     leadership_is_transferred
-    lease_is_over_when_another_is_asked_to_stand
     learner_must_keep_up_to_vote
     learners_count_for_nothing
+    lease_is_over_when_another_is_asked_to_stand
     log_repair_figure_7
     log_repair_skips_terms
     loss_of_what_is_compacted_is_found
@@ -71,9 +71,9 @@ scripts! {
     snapshot_replaces_a_conflicting_log
     snapshot_that_is_lost_is_sent_again
     split_vote
-    starting_server_keeps_a_promise_that_it_may_have_made
     stale_acknowledgement_counts_for_nothing
     stale_append_does_not_truncate
+    starting_server_keeps_a_promise_that_it_may_have_made
     stickiness_holds_without_pre_vote
     transfer_is_given_up
     transfers_that_make_no_sense_are_refused

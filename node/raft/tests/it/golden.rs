@@ -56,6 +56,7 @@ scripts! {
     pre_vote_is_lost
     pre_vote_with_a_high_term_and_a_short_log
     pre_vote_with_a_low_term_and_a_long_log
+    promise_outlives_its_term
     read_asked_during_a_round_waits_for_the_next
     read_does_not_wait_for_who_was_removed
     read_is_aborted_by_a_step_down

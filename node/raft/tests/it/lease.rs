@@ -167,6 +167,8 @@ struct World<'a> {
     paused_until: Vec<u64>,
     /// Two nodes that don't hear each other, until when.
     cut: (NodeId, NodeId, u64),
+    /// A node that hears nobody and is heard by nobody, until when.
+    isolated: (NodeId, u64),
     /// By arrival.
     flight: BTreeMap<(u64, u64), Envelope<u8>>,
     numbers: u64,
@@ -195,6 +197,7 @@ impl<'a> World<'a> {
             next_tick: vec![TICK; 3],
             paused_until: vec![0; 3],
             cut: (NodeId(1), NodeId(2), 0),
+            isolated: (NodeId(1), 0),
             flight: BTreeMap::new(),
             numbers: 0,
             committed: Index(0),
@@ -221,6 +224,8 @@ impl<'a> World<'a> {
             let (one, other, until) = self.cut;
             let is_cut =
                 self.now < until && [(one, other), (other, one)].contains(&(envelope.from, envelope.to));
+            let (alone, until) = self.isolated;
+            let is_cut = is_cut || self.now < until && [envelope.from, envelope.to].contains(&alone);
             if !is_cut && !self.random.random_ratio(1, 20) {
                 let arrival = self.now + self.random.random_range(1..=delay);
                 self.flight.insert((arrival, self.numbers), envelope);
@@ -292,6 +297,30 @@ impl<'a> World<'a> {
         self.disturb()
     }
 
+    fn restart(&mut self, place: usize) {
+        let id = NodeId(place as u64 + 1);
+        let seed = self.random.random_range(0..u64::MAX);
+        let storage = MemoryStorage::new((1..=3).map(NodeId));
+        let fresh = start(id, seed, storage, self.configure);
+        let old = std::mem::replace(&mut self.nodes[place], fresh);
+        self.nodes[place] = start(id, seed, old.into_storage(), self.configure);
+    }
+
+    /// Where one of two followers hears nothing from the leader at `place`, the lease rests on the promise of the other one: that one
+    /// starts anew, and the leader learns nothing of what follows.
+    fn strike_promise(&mut self, place: usize) {
+        let leader = NodeId(place as u64 + 1);
+        let (one, other, until) = self.cut;
+        let silenced = if leader == one { other } else { one };
+        let leads = self.nodes[place].raft().role() == RoleKind::Leader;
+        if leads && self.now < until && [one, other].contains(&leader) {
+            let promised = (1..=3).map(NodeId).find(|id| ![leader, silenced].contains(id));
+            let promised = promised.expect("three nodes take part");
+            self.isolated = (leader, self.now + 20 * TICK);
+            self.restart(usize::try_from(promised.0 - 1).expect("ids are small"));
+        }
+    }
+
     /// Something that clients, operators and faults do.
     fn disturb(&mut self) -> Result<(), String> {
         let place = self.random.random_range(0..3);
@@ -314,13 +343,9 @@ impl<'a> World<'a> {
             }
             160 => self.paused_until[place] = self.now + self.random.random_range(1..30) * TICK,
             161 | 165..170 => {
-                let id = NodeId(place as u64 + 1);
-                let seed = self.random.random_range(0..u64::MAX);
-                let storage = MemoryStorage::new((1..=3).map(NodeId));
-                let fresh = start(id, seed, storage, self.configure);
-                let old = std::mem::replace(&mut self.nodes[place], fresh);
-                self.nodes[place] = start(id, seed, old.into_storage(), self.configure);
+                self.restart(place);
             }
+            170..190 => self.strike_promise(place),
             162 => {
                 let to = NodeId(self.random.random_range(1..=3));
                 let _ = self.nodes[place].transfer_leader(to);

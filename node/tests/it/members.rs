@@ -186,8 +186,14 @@ fn a_snapshot_is_taken_when_it_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(dir.path());
     done(&cluster, &["put", "k", "v"]);
+    // One that has applied nothing has nothing to take a snapshot of, and says so.
+    eventually("everybody has applied something", || {
+        let status = cluster.status();
+        let applied = |node: &Value| node["applied_index"].as_u64() > Some(0);
+        status.as_array()?.iter().all(applied).then_some(())
+    });
     let (code, said) = cluster.run(&["snapshot"]);
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.lines().count(), 3, "{said}");
     let status = cluster.status();
     for node in status.as_array().unwrap() {

@@ -472,14 +472,16 @@ impl World {
             batches.extend(
                 begins
                     .filter(|at| content[*at..].starts_with(b"rRbt"))
-                    .map(|at| (name.clone(), at as u64)),
+                    .map(|at| (sequence(&content[at..]), name.clone(), at as u64)),
             );
         }
+        // Segments are used again, so the last one in the order of names need not have the last batch.
+        batches.sort_unstable();
         batches.pop();
         if batches.is_empty() {
             return blow;
         }
-        let (name, at) = &batches[random.random_range(0..batches.len())];
+        let (_, name, at) = &batches[random.random_range(0..batches.len())];
         let offset = at + random.random_range(0..64);
         let bit = random.random_range(0..8);
         self.disk(node).rot(name, offset, bit);
@@ -487,6 +489,12 @@ impl World {
         self.counts.rotten_bits += 1;
         blow
     }
+}
+
+/// The number of the batch that begins here among all of its log, which follows its mark, checksum and generation.
+fn sequence(batch: &[u8]) -> u64 {
+    let number = batch[16..].first_chunk().expect("a batch fills blocks");
+    u64::from_le_bytes(*number)
 }
 
 fn remainder(random: &mut ChaCha8Rng) -> Remainder {

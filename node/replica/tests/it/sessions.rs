@@ -1,7 +1,7 @@
 //! Sessions of clients over several nodes: what was answered outlives the leader, the process and the log.
 
 use crate::common::{put, turn};
-use crate::trio::Trio;
+use crate::group::Group;
 use bytes::Bytes;
 use raft::{NodeId, RoleKind};
 use replica::{Answer, Outbox, Refusal, Ticket};
@@ -25,11 +25,11 @@ fn once(session: u64, sequence: u64) -> Once {
 
 type Answered = Result<Answer, Refusal>;
 
-impl Trio {
-    fn led_by(place: usize) -> Trio {
-        let mut trio = Trio::new();
-        trio.lead(place);
-        trio
+impl Group {
+    fn led_by(place: usize) -> Group {
+        let mut group = Group::new();
+        group.lead(place);
+        group
     }
 
     /// Has a node lead. The others may stand as well, so it takes a few elections.
@@ -87,31 +87,31 @@ impl Trio {
 
 #[test]
 fn a_command_that_was_committed_and_not_answered_is_done_once_when_the_next_leader_is_asked() {
-    let mut trio = Trio::led_by(1);
-    let session = trio.open_session(1);
+    let mut group = Group::led_by(1);
+    let session = group.open_session(1);
     // The leader dies when a follower has the command and before it has answered.
-    let leader = trio.nodes[1].as_mut().unwrap();
+    let leader = group.nodes[1].as_mut().unwrap();
     leader.command_once(Ticket(5), once(session, 1), add(b"n"));
     let mut out = Outbox::default();
     turn(leader, &mut out).unwrap();
     assert_eq!(out.replies, []);
     for packet in out.messages {
         if packet.to() == NodeId(1) {
-            trio.nodes[0].as_mut().unwrap().step(packet);
+            group.nodes[0].as_mut().unwrap().step(packet);
         }
     }
-    trio.turn(0);
-    trio.nodes[1] = None;
-    trio.lead(0);
-    assert_eq!(trio.count(0, once(session, 1)), Ok(Answer::Sum(1)));
-    assert_eq!(trio.count(0, once(session, 2)), Ok(Answer::Sum(2)));
+    group.turn(0);
+    group.nodes[1] = None;
+    group.lead(0);
+    assert_eq!(group.count(0, once(session, 1)), Ok(Answer::Sum(1)));
+    assert_eq!(group.count(0, once(session, 2)), Ok(Answer::Sum(2)));
 }
 
 #[test]
 fn a_retry_beside_the_first_is_carried_out_once() {
-    let mut trio = Trio::led_by(1);
-    let session = trio.open_session(1);
-    let replies = trio.ask(1, |node| {
+    let mut group = Group::led_by(1);
+    let session = group.open_session(1);
+    let replies = group.ask(1, |node| {
         node.command_once(Ticket(5), once(session, 1), add(b"n"));
         node.command_once(Ticket(6), once(session, 1), add(b"n"));
     });
@@ -120,75 +120,75 @@ fn a_retry_beside_the_first_is_carried_out_once() {
 
 #[test]
 fn what_was_answered_is_in_snapshots() {
-    let mut trio = Trio::led_by(1);
-    let session = trio.open_session(1);
-    assert_eq!(trio.count(1, once(session, 1)), Ok(Answer::Sum(1)));
-    trio.alone = true;
+    let mut group = Group::led_by(1);
+    let session = group.open_session(1);
+    assert_eq!(group.count(1, once(session, 1)), Ok(Answer::Sum(1)));
+    group.alone = true;
     for key in 0..40 {
-        let leader = trio.nodes[1].as_mut().unwrap();
+        let leader = group.nodes[1].as_mut().unwrap();
         leader.command(Ticket(key), &put(key % 7, &[7; 200]));
-        trio.settle();
-        trio.tick();
+        group.settle();
+        group.tick();
     }
-    trio.alone = false;
-    trio.converge("a snapshot with a session");
-    assert!(!trio.pieces.is_empty(), "a snapshot was carried over");
+    group.alone = false;
+    group.converge("a snapshot with a session");
+    assert!(!group.pieces.is_empty(), "a snapshot was carried over");
     // Both from what came over and from what lies on the disk.
-    trio.lead(0);
-    assert_eq!(trio.count(0, once(session, 1)), Ok(Answer::Sum(1)));
-    trio.nodes = [None, None, None];
+    group.lead(0);
+    assert_eq!(group.count(0, once(session, 1)), Ok(Answer::Sum(1)));
+    group.nodes.fill_with(|| None);
     for place in 0..3 {
-        trio.open(place);
+        group.open(place);
     }
-    trio.lead(0);
-    assert_eq!(trio.count(0, once(session, 1)), Ok(Answer::Sum(1)));
+    group.lead(0);
+    assert_eq!(group.count(0, once(session, 1)), Ok(Answer::Sum(1)));
 }
 
 #[test]
 fn a_session_lives_by_the_time_in_which_somebody_leads() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let mut trio = Trio::led_by(1);
-    let tell = |trio: &mut Trio, place: usize, now| trio.nodes[place].as_mut().unwrap().time_is(now);
-    let session = trio.open_session(1);
+    let mut group = Group::led_by(1);
+    let tell = |group: &mut Group, place: usize, now| group.nodes[place].as_mut().unwrap().time_is(now);
+    let session = group.open_session(1);
     // Another clock is far ahead: only what passes on it counts.
-    tell(&mut trio, 0, 1000 * HOUR);
-    trio.lead(0);
-    tell(&mut trio, 0, 1001 * HOUR);
-    assert_eq!(trio.count(0, once(session, 1)), Ok(Answer::Sum(1)));
-    trio.lead(1);
-    tell(&mut trio, 1, HOUR);
-    assert_eq!(trio.count(1, once(session, 2)), Ok(Answer::Sum(2)));
-    tell(&mut trio, 1, 2 * HOUR + Duration::from_millis(1));
-    assert_eq!(trio.count(1, once(session, 3)), Err(Refusal::SessionExpired));
-    assert_eq!(trio.count(1, once(session, 3)), Err(Refusal::SessionExpired));
-    trio.converge("an expired session");
+    tell(&mut group, 0, 1000 * HOUR);
+    group.lead(0);
+    tell(&mut group, 0, 1001 * HOUR);
+    assert_eq!(group.count(0, once(session, 1)), Ok(Answer::Sum(1)));
+    group.lead(1);
+    tell(&mut group, 1, HOUR);
+    assert_eq!(group.count(1, once(session, 2)), Ok(Answer::Sum(2)));
+    tell(&mut group, 1, 2 * HOUR + Duration::from_millis(1));
+    assert_eq!(group.count(1, once(session, 3)), Err(Refusal::SessionExpired));
+    assert_eq!(group.count(1, once(session, 3)), Err(Refusal::SessionExpired));
+    group.converge("an expired session");
 }
 
 #[test]
 fn a_node_that_does_not_lead_takes_nothing_of_a_session_in() {
-    let mut trio = Trio::led_by(1);
-    let session = trio.open_session(1);
+    let mut group = Group::led_by(1);
+    let session = group.open_session(1);
     let leader = Some(NodeId(2));
     assert_eq!(
-        trio.count(0, once(session, 1)),
+        group.count(0, once(session, 1)),
         Err(Refusal::NotLeader { leader })
     );
-    assert_eq!(trio.count(1, once(session, 1)), Ok(Answer::Sum(1)));
+    assert_eq!(group.count(1, once(session, 1)), Ok(Answer::Sum(1)));
 }
 
 /// The seeded bug is found by what the first test asks.
 #[cfg(feature = "mutants")]
 #[test]
 fn a_replica_that_carries_retries_out_again_is_found() {
-    let mut trio = Trio::new();
+    let mut group = Group::new();
     for place in 0..3 {
-        let mut options = crate::trio::options(place as u64 + 1, 3);
+        let mut options = crate::group::options(place as u64 + 1, 3);
         options.mutant = replica::Mutant::by_name("retry-applied-twice");
-        let disk = trio.disks[place].clone();
-        trio.nodes[place] = replica::Replica::open(disk, &options, raft::Silent).ok();
+        let disk = group.disks[place].clone();
+        group.nodes[place] = replica::Replica::open(disk, &options, raft::Silent).ok();
     }
-    trio.lead(1);
-    let session = trio.open_session(1);
-    assert_eq!(trio.count(1, once(session, 1)), Ok(Answer::Sum(1)));
-    assert_eq!(trio.count(1, once(session, 1)), Ok(Answer::Sum(2)));
+    group.lead(1);
+    let session = group.open_session(1);
+    assert_eq!(group.count(1, once(session, 1)), Ok(Answer::Sum(1)));
+    assert_eq!(group.count(1, once(session, 1)), Ok(Answer::Sum(2)));
 }

@@ -1,7 +1,7 @@
 //! Snapshots: taken beside service, carried over in pieces, put in the place of a log; and a crash at every step of all that.
 
 use crate::common::{Node, open, put, turn};
-use crate::trio::{Trio, hash_of, options, value};
+use crate::group::{Group, hash_of, options, value};
 use bytes::Bytes;
 use raft::{Index, Silent, Storage};
 use replica::{Answer, Outbox, Replica, Ticket};
@@ -143,49 +143,49 @@ fn first_index(disk: &SimDisk) -> Index {
 
 #[test]
 fn a_follower_that_was_away_gets_a_snapshot_and_what_follows_it() {
-    let mut trio = Trio::with_puts(40, 3);
-    trio.converge("a snapshot");
-    let follower = trio.nodes[0].as_ref().unwrap();
+    let mut group = Group::with_puts(40, 3);
+    group.converge("a snapshot");
+    let follower = group.nodes[0].as_ref().unwrap();
     assert_eq!(follower.status().state_hash, hash_of(40));
     assert!(follower.core().raft().storage().first_index() > Index(5));
-    assert!(!trio.pieces.is_empty());
+    assert!(!group.pieces.is_empty());
 }
 
 #[test]
 fn a_piece_that_is_lost_is_sent_again_and_one_that_is_damaged_does_no_harm() {
     for (lost, bad) in [(Some(0), None), (None, Some(0)), (Some(1), Some(0))] {
-        let mut trio = Trio::with_puts(40, 3);
-        (trio.lost_piece, trio.bad_piece) = (lost, bad);
-        trio.converge(&format!("{lost:?} lost and {bad:?} damaged"));
-        assert!(trio.pieces.len() > 1, "{:?}", trio.pieces);
-        assert_eq!(trio.nodes[0].as_ref().unwrap().status().state_hash, hash_of(40));
+        let mut group = Group::with_puts(40, 3);
+        (group.lost_piece, group.bad_piece) = (lost, bad);
+        group.converge(&format!("{lost:?} lost and {bad:?} damaged"));
+        assert!(group.pieces.len() > 1, "{:?}", group.pieces);
+        assert_eq!(group.nodes[0].as_ref().unwrap().status().state_hash, hash_of(40));
     }
 }
 
 #[test]
 fn a_crash_at_any_step_of_installing_a_snapshot_leaves_the_old_state_or_the_new() {
-    let whole = Trio::with_puts(30, 3);
+    let whole = Group::with_puts(30, 3);
     let before = whole.disks.clone();
     drop(whole);
     let run = |fault: Option<(u64, u8)>| {
-        let mut trio = Trio::new();
-        trio.disks = before.clone().map(|disk| disk.copy());
+        let mut group = Group::new();
+        group.disks = before.iter().map(SimDisk::copy).collect();
         for place in 0..3 {
-            trio.open(place);
+            group.open(place);
         }
-        let done = trio.disks[0].operations();
+        let done = group.disks[0].operations();
         if let Some((operation, portion)) = fault {
-            trio.disks[0].fail_at(operation, DiskFault::Crash { portion });
+            group.disks[0].fail_at(operation, DiskFault::Crash { portion });
         }
-        trio.nodes[1].as_mut().unwrap().campaign();
+        group.nodes[1].as_mut().unwrap().campaign();
         for _ in 0..60 {
-            trio.tick();
+            group.tick();
         }
-        (trio.disks[0].operations() - done, trio)
+        (group.disks[0].operations() - done, group)
     };
-    let (operations, trio) = run(None);
+    let (operations, group) = run(None);
     assert!(
-        trio.nodes[0]
+        group.nodes[0]
             .as_ref()
             .unwrap()
             .core()
@@ -199,15 +199,15 @@ fn a_crash_at_any_step_of_installing_a_snapshot_leaves_the_old_state_or_the_new(
     let compacted = compacted.core().raft().storage().first_index();
     for operation in 0..operations {
         for portion in [0, 120, 255] {
-            let (_, mut trio) = run(Some((operation, portion)));
-            trio.disks[0].revive();
+            let (_, mut group) = run(Some((operation, portion)));
+            group.disks[0].revive();
             for remainder in [
                 Remainder::Nothing,
                 Remainder::Everything,
                 Remainder::Sectors { seed: operation },
             ] {
                 let case = format!("crash at operation {operation}, {portion} of 255 done, {remainder:?}");
-                let disk = trio.disks[0].copy();
+                let disk = group.disks[0].copy();
                 disk.power_loss(remainder);
                 for start in 1..=2 {
                     let opened = Replica::open(disk.clone(), &options(1, 3), Silent);
@@ -216,10 +216,10 @@ fn a_crash_at_any_step_of_installing_a_snapshot_leaves_the_old_state_or_the_new(
                     let counted = if first == compacted { &mut old } else { &mut new };
                     *counted += 1;
                 }
-                trio.disks[0] = disk;
-                trio.packets.clear();
-                trio.open(0);
-                trio.converge(&case);
+                group.disks[0] = disk;
+                group.packets.clear();
+                group.open(0);
+                group.converge(&case);
             }
         }
     }
@@ -229,25 +229,25 @@ fn a_crash_at_any_step_of_installing_a_snapshot_leaves_the_old_state_or_the_new(
 /// A read on a node whose state came with a snapshot is answered from that state.
 #[test]
 fn what_a_snapshot_brought_can_be_read() {
-    let mut trio = Trio::with_puts(40, 3);
-    trio.converge("a snapshot");
+    let mut group = Group::with_puts(40, 3);
+    group.converge("a snapshot");
     // Long enough that nobody sticks to the old leader.
-    for node in trio.nodes.iter_mut().flatten() {
+    for node in group.nodes.iter_mut().flatten() {
         for _ in 0..10 {
             node.tick();
         }
     }
-    trio.nodes[0].as_mut().unwrap().campaign();
-    trio.settle();
-    let node = trio.nodes[0].as_mut().unwrap();
+    group.nodes[0].as_mut().unwrap().campaign();
+    group.settle();
+    let node = group.nodes[0].as_mut().unwrap();
     node.read(Ticket(1), Bytes::from_static(b"3"));
     let mut out = Outbox::default();
     for _ in 0..3 {
-        out.replies.extend(trio.turn(0).replies);
-        while let Some(packet) = trio.packets.pop_front() {
+        out.replies.extend(group.turn(0).replies);
+        while let Some(packet) = group.packets.pop_front() {
             let to = usize::try_from(packet.to().0 - 1).unwrap();
-            trio.nodes[to].as_mut().unwrap().step(packet);
-            out.replies.extend(trio.turn(to).replies);
+            group.nodes[to].as_mut().unwrap().step(packet);
+            out.replies.extend(group.turn(to).replies);
         }
     }
     let last = (0..40).rev().find(|key| key % 7 == 3).unwrap();

@@ -1,9 +1,9 @@
-//! Three nodes in one thread, of which any may be cut off, or fail.
+//! Several nodes in one thread, of which any may be cut off, or fail.
 
 use crate::common::{Node, put, turn};
 use bytes::Bytes;
 use raft::{Index, NodeId, RoleKind, Silent, Storage};
-use replica::{Options, Outbox, Replica, StateMachine, Ticket};
+use replica::{OpenError, Options, Outbox, Replica, StateMachine, Ticket};
 use sim::SimDisk;
 use std::collections::VecDeque;
 use wire::peer::{Packet, Parcel};
@@ -13,7 +13,7 @@ const PACKETS_MAX: usize = 10_000;
 /// Ticks in which a cluster without faults must come to rest.
 const TICKS_MAX: usize = 400;
 
-/// Node `id` of three, with segments of four blocks and a snapshot for every five.
+/// Node `id` of `voters`, with segments of four blocks and a snapshot for every five.
 pub(crate) fn options(id: u64, voters: u64) -> Options {
     let mut options = Options::new(
         NodeId(id),
@@ -40,11 +40,15 @@ pub(crate) fn value(key: u64) -> Vec<u8> {
     vec![b'a' + u8::try_from(key % 23).unwrap(); 200]
 }
 
-/// Three nodes, of which the first may be cut off, or fail.
-pub(crate) struct Trio {
-    pub(crate) disks: [SimDisk; 3],
-    pub(crate) nodes: [Option<Node>; 3],
+/// Several nodes, of which the first may be cut off, and each may fail.
+pub(crate) struct Group {
+    /// How many voters it was founded with; the others join.
+    founders: u64,
+    pub(crate) disks: Vec<SimDisk>,
+    pub(crate) nodes: Vec<Option<Node>>,
     pub(crate) packets: VecDeque<Packet>,
+    /// What clients and operators were told while everything settled, until somebody takes it.
+    pub(crate) told: Outbox,
     pub(crate) alone: bool,
     /// Pieces that arrived, by where they belong.
     pub(crate) pieces: Vec<u64>,
@@ -54,26 +58,44 @@ pub(crate) struct Trio {
     pub(crate) bad_piece: Option<usize>,
 }
 
-impl Trio {
-    pub(crate) fn new() -> Trio {
-        let mut trio = Trio {
-            disks: [SimDisk::new(), SimDisk::new(), SimDisk::new()],
-            nodes: [None, None, None],
+impl Group {
+    /// Three that found it.
+    pub(crate) fn new() -> Group {
+        Group::of(3, 0)
+    }
+
+    /// So many that found it, and so many that wait to be added.
+    pub(crate) fn of(founders: u64, joining: usize) -> Group {
+        let count = usize::try_from(founders).unwrap() + joining;
+        let mut group = Group {
+            founders,
+            disks: std::iter::repeat_with(SimDisk::new).take(count).collect(),
+            nodes: std::iter::repeat_with(|| None).take(count).collect(),
             packets: VecDeque::new(),
+            told: Outbox::default(),
             alone: false,
             pieces: Vec::new(),
             lost_piece: None,
             bad_piece: None,
         };
-        for place in 0..3 {
-            trio.open(place);
+        for place in 0..count {
+            group.open(place);
         }
-        trio
+        group
     }
 
     pub(crate) fn open(&mut self, place: usize) {
-        let options = options(place as u64 + 1, 3);
-        self.nodes[place] = Replica::open(self.disks[place].clone(), &options, Silent).ok();
+        self.nodes[place] = self.try_open(place).ok();
+    }
+
+    /// The node at `place` as it starts on its disk.
+    pub(crate) fn try_open(&self, place: usize) -> Result<Node, OpenError> {
+        let id = place as u64 + 1;
+        let mut options = options(id, self.founders);
+        if id > self.founders {
+            options.voters.clear();
+        }
+        Replica::open(self.disks[place].clone(), &options, Silent)
     }
 
     /// Turns a node's wheel; whoever fails is gone.
@@ -89,9 +111,15 @@ impl Trio {
         out
     }
 
+    fn turn_and_listen(&mut self, place: usize) {
+        let out = self.turn(place);
+        self.told.replies.extend(out.replies);
+        self.told.done.extend(out.done);
+    }
+
     pub(crate) fn settle(&mut self) {
-        for place in 0..3 {
-            self.turn(place);
+        for place in 0..self.nodes.len() {
+            self.turn_and_listen(place);
         }
         for _ in 0..PACKETS_MAX {
             let Some(packet) = self.packets.pop_front() else {
@@ -111,7 +139,7 @@ impl Trio {
             if let Some(node) = &mut self.nodes[to] {
                 node.step(packet);
             }
-            self.turn(to);
+            self.turn_and_listen(to);
         }
         panic!("the nodes do not come to rest");
     }
@@ -145,22 +173,22 @@ impl Trio {
     }
 
     /// Node 2 leads, and takes `count` puts in while the first node hears nothing after the first `heard` of them.
-    pub(crate) fn with_puts(count: u64, heard: u64) -> Trio {
-        let mut trio = Trio::new();
-        trio.nodes[1].as_mut().unwrap().campaign();
-        trio.settle();
+    pub(crate) fn with_puts(count: u64, heard: u64) -> Group {
+        let mut group = Group::new();
+        group.nodes[1].as_mut().unwrap().campaign();
+        group.settle();
         for key in 0..count {
-            trio.alone = key >= heard;
-            let leader = trio.nodes[1].as_mut().unwrap();
+            group.alone = key >= heard;
+            let leader = group.nodes[1].as_mut().unwrap();
             leader.command(Ticket(key), &put(key % 7, &value(key)));
-            trio.settle();
-            trio.tick();
+            group.settle();
+            group.tick();
         }
-        let leader = trio.nodes[1].as_ref().unwrap();
+        let leader = group.nodes[1].as_ref().unwrap();
         assert_eq!(leader.status().role, RoleKind::Leader);
         assert!(leader.core().raft().storage().first_index() > Index(heard + 2));
-        trio.alone = false;
-        trio
+        group.alone = false;
+        group
     }
 
     /// Until the first node is as the others.
@@ -171,7 +199,7 @@ impl Trio {
             let equal = |one: &replica::Status| {
                 (one.applied_index, one.state_hash) == (statuses[0].applied_index, statuses[0].state_hash)
             };
-            if statuses.len() == 3 && statuses.iter().all(equal) {
+            if statuses.len() == self.nodes.len() && statuses.iter().all(equal) {
                 return;
             }
         }

@@ -1,0 +1,151 @@
+//! Commands: how they enter the log, how they are applied, and how whoever proposed them hears of it.
+
+use super::{Fatal, Outbox, Refusal, Replica, Ticket};
+use crate::disk::Disk;
+use crate::machine::StateMachine;
+use crate::mutant::mutated;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+use raft::{Entry, EntryData, Logger, RoleKind, Term};
+use wire::record::{Command, Invocation, Once};
+
+/// When a node began to lead: what its stamps of time are counted from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeadsSince {
+    term: Term,
+    /// Leaders' time then, in milliseconds.
+    time: u64,
+    /// The driver's clock then.
+    now: Duration,
+}
+
+impl<D: Disk, L: Logger> Replica<D, L> {
+    /// Takes in a command.
+    pub fn command(&mut self, ticket: Ticket, command: &Command) {
+        self.propose(ticket, command.to_bytes());
+    }
+
+    /// Takes in that a client opens a session.
+    pub fn open_session(&mut self, ticket: Ticket) {
+        let (time, lifetime) = (self.leaders_time(), self.session_lifetime);
+        self.propose(ticket, Invocation::OpenSession { time, lifetime }.to_bytes());
+    }
+
+    /// Takes in that a client ends its session.
+    pub fn close_session(&mut self, ticket: Ticket, session: u64) {
+        let time = self.leaders_time();
+        self.propose(ticket, Invocation::CloseSession { session, time }.to_bytes());
+    }
+
+    /// Takes in a command that is to be carried out once, however often it comes.
+    pub fn command_once(&mut self, ticket: Ticket, once: Once, command: Command) {
+        let time = self.leaders_time();
+        self.propose(ticket, Invocation::Once { once, time, command }.to_bytes());
+    }
+
+    /// The time with which a leader stamps what it takes in, in milliseconds: that of its state when it began to lead, and what has
+    /// passed since by its own clock. So it goes on from leader to leader, and stands still where nobody leads: nobody's session ends
+    /// because there was nobody to talk to.
+    fn leaders_time(&mut self) -> u64 {
+        let Some(since) = self.leads_since() else { return 0 };
+        let passed = self.now.saturating_sub(since.now).as_millis();
+        since
+            .time
+            .saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// When this node began to lead, if it does.
+    pub(super) fn leads_since(&mut self) -> Option<LeadsSince> {
+        let term = self.led_term()?;
+        if self.leads_since.is_none_or(|since| since.term != term) {
+            self.leads_since = Some(LeadsSince {
+                term,
+                time: self.machine.time(),
+                now: self.now,
+            });
+        }
+        self.leads_since
+    }
+
+    fn propose(&mut self, ticket: Ticket, bytes: Bytes) {
+        match self.node.propose(bytes) {
+            Ok(position) => self.commands.push_back((position, ticket)),
+            Err(error) => self.refused.push((ticket, error.into())),
+        }
+    }
+
+    /// Applies committed entries, in order, and answers whoever proposed them.
+    pub(super) fn apply_entries(
+        &mut self,
+        committed: Vec<Entry<Bytes>>,
+        out: &mut Outbox,
+    ) -> Result<(), Fatal> {
+        let Some(last) = committed.last().map(|entry| entry.index) else {
+            return Ok(());
+        };
+        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
+            self.machine = StateMachine::default();
+        }
+        if mutated!(self.mutant, AppliedBeforeEffect) && self.must_snapshot() {
+            self.snapshot_before_effect(&committed)?;
+        }
+        for entry in committed {
+            self.apply_entry(entry, out)?;
+        }
+        self.node.applied(last);
+        Ok(())
+    }
+
+    fn apply_entry(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
+        let position = entry.position();
+        let result = match entry.data {
+            EntryData::Noop => return Ok(()),
+            EntryData::Configuration(configuration) => {
+                self.configuration_applied(position, &configuration, out);
+                return Ok(());
+            }
+            EntryData::Command(bytes) => {
+                let invocation =
+                    Invocation::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
+                let invocation = if mutated!(self.mutant, RetryAppliedTwice) {
+                    invocation.without_session()
+                } else {
+                    invocation
+                };
+                self.machine.invoke(position.index, invocation)
+            }
+        };
+        if let Some((_, ticket)) = self.commands.pop_front_if(|(proposed, _)| *proposed == position) {
+            out.replies.push((ticket, result.map_err(Refusal::from)));
+        }
+        Ok(())
+    }
+
+    /// Whether this node leads, and the entry that opened its term is among `committed`.
+    fn opens_term(&self, committed: &[Entry<Bytes>]) -> bool {
+        let opens =
+            |entry: &Entry<Bytes>| entry.data == EntryData::Noop && Some(entry.term) == self.led_term();
+        committed.iter().any(opens)
+    }
+
+    /// Whether commands wait that were proposed in a leadership that is over.
+    pub(super) fn has_lost_commands(&self) -> bool {
+        let oldest = self.commands.front();
+        oldest.is_some_and(|(position, _)| Some(position.term) != self.led_term())
+    }
+
+    pub(super) fn led_term(&self) -> Option<Term> {
+        let raft = self.node.raft();
+        (raft.role() == RoleKind::Leader).then_some(raft.term())
+    }
+
+    /// Answers the commands of leaderships that are over, even of one that began and ended since the last turn. They may yet be committed
+    /// by another leader, so nothing certain can be said of them.
+    pub(super) fn give_lost_commands_up(&mut self, out: &mut Outbox) {
+        while self.has_lost_commands() {
+            let (_, ticket) = self.commands.pop_front().expect("one was just looked at");
+            out.replies.push((ticket, Err(Refusal::LeadershipLost)));
+        }
+    }
+}

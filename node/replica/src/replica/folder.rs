@@ -1,0 +1,135 @@
+//! The data folder of a node: opened as its own, or made.
+
+use crate::disk::Disk;
+use crate::identity;
+use crate::log_store::LogStore;
+use crate::machine::StateMachine;
+use crate::mutant::mutated;
+use crate::options::Options;
+use crate::recover::{Conflict, OpenError, Tear};
+use crate::snapshot;
+use crate::wal;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use raft::{Configuration, LogPosition, NodeId, SnapshotMeta};
+use wire::record::Identity;
+
+/// The folder's log, the state as of its latest snapshot, and its incarnation; a fresh folder is made `options.node`'s.
+pub(super) fn open_store<D: Disk>(
+    mut disk: D,
+    options: &Options,
+) -> Result<(LogStore<D>, StateMachine, u128), OpenError> {
+    let mut voters = options.voters.clone();
+    voters.sort_unstable();
+    voters.dedup();
+    let known = identity::read(&disk)?;
+    if let Some(known) = &known {
+        expect_own("cluster", &known.cluster_id, &options.cluster_id)?;
+        expect_own("node", &known.node, &options.node.0)?;
+    }
+    let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
+    let found = match &known {
+        Some(_) => snapshot::find(&mut disk)?,
+        None => None,
+    };
+    let (stored, machine) = found.unzip();
+    let tear = if mutated!(options.mutant, AppendAfterTornTail) {
+        Tear::Leave
+    } else {
+        Tear::Cut
+    };
+    let conflict = if mutated!(options.mutant, SnapshotKeepsTail) {
+        Conflict::Keep
+    } else {
+        Conflict::Replace
+    };
+    let (segment_bytes, tail_bytes_max) = (options.segment_bytes, options.tail_bytes_max);
+    let opened = LogStore::open(
+        disk,
+        segment_bytes,
+        tail_bytes_max,
+        secret,
+        stored,
+        (tear, conflict),
+    )?;
+    let disk = match opened {
+        Ok(mut store) if let Some(known) = known => {
+            // Who takes part may have changed since the beginning; the log knows, if only its beginning is still there.
+            // A node that joins a cluster names nobody; and who began by joining one goes by what it was told.
+            let founds = !voters.is_empty() && !store.first_voters().is_empty();
+            if store.is_whole() && founds {
+                expect_own("voters", &list(store.first_voters()), &list(&voters))?;
+            }
+            let latest = store.stored_snapshot().map(|stored| stored.meta.last);
+            snapshot::tidy_up(store.disk_mut(), latest)?;
+            return Ok((store, machine.unwrap_or_default(), known.incarnation));
+        }
+        Ok(store) if store.is_blank() => store.into_disk(),
+        Ok(_) => {
+            return Err(OpenError::Corrupt {
+                file: identity::FILE.to_string(),
+                offset: 0,
+                reason: "it is missing, and the log that lies beside it is not blank".to_string(),
+            });
+        }
+        Err(disk) => disk,
+    };
+    // Making the folder was interrupted before anybody could have been promised anything; it is made anew.
+    let store = make_folder(disk, options, voters)?;
+    Ok((store, StateMachine::default(), options.incarnation))
+}
+
+/// Makes an empty folder, or the remnants of one, a node's own.
+fn make_folder<D: Disk>(
+    mut disk: D,
+    options: &Options,
+    voters: Vec<NodeId>,
+) -> Result<LogStore<D>, OpenError> {
+    let remnants: Vec<String> = disk
+        .list()?
+        .into_iter()
+        .filter(|name| name == wal::PREPARING || wal::segment_number(name).is_some())
+        .collect();
+    for name in remnants {
+        disk.remove(&name)?;
+    }
+    let identity = Identity {
+        format: identity::FORMAT,
+        cluster_id: options.cluster_id.clone(),
+        node: options.node.0,
+        incarnation: options.incarnation,
+    };
+    let base = SnapshotMeta {
+        last: LogPosition::default(),
+        configuration: Arc::new(
+            Configuration::of_voters(voters)
+                .with_contexts(options.contexts.iter().map(|(node, context)| (*node, context))),
+        ),
+    };
+    let mut store = LogStore::create(
+        disk,
+        base,
+        options.segment_bytes,
+        options.tail_bytes_max,
+        identity::secret(options.incarnation),
+    )?;
+    identity::write(store.disk_mut(), &identity)?;
+    Ok(store)
+}
+
+fn expect_own<T: PartialEq + ToString>(what: &'static str, found: &T, expected: &T) -> Result<(), OpenError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(OpenError::Foreign {
+        what,
+        found: found.to_string(),
+        expected: expected.to_string(),
+    })
+}
+
+fn list(voters: &[NodeId]) -> String {
+    let names: Vec<String> = voters.iter().map(ToString::to_string).collect();
+    names.join(",")
+}

@@ -89,6 +89,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             let leader = self.node.raft().leader();
             return Err(ChangeError::NotLeader { leader }.into());
         }
+        if self.has_change_in_flight() {
+            // For the core it may be over, as it is committed; whoever asked for it is only answered when it is applied.
+            return Err(ChangeError::UnderWay.into());
+        }
         let configuration = self.node.raft().configuration();
         let mut contexts = self.news_of_members();
         let (mut core_changes, mut come) = (Vec::new(), 0);
@@ -199,7 +203,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                     .any(|(wanted, _)| *wanted <= covered(&self.node)))
     }
 
-    /// Whether somebody waits for a configuration to be committed.
+    /// Whether somebody waits for a configuration to be applied.
     pub(super) fn has_change_in_flight(&self) -> bool {
         self.admin.change.is_some()
     }

@@ -117,6 +117,29 @@ fn a_second_change_waits_for_the_first() {
 }
 
 #[test]
+fn a_change_that_comes_before_the_last_one_is_applied_takes_nobodys_answer() {
+    let mut node = sole(&SimDisk::new());
+    let mut out = Outbox::default();
+    node.reconfigure(Ticket(1), &[add(4)]);
+    node.send(&mut out);
+    node.apply(&mut out).unwrap();
+    node.carry_out(&mut out).unwrap();
+    let raft = node.core().raft();
+    assert!(
+        raft.applied_index() < raft.commit_index(),
+        "it is between the two"
+    );
+    node.reconfigure(Ticket(2), &[add(5)]);
+    turn(&mut node, &mut out).unwrap();
+    out.done.sort_by_key(|(ticket, _)| *ticket);
+    let under_way = Err(NotDone::Change(ChangeError::UnderWay));
+    assert_eq!(
+        out.done,
+        [(Ticket(1), Ok(Done::Reconfigured)), (Ticket(2), under_way)]
+    );
+}
+
+#[test]
 fn a_leader_puts_the_data_folders_that_it_hears_of_into_the_configuration_once() {
     let disk = SimDisk::new();
     let mut node = sole(&disk);

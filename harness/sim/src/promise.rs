@@ -34,7 +34,9 @@ pub(crate) fn check(envelope: &Envelope<Bytes>, sender: &Server, leader: &Server
         | Message::Heartbeat { .. }
         | Message::HeartbeatResponse { .. }
         | Message::Snapshot { .. }
-        | Message::TimeoutNow => Ok(()),
+        | Message::TimeoutNow
+        | Message::ReadIndex { .. }
+        | Message::ReadIndexResponse { .. } => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings.
 
+use crate::forward::Life;
 use crate::types::NodeId;
 use core::ops::Deref;
 use core::time::Duration;
@@ -33,6 +34,9 @@ pub struct Config {
     /// than the time in which any server counts `election_ticks_min - 1` ticks, by as much as clocks may drift apart. A setting of the
     /// cluster: every server must have it, or none.
     pub lease: Option<Duration>,
+    /// Names this life of the server, if it is to take reads in while it follows: see `forward.rs`. It must not be one that an earlier life
+    /// of the server had, as long as messages of that may still arrive. `None`: only leaders take reads in.
+    pub life: Option<Life>,
     /// The bug that is seeded into this server, for testing the tests.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -53,6 +57,7 @@ impl Config {
             apply_bytes_max: 4 << 20,
             promote_caught_up_only: true,
             lease: None,
+            life: None,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

@@ -1,11 +1,12 @@
 //! Elections: pre-votes, votes, and the time-outs that lead to them (Raft §5.2, §5.4.1; dissertation §9.6).
 
+use crate::configuration::Configuration;
 use crate::leader::Leader;
-use crate::membership::Configuration;
 use crate::message::Message;
 use crate::mutant::mutated;
-use crate::protocol::{Raft, Role};
+use crate::protocol::Raft;
 use crate::quorum::VoteResult;
+use crate::role::Role;
 use crate::storage::Storage;
 use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{LogPosition, NodeId, Term};
@@ -72,7 +73,11 @@ impl<S: Storage> Raft<S> {
     /// The least election time-out passed without a word from the leader: candidates are heard again.
     pub fn leader_silent(&mut self) {
         match &mut self.role {
-            Role::Follower(follower) => follower.leader_recent = false,
+            Role::Follower(follower) => {
+                follower.leader_recent = false;
+                // Who says nothing will hardly answer.
+                self.give_reads_up();
+            }
             Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
         }
     }
@@ -96,7 +101,7 @@ impl<S: Storage> Raft<S> {
         let mut ballot = Ballot::default();
         ballot.record(self.id(), true);
         let result = ballot.result(self.electorate());
-        self.role = Role::PreCandidate(ballot);
+        self.change_role(Role::PreCandidate(ballot));
         if result == VoteResult::Won {
             return self.stand(false);
         }
@@ -134,7 +139,7 @@ impl<S: Storage> Raft<S> {
     fn stand(&mut self, by_transfer: bool) {
         self.become_follower(self.term.next(), None);
         self.vote = Some(self.id());
-        self.role = Role::Candidate(Ballot::default());
+        self.change_role(Role::Candidate(Ballot::default()));
         let last = self.log.last();
         self.send_when_durable(self.id(), Message::VoteResponse { granted: true });
         for to in self.other_voters() {
@@ -253,7 +258,8 @@ impl<S: Storage> Raft<S> {
     }
 
     fn become_leader(&mut self) {
-        self.role = Role::Leader(Leader::new(self.configuration(), self.log.last_index().next()));
+        let leader = Leader::new(self.configuration(), self.log.last_index().next());
+        self.change_role(Role::Leader(leader));
         self.append_noop();
     }
 }

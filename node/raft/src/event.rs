@@ -1,7 +1,7 @@
 //! What a [`crate::RawNode`] tells of itself.
 
-use crate::membership::Configuration;
-use crate::protocol::RoleKind;
+use crate::configuration::Configuration;
+use crate::role::RoleKind;
 use crate::types::{Index, LogPosition, NodeId, Term};
 use alloc::sync::Arc;
 use core::fmt::{self, Display};

@@ -1,10 +1,18 @@
 //! What a leader does with its own log: taking commands and reads in, and committing (Raft §5.3, §5.4.2).
+//!
+//! # Overload
+//!
+//! A command that would take what is uncommitted of the leader's term beyond [`crate::Config::uncommitted_bytes_max`] is refused with
+//! [`ProposeError::Busy`]. That is definite: the command is in no log, and never will be. If nothing is uncommitted, a command is taken in
+//! however large it is. No-ops and configurations are never refused; configurations count. What is committed counts no more, and what was
+//! uncommitted when leadership was lost dies with it (golden script `overload_is_refused`).
 
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
 use crate::message::Message;
 use crate::mutant::mutated;
-use crate::protocol::{ProposeError, Raft, ReadIndexError, Role, RoleKind};
+use crate::protocol::{ProposeError, Raft, ReadIndexError};
 use crate::read::{ReadOutcome, ReadQueue, ReadToken};
+use crate::role::{Role, RoleKind};
 use crate::storage::Storage;
 use crate::symmetry::Permute;
 use crate::tracker::ProgressTracker;
@@ -119,15 +127,19 @@ impl<S: Storage> Raft<S> {
         Ok(position)
     }
 
-    /// Takes in a read, or a batch of reads: [`crate::Ready::reads`] will tell what became of it.
+    /// Takes in a read, or a batch of reads: [`crate::Ready::reads`] will tell what became of it. A follower asks its leader about it if
+    /// [`crate::Config::life`] is set, and answers it itself.
     ///
     /// # Errors
-    /// This server does not lead.
+    /// This server does not lead, nor can it ask who does.
     pub fn read_index(&mut self, token: ReadToken) -> Result<(), ReadIndexError> {
         let leads = self.role() == RoleKind::Leader;
         if mutated!(self.config, StaleLocalRead) || (leads && mutated!(self.config, LeaseIsRole)) {
             let index = self.log.committed();
             self.read_outcomes.push(ReadOutcome::Confirmed { token, index });
+            return Ok(());
+        }
+        if self.forward_read(token) {
             return Ok(());
         }
         let known_leader = self.leader();
@@ -169,9 +181,18 @@ impl<S: Storage> Raft<S> {
         let round = leader.reads.round();
         let confirmed = leader.reads.confirm(id, round, self.membership.latest());
         if confirmed {
-            self.read_outcomes.extend(leader.reads.finish());
+            self.finish_round();
         }
         confirmed
+    }
+
+    /// The round in flight is confirmed.
+    fn finish_round(&mut self) {
+        let Role::Leader(leader) = &mut self.role else {
+            panic!("{} ends a round without leading", self.config.id)
+        };
+        self.read_outcomes.extend(leader.reads.finish());
+        self.answer_forwarded();
     }
 
     pub(crate) fn wants_round(&self) -> bool {
@@ -240,7 +261,7 @@ impl<S: Storage> Raft<S> {
             round
         };
         if leader.reads.confirm(from, round, self.membership.latest()) {
-            self.read_outcomes.extend(leader.reads.finish());
+            self.finish_round();
         }
         if may_lack_entries {
             self.probe_for_losses(from);

@@ -26,8 +26,9 @@
 //! Times are no part of [`Raft`]: [`crate::RawNode`] keeps them, and asks here whether all the rest is given.
 
 use crate::mutant::mutated;
-use crate::protocol::{Raft, Role};
+use crate::protocol::Raft;
 use crate::read::{ReadOutcome, ReadToken};
+use crate::role::Role;
 use crate::storage::Storage;
 use crate::types::Term;
 use core::time::Duration;

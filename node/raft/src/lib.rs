@@ -53,10 +53,7 @@
 //! - One voter more or less is changed directly, several at once by way of a joint configuration, which the leader leaves by itself.
 //!
 //! - Lease reads are off unless [`Config::lease`] says otherwise; what they rest on stands in `lease.rs`.
-//!
-//! # What is absent, for now
-//!
-//! Reads that followers forward.
+//! - Followers take reads in if [`Config::life`] says so: they ask their leader what they must have applied; see `forward.rs`.
 
 #![no_std]
 #![deny(clippy::unwrap_used)]
@@ -64,14 +61,17 @@
 extern crate alloc;
 
 mod config;
+mod configuration;
 mod election;
 mod event;
+mod forward;
 mod leader;
 mod lease;
 mod log;
 mod membership;
 mod message;
 mod mutant;
+mod output;
 mod protocol;
 mod quorum;
 mod raw_node;
@@ -79,7 +79,9 @@ mod read;
 mod ready;
 mod reconfigure;
 mod replication;
+mod role;
 mod snapshot;
+mod step;
 mod storage;
 mod symmetry;
 mod tracker;
@@ -87,18 +89,20 @@ mod transfer;
 mod types;
 
 pub use config::{Config, ConfigError, Timing};
+pub use configuration::{Change, Configuration, InvalidChange, InvalidConfiguration};
 pub use event::{Event, Logger, Silent};
+pub use forward::{Life, ReadRequest};
 pub use lease::Round;
-pub use membership::{Change, Configuration, InvalidChange, InvalidConfiguration};
 pub use message::{Envelope, Message};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
-pub use protocol::{ProposeError, Raft, ReadIndexError, RoleKind};
+pub use protocol::{ProposeError, Raft, ReadIndexError};
 pub use quorum::{VoteResult, majority, majority_index, vote_result};
 pub use raw_node::{Due, RawNode};
 pub use read::{ReadOutcome, ReadToken};
 pub use ready::{Ready, Write, WriteId};
 pub use reconfigure::ChangeError;
+pub use role::RoleKind;
 pub use snapshot::{SnapshotMeta, SnapshotStatus};
 pub use storage::{InitialState, MemoryStorage, Storage, StorageError};
 pub use symmetry::Permute;

@@ -1,5 +1,6 @@
 //! What servers say to each other.
 
+use crate::forward::ReadRequest;
 use crate::snapshot::SnapshotMeta;
 use crate::symmetry::Permute;
 use crate::types::{Entry, Index, LogPosition, NodeId, Term};
@@ -91,6 +92,20 @@ pub enum Message<C> {
     },
     /// "Stand for election now, I make way" (dissertation §3.10).
     TimeoutNow,
+    /// "What must I have applied to answer the reads that I have now?" A follower asks its leader (dissertation §6.4), again and again
+    /// until it is answered.
+    ReadIndex {
+        /// Names the reads in question.
+        request: ReadRequest,
+    },
+    /// The answer to [`Message::ReadIndex`]: a round that was begun after it had come was confirmed. Sent when the receiver holds what it
+    /// must apply, durably, so that it tells of the commit as well.
+    ReadIndexResponse {
+        /// What was asked.
+        request: ReadRequest,
+        /// What must have been applied.
+        index: Index,
+    },
 }
 
 impl<C> Message<C> {
@@ -108,6 +123,8 @@ impl<C> Message<C> {
             Message::HeartbeatResponse { .. } => "HeartbeatResponse",
             Message::Snapshot { .. } => "Snapshot",
             Message::TimeoutNow => "TimeoutNow",
+            Message::ReadIndex { .. } => "ReadIndex",
+            Message::ReadIndexResponse { .. } => "ReadIndexResponse",
         }
     }
 }
@@ -157,6 +174,8 @@ impl<C> Display for Envelope<C> {
                 )
             }
             Message::TimeoutNow => Ok(()),
+            Message::ReadIndex { request } => write!(f, " request={request}"),
+            Message::ReadIndexResponse { request, index } => write!(f, " request={request} index={index}"),
         }
     }
 }
@@ -202,7 +221,9 @@ impl<C: Clone> Permute for Message<C> {
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
             | Message::HeartbeatResponse { .. }
-            | Message::TimeoutNow => self.clone(),
+            | Message::TimeoutNow
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. } => self.clone(),
         }
     }
 }

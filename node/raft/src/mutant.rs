@@ -72,6 +72,10 @@ pub enum Mutant {
     ReadContextReused,
     /// A read joins the round in flight, and shares the index of the reads before it.
     ReadBatchFirstIndex,
+    /// A read joins what a follower has asked already, and is confirmed by an answer that is older than it.
+    ForwardedReadJoins,
+    /// A follower takes an answer for one of this life that an earlier one was given.
+    ForwardedReadOutlivesCrash,
     /// A leader answers reads because it leads, and asks nobody.
     LeaseIsRole,
     /// A server that starts votes at once, though it may have promised a lease.
@@ -103,7 +107,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them, by the names that configurations use.
-    pub const ALL: [(&'static str, Mutant); 35] = [
+    pub const ALL: [(&'static str, Mutant); 37] = [
         ("vote-not-persisted", Mutant::VoteNotPersisted),
         ("index-before-term", Mutant::IndexBeforeTerm),
         ("stamp-after-step-down", Mutant::StampAfterStepDown),
@@ -126,6 +130,11 @@ impl Mutant {
         ("read-before-noop", Mutant::ReadBeforeNoop),
         ("read-context-reused", Mutant::ReadContextReused),
         ("read-batch-first-index", Mutant::ReadBatchFirstIndex),
+        ("forwarded-read-joins", Mutant::ForwardedReadJoins),
+        (
+            "forwarded-read-outlives-crash",
+            Mutant::ForwardedReadOutlivesCrash,
+        ),
         ("lease-is-role", Mutant::LeaseIsRole),
         ("lease-forgets-promise", Mutant::LeaseForgetsPromise),
         ("stale-local-read", Mutant::StaleLocalRead),

@@ -1,79 +1,24 @@
-//! The protocol's state, how messages reach it, and the `Ready` that leaves it.
+//! The protocol's state, and what can be seen of it. How messages reach it stands in `step.rs`, what leaves it in `output.rs`, and what
+//! it does with them in a file for each of its parts.
 
 use crate::config::{Config, ConfigError, Constant};
-use crate::election::Ballot;
-use crate::leader::Leader;
+use crate::configuration::Configuration;
+use crate::forward::{ForwardedReads, Life};
 use crate::log::RaftLog;
-use crate::membership::{Configuration, Membership};
-use crate::message::{Envelope, Message};
+use crate::membership::Membership;
+use crate::message::Envelope;
 use crate::mutant::mutated;
+use crate::output::PendingWrite;
 use crate::read::ReadOutcome;
-use crate::ready::{Ready, Write, WriteId};
+use crate::role::{Follower, Role, RoleKind};
 use crate::snapshot::SnapshotMeta;
 use crate::storage::Storage;
 use crate::symmetry::Permute;
 use crate::tracker::ProgressTracker;
-use crate::types::{Command, Entry, HardState, Index, LogPosition, NodeId, Term};
+use crate::types::{Entry, HardState, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::{self, Display};
-
-/// A role and what lives and dies with it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Role {
-    Follower(Follower),
-    /// Asks whether an election could be won, in its present term.
-    PreCandidate(Ballot),
-    /// Stands for election in its present term.
-    Candidate(Ballot),
-    Leader(Leader),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Follower {
-    /// Who leads this term, once heard from.
-    pub(crate) leader: Option<NodeId>,
-    /// Whether the leader was heard from within the least election time-out, or may have been before a start; if so, candidates are
-    /// refused.
-    pub(crate) leader_recent: bool,
-}
-
-/// A role without its contents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RoleKind {
-    /// Follows.
-    Follower,
-    /// Asks whether an election could be won.
-    PreCandidate,
-    /// Stands for election.
-    Candidate,
-    /// Leads.
-    Leader,
-}
-
-impl Display for RoleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            RoleKind::Follower => "follower",
-            RoleKind::PreCandidate => "pre-candidate",
-            RoleKind::Candidate => "candidate",
-            RoleKind::Leader => "leader",
-        })
-    }
-}
-
-/// A write that was handed out and not yet reported durable.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct PendingWrite<C> {
-    id: WriteId,
-    /// The last index that becomes durable with it, *as the log stands now*: lowered when the log is cut.
-    stable: Index,
-    /// The end of the snapshot that becomes durable with it.
-    snapshot: Option<LogPosition>,
-    /// What may be sent when it is durable.
-    messages: Vec<Envelope<C>>,
-}
 
 /// Why a command was not appended; definite, it entered no log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +43,7 @@ pub enum ProposeError {
 /// Why a read was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadIndexError {
-    /// This server does not lead.
+    /// This server does not lead, and can ask nobody who does.
     #[error("not the leader")]
     NotLeader {
         /// Who does, as far as it knows.
@@ -116,15 +61,19 @@ pub struct Raft<S: Storage> {
     pub(crate) log: RaftLog<S>,
     pub(crate) role: Role,
     /// What may be sent at once.
-    outbox: Vec<Envelope<S::Command>>,
+    pub(crate) outbox: Vec<Envelope<S::Command>>,
     /// What may be sent once all that was decided so far is durable.
-    held_back: Vec<Envelope<S::Command>>,
+    pub(crate) held_back: Vec<Envelope<S::Command>>,
+    /// Of this life, whether it takes reads in as a follower.
+    pub(crate) life: Option<Life>,
+    /// The number of the latest request about reads that it made in this term, as a follower.
+    pub(crate) read_requests: u64,
     /// In the order in which they were handed out.
-    pending_writes: VecDeque<PendingWrite<S::Command>>,
+    pub(crate) pending_writes: VecDeque<PendingWrite<S::Command>>,
     /// Term and vote as last handed out to be written.
-    written: (Term, Option<NodeId>),
+    pub(crate) written: (Term, Option<NodeId>),
     /// A snapshot that was taken in and not yet handed out to be written.
-    unwritten_snapshot: Option<Arc<SnapshotMeta>>,
+    pub(crate) unwritten_snapshot: Option<Arc<SnapshotMeta>>,
     pub(crate) read_outcomes: Vec<ReadOutcome>,
 }
 
@@ -155,6 +104,7 @@ impl<S: Storage> Raft<S> {
         // Before the first election there was nobody to promise anything to.
         let may_have_promised =
             config.lease.is_some() && term > Term(0) && !mutated!(config, LeaseForgetsPromise);
+        let life = config.life;
         Ok(Raft {
             config: Constant(Arc::new(config)),
             membership: Membership::new(configurations),
@@ -164,7 +114,10 @@ impl<S: Storage> Raft<S> {
             role: Role::Follower(Follower {
                 leader: None,
                 leader_recent: may_have_promised,
+                reads: ForwardedReads::default(),
             }),
+            life,
+            read_requests: 0,
             outbox: Vec::new(),
             held_back: Vec::new(),
             pending_writes: VecDeque::new(),
@@ -286,6 +239,11 @@ impl<S: Storage> Raft<S> {
         }
     }
 
+    /// Its life, if it takes reads in while it follows.
+    pub fn life(&self) -> Option<Life> {
+        self.life
+    }
+
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.config
@@ -305,385 +263,6 @@ impl<S: Storage> Raft<S> {
     pub fn into_storage(self) -> S {
         self.log.into_storage()
     }
-
-    /// Takes in a message. One that is late, doubled or beside the point changes nothing.
-    ///
-    /// # Panics
-    /// The message is for another server, or shows that a promise was broken (two leaders in one term, a committed entry that a
-    /// leader doesn't have): then the data is no longer safe, and stopping is all that is left.
-    pub fn step(&mut self, envelope: Envelope<S::Command>) {
-        assert_eq!(
-            envelope.to,
-            self.id(),
-            "a message for another server arrived: {envelope}"
-        );
-        if envelope.from == self.id() {
-            return;
-        }
-        // Whoever asks is answered, member or not: a server may know of an older configuration than the one that asks (Raft §6). Answers
-        // of those who are no members count for nothing.
-        let Envelope {
-            from, term, message, ..
-        } = envelope;
-        match &message {
-            // Pre-votes are outside of the terms: asking changes nobody's.
-            Message::PreVote { next_term, last } => return self.on_pre_vote(from, *next_term, *last),
-            Message::PreVoteResponse {
-                next_term,
-                granted: true,
-            } => {
-                return self.on_pre_vote_granted(from, *next_term);
-            }
-            // Whoever hears from a leader lets no candidate disturb it, nor its own term (dissertation §4.2.3).
-            Message::Vote {
-                by_transfer: false, ..
-            } if (term > self.term || self.has_promised()) && self.sticks_to_leader() => return,
-            Message::PreVoteResponse { granted: false, .. }
-            | Message::Vote { .. }
-            | Message::VoteResponse { .. }
-            | Message::Append { .. }
-            | Message::AppendAccepted { .. }
-            | Message::AppendRejected { .. }
-            | Message::Heartbeat { .. }
-            | Message::HeartbeatResponse { .. }
-            | Message::Snapshot { .. }
-            | Message::TimeoutNow => {}
-        }
-        if term > self.term {
-            // What it promised to one leader, it keeps also when it hears from elsewhere that terms have gone on.
-            let has_promised = self.has_promised();
-            self.become_follower(term, None);
-            if let Role::Follower(follower) = &mut self.role {
-                follower.leader_recent = has_promised;
-            }
-        } else if term < self.term {
-            return self.answer_stale(from, &message);
-        }
-        self.step_current(from, message);
-    }
-
-    /// Takes in a message of the current term.
-    fn step_current(&mut self, from: NodeId, message: Message<S::Command>) {
-        match message {
-            Message::PreVote { .. } | Message::PreVoteResponse { granted: true, .. } => {
-                unreachable!("pre-votes are handled outside of the terms")
-            }
-            Message::PreVoteResponse {
-                next_term,
-                granted: false,
-            } => self.on_pre_vote_refused(from, next_term),
-            Message::Vote { last, .. } => self.on_vote(from, last),
-            Message::VoteResponse { granted } => self.on_vote_response(from, granted),
-            Message::Append {
-                prev,
-                entries,
-                commit,
-            } => {
-                self.follow(from);
-                self.on_append(from, prev, entries, commit);
-            }
-            Message::AppendAccepted { matched } => self.on_append_accepted(from, matched),
-            Message::AppendRejected { probed, hint } => self.on_append_rejected(from, probed, hint),
-            Message::Heartbeat { commit, round } => {
-                self.follow(from);
-                self.on_heartbeat(from, commit, round);
-            }
-            Message::HeartbeatResponse { round } => self.on_heartbeat_response(from, round),
-            Message::Snapshot { snapshot } => {
-                self.follow(from);
-                self.on_snapshot(from, snapshot);
-            }
-            Message::TimeoutNow => {
-                self.follow(from);
-                self.on_timeout_now();
-            }
-        }
-    }
-
-    /// Tells a sender of requests that its term is over (Raft §5.1). Answers of an older term are dropped.
-    fn answer_stale(&mut self, to: NodeId, message: &Message<S::Command>) {
-        if mutated!(self.config, StaleProgress)
-            && let Message::AppendAccepted { matched } = message
-            && *matched <= self.log.last_index()
-        {
-            return self.on_append_accepted(to, *matched);
-        }
-        let answer = match message {
-            Message::Vote { .. } => Message::VoteResponse { granted: false },
-            Message::Append { prev, .. } => Message::AppendRejected {
-                probed: prev.index,
-                hint: LogPosition::default(),
-            },
-            Message::Heartbeat { round, .. } => Message::HeartbeatResponse { round: *round },
-            Message::Snapshot { snapshot } => Message::AppendRejected {
-                probed: snapshot.last.index,
-                hint: LogPosition::default(),
-            },
-            Message::PreVote { .. }
-            | Message::PreVoteResponse { .. }
-            | Message::VoteResponse { .. }
-            | Message::AppendAccepted { .. }
-            | Message::AppendRejected { .. }
-            | Message::HeartbeatResponse { .. }
-            | Message::TimeoutNow => return,
-        };
-        self.send(to, answer);
-    }
-
-    /// Becomes a follower, in a new term or in the present one.
-    pub(crate) fn become_follower(&mut self, term: Term, leader: Option<NodeId>) {
-        assert!(term >= self.term, "term regression {} → {term}", self.term);
-        if term > self.term {
-            self.term = term;
-            self.vote = None;
-        }
-        let follower = Role::Follower(Follower {
-            leader,
-            leader_recent: leader.is_some(),
-        });
-        if let Role::Leader(leader) = core::mem::replace(&mut self.role, follower) {
-            self.read_outcomes.extend(leader.reads.abort());
-        }
-    }
-
-    /// Hears from the leader of the present term.
-    fn follow(&mut self, leader: NodeId) {
-        match &mut self.role {
-            Role::Follower(follower) => {
-                let known = *follower.leader.get_or_insert(leader);
-                assert_eq!(known, leader, "two leaders in term {}", self.term);
-                follower.leader_recent = true;
-            }
-            Role::PreCandidate(_) | Role::Candidate(_) => self.become_follower(self.term, Some(leader)),
-            Role::Leader(_) => panic!("{} and {leader} both lead term {}", self.id(), self.term),
-        }
-    }
-
-    /// Sends a message that promises nothing: at once.
-    pub(crate) fn send(&mut self, to: NodeId, message: Message<S::Command>) {
-        self.outbox.push(Envelope {
-            from: self.id(),
-            to,
-            term: self.term,
-            message,
-        });
-    }
-
-    /// Sends a message that promises or claims something: once all that was decided so far is durable.
-    pub(crate) fn send_when_durable(&mut self, to: NodeId, message: Message<S::Command>) {
-        let envelope = Envelope {
-            from: self.id(),
-            to,
-            term: self.term,
-            message,
-        };
-        hold_back(&mut self.held_back, envelope);
-    }
-
-    /// The entries from `from` on leave the log.
-    pub(crate) fn truncate_log(&mut self, from: Index) {
-        self.log.truncate(from);
-        if !mutated!(self.config, ConfigNotRolledBack) {
-            self.membership.truncate(from);
-        }
-        for write in &mut self.pending_writes {
-            write.stable = write.stable.min(from.previous());
-        }
-    }
-
-    /// Whether [`Raft::ready`] has anything to ask. While a storage says that entries are temporarily unavailable, this may be so and
-    /// `ready` hand out nothing: then it is time to wait for the storage.
-    pub fn has_ready(&self) -> bool {
-        self.wants_to_send()
-            || !self.outbox.is_empty()
-            || !self.held_back.is_empty()
-            || self.must_write()
-            || self.log.has_unapplied()
-            || !self.read_outcomes.is_empty()
-    }
-
-    fn must_write(&self) -> bool {
-        let vote_changed = self.written.1 != self.vote && !mutated!(self.config, VoteNotPersisted);
-        self.written.0 != self.term
-            || vote_changed
-            || self.unwritten_snapshot.is_some()
-            || self.log.has_unwritten()
-    }
-
-    /// What the core asks of its driver now. A write in it is called `id`: names are the driver's, so that equal states stay
-    /// equal; [`crate::RawNode`] numbers them.
-    pub fn ready(&mut self, id: WriteId) -> Ready<S::Command> {
-        self.send_appends_and_rounds();
-        let write = if self.must_write() {
-            Some(self.take_write(id))
-        } else {
-            None
-        };
-        if write.is_none() && !self.held_back.is_empty() {
-            // What these say was handed out before: it is durable, or will be with the last write in flight.
-            let held_back = core::mem::take(&mut self.held_back);
-            match self.pending_writes.back_mut() {
-                Some(pending) => {
-                    for envelope in held_back {
-                        hold_back(&mut pending.messages, envelope);
-                    }
-                }
-                None => self.release(held_back),
-            }
-        }
-        let committed = self.log.take_unapplied(self.config.apply_bytes_max);
-        Ready {
-            messages: core::mem::take(&mut self.outbox),
-            write,
-            committed,
-            reads: core::mem::take(&mut self.read_outcomes),
-        }
-    }
-
-    fn take_write(&mut self, id: WriteId) -> Write<S::Command> {
-        let entries = self.log.take_unwritten();
-        let snapshot = self.unwritten_snapshot.take();
-        self.pending_writes.push_back(PendingWrite {
-            id,
-            stable: self.log.last_index(),
-            snapshot: snapshot.as_ref().map(|snapshot| snapshot.last),
-            messages: core::mem::take(&mut self.held_back),
-        });
-        self.written = (self.term, self.vote);
-        let vote = if mutated!(self.config, VoteNotPersisted) {
-            None
-        } else {
-            self.vote
-        };
-        Write {
-            id,
-            hard_state: HardState {
-                term: self.term,
-                vote,
-                commit: if mutated!(self.config, CommitRegresses) && entries.is_empty() {
-                    Index(0)
-                } else {
-                    self.log.committed()
-                },
-            },
-            snapshot,
-            entries,
-        }
-    }
-
-    /// The write `id`, and all that were handed out before it, are durable. A report that comes again changes nothing.
-    pub fn persisted(&mut self, id: WriteId) {
-        let Some(place) = self.pending_writes.iter().position(|write| write.id == id) else {
-            return;
-        };
-        let done: Vec<_> = self.pending_writes.drain(..=place).collect();
-        for write in done {
-            if let Some(snapshot) = write.snapshot {
-                self.log.installed(snapshot);
-            }
-            self.log.stable_to(write.stable);
-            self.release(write.messages);
-        }
-        self.own_log_is_durable();
-    }
-
-    /// Sends what was held back. What belongs to an older term is dropped: its receiver leads or stands no more, and this
-    /// server may have replaced the entries that it was to acknowledge.
-    fn release(&mut self, messages: Vec<Envelope<S::Command>>) {
-        for envelope in messages {
-            if envelope.term != self.term {
-                continue;
-            }
-            if envelope.to != self.id() {
-                self.outbox.push(envelope);
-            } else if let Message::VoteResponse { granted } = envelope.message {
-                // The only thing that a server says to itself.
-                self.on_vote_response(envelope.to, granted);
-            }
-        }
-    }
-
-    /// Everything up to `index` was applied; a snapshot that was handed out to be written, when its state is in place.
-    ///
-    /// # Panics
-    /// It was not handed out, or was reported before.
-    pub fn applied(&mut self, index: Index) {
-        self.log.applied_to(index);
-        self.membership.applied(index);
-    }
-
-    /// A snapshot takes the place of the log, and the state behind it that of the state machine.
-    pub(crate) fn restore(&mut self, snapshot: Arc<SnapshotMeta>) {
-        self.log.restore(snapshot.last);
-        for write in &mut self.pending_writes {
-            write.stable = write.stable.min(snapshot.last.index);
-        }
-        // Not what the replaced log says of members (bug zoo, *config-from-replaced-log*).
-        if !mutated!(self.config, ConfigFromReplacedLog) {
-            let begins_with = (snapshot.last.index, snapshot.configuration.clone());
-            self.membership = Membership::new(alloc::vec![begins_with]);
-        }
-        self.unwritten_snapshot = Some(snapshot);
-    }
-}
-
-/// Adds a message to those that wait for the same write. What says no more than another one does is left out: however often a request
-/// comes while a write takes its time, it is answered once. They are kept sorted by receiver: they leave together, so that order
-/// says nothing, and states that differ in nothing else are equal.
-fn hold_back<C: Command>(waiting: &mut Vec<Envelope<C>>, envelope: Envelope<C>) {
-    for other in waiting.iter_mut() {
-        if (other.to, other.term) != (envelope.to, envelope.term) {
-            continue;
-        }
-        if let (Message::AppendAccepted { matched }, Message::AppendAccepted { matched: news }) =
-            (&mut other.message, &envelope.message)
-        {
-            // They become durable together; the higher one says all that the other does.
-            *matched = (*matched).max(*news);
-            return;
-        }
-        if other.message == envelope.message {
-            return;
-        }
-    }
-    let place = waiting.partition_point(|other| other.to <= envelope.to);
-    waiting.insert(place, envelope);
-}
-
-impl Permute for Role {
-    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
-        match self {
-            Role::Follower(Follower {
-                leader,
-                leader_recent,
-            }) => Role::Follower(Follower {
-                leader: leader.permute(permutation),
-                leader_recent: *leader_recent,
-            }),
-            Role::PreCandidate(ballot) => Role::PreCandidate(ballot.permute(permutation)),
-            Role::Candidate(ballot) => Role::Candidate(ballot.permute(permutation)),
-            Role::Leader(leader) => Role::Leader(leader.permute(permutation)),
-        }
-    }
-}
-
-impl<C: Clone> Permute for PendingWrite<C> {
-    fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
-        let PendingWrite {
-            id,
-            stable,
-            snapshot,
-            messages,
-        } = self;
-        let mut messages = messages.permute(permutation);
-        messages.sort_by_key(|envelope| envelope.to);
-        PendingWrite {
-            id: *id,
-            stable: *stable,
-            snapshot: *snapshot,
-            messages,
-        }
-    }
 }
 
 impl<S: Storage + Permute> Permute for Raft<S> {
@@ -695,6 +274,8 @@ impl<S: Storage + Permute> Permute for Raft<S> {
             vote,
             log,
             role,
+            life,
+            read_requests,
             outbox,
             held_back,
             pending_writes,
@@ -715,6 +296,8 @@ impl<S: Storage + Permute> Permute for Raft<S> {
             vote: vote.permute(permutation),
             log: log.permute(permutation),
             role: role.permute(permutation),
+            life: *life,
+            read_requests: *read_requests,
             outbox: outbox.permute(permutation),
             held_back,
             pending_writes: pending_writes.permute(permutation),

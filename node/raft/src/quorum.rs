@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn majority_index_is_the_highest_that_a_majority_reached() {
-        // Every assignment of indexes 0..=3 to up to five voters, against counting.
-        for voters in 1..=5_u32 {
+        // Every assignment of indexes 0..=3 to up to seven voters, even numbers of them included, against counting.
+        for voters in 1..=7_u32 {
             for code in 0..4_u64.pow(voters) {
                 let reached: Vec<Index> = (0..voters)
                     .map(|voter| Index(code / 4_u64.pow(voter) % 4))
@@ -67,6 +67,27 @@ mod tests {
                     .find(|index| 2 * reached.iter().filter(|r| *r >= index).count() > reached.len());
                 assert_eq!(Some(majority_index(reached.clone())), by_counting, "{reached:?}");
             }
+        }
+    }
+
+    /// The table that everybody knows, beside the rule.
+    #[test]
+    fn majorities_of_odd_and_even_numbers() {
+        let known = [
+            (1, 1),
+            (2, 2),
+            (3, 2),
+            (4, 3),
+            (5, 3),
+            (6, 4),
+            (7, 4),
+            (8, 5),
+            (9, 5),
+        ];
+        for (voters, needed) in known {
+            assert_eq!(majority(voters), needed, "of {voters}");
+            // Any two of that size meet, and of one less two need not.
+            assert!(2 * majority(voters) > voters && 2 * (majority(voters) - 1) <= voters);
         }
     }
 

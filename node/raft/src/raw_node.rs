@@ -1,14 +1,15 @@
 //! The way in: a [`Raft`] with ticks, a seed and a [`Logger`].
 
 use crate::config::{Config, ConfigError, Timing};
+use crate::configuration::Change;
 use crate::event::{Event, Logger};
 use crate::lease::LeaseTimes;
-use crate::membership::Change;
 use crate::message::{Envelope, Message};
-use crate::protocol::{ProposeError, Raft, ReadIndexError, RoleKind};
+use crate::protocol::{ProposeError, Raft, ReadIndexError};
 use crate::read::ReadToken;
 use crate::ready::{Ready, WriteId};
 use crate::reconfigure::ChangeError;
+use crate::role::RoleKind;
 use crate::snapshot::SnapshotStatus;
 use crate::storage::Storage;
 use crate::transfer::TransferError;
@@ -33,6 +34,8 @@ pub struct RawNode<S: Storage, L: Logger> {
     election_deadline: u32,
     /// Ticks since the last heartbeats.
     heartbeat_elapsed: u32,
+    /// Ticks since the latest request about reads first went out.
+    read_elapsed: u32,
     last_write: WriteId,
     lease: LeaseTimes,
 }
@@ -61,6 +64,10 @@ pub struct Due {
     pub leader_silent: bool,
     /// [`Raft::election_timeout`].
     pub election: bool,
+    /// [`Raft::read_timeout`].
+    pub read: bool,
+    /// [`Raft::give_reads_up`].
+    pub reads_given_up: bool,
 }
 
 impl<S: Storage, L: Logger> RawNode<S, L> {
@@ -90,6 +97,7 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
             election_elapsed: 0,
             election_deadline: 0,
             heartbeat_elapsed: 0,
+            read_elapsed: 0,
             last_write: WriteId(0),
             lease: LeaseTimes::default(),
         };
@@ -117,11 +125,14 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         let election_elapsed = self.election_elapsed + 1;
         let (min, deadline) = (self.timing.election_ticks_min, self.election_deadline);
         let leads = self.raft.role() == RoleKind::Leader;
+        let (awaits, read_elapsed) = (self.raft.awaits_read_index(), self.read_elapsed + 1);
         Due {
             heartbeat: leads && self.heartbeat_elapsed + 1 >= self.timing.heartbeat_ticks,
             quorum_check: leads && election_elapsed >= min,
             leader_silent: !leads && election_elapsed == min,
             election: !leads && election_elapsed >= deadline,
+            read: awaits && read_elapsed.is_multiple_of(self.timing.heartbeat_ticks),
+            reads_given_up: awaits && read_elapsed >= self.timing.election_ticks_max,
         }
     }
 
@@ -131,6 +142,9 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.election_elapsed += 1;
         if self.raft.role() == RoleKind::Leader {
             self.heartbeat_elapsed += 1;
+        }
+        if self.raft.awaits_read_index() {
+            self.read_elapsed += 1;
         }
         if due.heartbeat {
             self.heartbeat_elapsed = 0;
@@ -146,6 +160,12 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         if due.election {
             self.restart_election_timer();
             self.observed(Raft::election_timeout);
+        }
+        if due.read {
+            self.raft.read_timeout();
+        }
+        if due.reads_given_up {
+            self.raft.give_reads_up();
         }
     }
 
@@ -166,7 +186,9 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
             | Message::VoteResponse { .. }
             | Message::AppendAccepted { .. }
             | Message::AppendRejected { .. }
-            | Message::HeartbeatResponse { .. } => false,
+            | Message::HeartbeatResponse { .. }
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. } => false,
         };
         self.observed(|raft| raft.step(envelope));
         if of_leader && term == self.raft.term() && self.raft.leader() == Some(from) {
@@ -253,7 +275,11 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     /// What is asked of the driver now; see the crate's documentation for the contract.
     pub fn ready(&mut self) -> Ready<S::Command> {
         let id = WriteId(self.last_write.0 + 1);
+        let read_requests = self.raft.read_requests;
         let ready = self.observed(|raft| raft.ready(id));
+        if self.raft.read_requests != read_requests {
+            self.read_elapsed = 0;
+        }
         if ready.write.is_some() {
             self.last_write = id;
         }

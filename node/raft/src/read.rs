@@ -7,13 +7,16 @@
 //!
 //! One round is in flight at a time. Reads that come in meanwhile wait for the next one: an answer to the round in flight may
 //! have been given before they were asked. How many may wait is the driver's to bound, by how many requests it takes in.
+//!
+//! What followers ask about their own reads takes part in the same rounds: see `forward.rs`.
 
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
+use crate::forward::ReadRequest;
 use crate::symmetry::{Permute, permute_sorted};
 use crate::types::{Index, NodeId};
 use alloc::vec::Vec;
 
-/// Names a read, or a batch of them; chosen by the driver.
+/// Names a read, or a batch of them; chosen by the driver, and unique in a life of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadToken(pub u64);
 
@@ -27,7 +30,7 @@ pub enum ReadOutcome {
         /// What must have been applied.
         index: Index,
     },
-    /// Leadership was lost first.
+    /// Leadership was lost first, or the leader was not heard from any more; the read was not answered and changes nothing.
     Aborted {
         /// Which read.
         token: ReadToken,
@@ -40,6 +43,8 @@ struct Round {
     /// The commit index when the round began: at or above what each of its reads must see.
     index: Index,
     tokens: Vec<ReadToken>,
+    /// What followers asked; by follower, at most one of each.
+    forwarded: Vec<(NodeId, ReadRequest)>,
     /// Sorted.
     confirmed: Vec<NodeId>,
 }
@@ -51,6 +56,10 @@ pub(crate) struct ReadQueue {
     round: u64,
     open: Option<Round>,
     waiting: Vec<ReadToken>,
+    /// What followers asked since the round in flight began; by follower, at most one of each.
+    waiting_forwarded: Vec<(NodeId, ReadRequest)>,
+    /// What followers asked and may be told when they hold everything up to the index; by follower, at most one of each.
+    confirmed_forwarded: Vec<(NodeId, ReadRequest, Index)>,
     /// Whether a round is wanted though no read waits: to renew a lease.
     renew: bool,
 }
@@ -58,6 +67,54 @@ pub(crate) struct ReadQueue {
 impl ReadQueue {
     pub(crate) fn push(&mut self, token: ReadToken) {
         self.waiting.push(token);
+    }
+
+    /// Takes in what `node` asks about its reads, unless that is known already. In a life of its, what it asks now is all that it still
+    /// wants to know.
+    pub(crate) fn push_forwarded(&mut self, node: NodeId, request: ReadRequest) {
+        let is_old = |known: &ReadRequest| known.life == request.life && known.number >= request.number;
+        let in_flight = self.open.iter().flat_map(|round| &round.forwarded);
+        let waiting = in_flight.chain(&self.waiting_forwarded).copied();
+        let confirmed = self
+            .confirmed_forwarded
+            .iter()
+            .map(|(of, known, _)| (*of, *known));
+        if waiting
+            .chain(confirmed)
+            .any(|(of, known)| of == node && is_old(&known))
+        {
+            return;
+        }
+        match self.waiting_forwarded.binary_search_by_key(&node, |(of, _)| *of) {
+            Ok(place) => self.waiting_forwarded[place].1 = request,
+            Err(place) => self.waiting_forwarded.insert(place, (node, request)),
+        }
+    }
+
+    /// Whether there is anything that followers may be told.
+    pub(crate) fn has_confirmed(&self) -> bool {
+        !self.confirmed_forwarded.is_empty()
+    }
+
+    /// What followers may be told now, given who holds everything up to an index.
+    pub(crate) fn take_confirmed(
+        &mut self,
+        holds: impl Fn(NodeId, Index) -> bool,
+    ) -> Vec<(NodeId, ReadRequest, Index)> {
+        self.confirmed_forwarded
+            .extract_if(.., |(node, _, index)| holds(*node, *index))
+            .collect()
+    }
+
+    /// Who is no member any more is not answered.
+    pub(crate) fn keep_members(&mut self, configuration: &Configuration) {
+        self.waiting_forwarded
+            .retain(|(node, _)| configuration.is_member(*node));
+        self.confirmed_forwarded
+            .retain(|(node, _, _)| configuration.is_member(*node));
+        if let Some(round) = &mut self.open {
+            round.forwarded.retain(|(node, _)| configuration.is_member(*node));
+        }
     }
 
     /// Lets a read take part in the round in flight, though it began before the read came: only a seeded bug does that.
@@ -88,7 +145,8 @@ impl ReadQueue {
 
     /// Whether a round is wanted and none is in flight.
     pub(crate) fn wants_round(&self) -> bool {
-        self.open.is_none() && (self.renew || !self.waiting.is_empty())
+        let some_wait = !self.waiting.is_empty() || !self.waiting_forwarded.is_empty();
+        self.open.is_none() && (self.renew || some_wait)
     }
 
     /// Begins a round with all waiting reads, at the present commit index.
@@ -99,6 +157,7 @@ impl ReadQueue {
         self.open = Some(Round {
             index: commit,
             tokens: core::mem::take(&mut self.waiting),
+            forwarded: core::mem::take(&mut self.waiting_forwarded),
             confirmed: Vec::new(),
         });
     }
@@ -114,10 +173,21 @@ impl ReadQueue {
         configuration.has_quorum(|voter| open.confirmed.binary_search(&voter).is_ok())
     }
 
-    /// Ends the round in flight: its reads are confirmed.
+    /// Ends the round in flight: its reads are confirmed. What followers asked is kept until they may be told.
     pub(crate) fn finish(&mut self) -> impl Iterator<Item = ReadOutcome> + use<> {
         let round = self.open.take().expect("a round that is finished is in flight");
         let index = round.index;
+        for (node, request) in round.forwarded {
+            let confirmed = (node, request, index);
+            match self
+                .confirmed_forwarded
+                .binary_search_by_key(&node, |(of, _, _)| *of)
+            {
+                // It wants to know only what it asked last.
+                Ok(place) => self.confirmed_forwarded[place] = confirmed,
+                Err(place) => self.confirmed_forwarded.insert(place, confirmed),
+            }
+        }
         round
             .tokens
             .into_iter()
@@ -134,16 +204,30 @@ impl ReadQueue {
     }
 }
 
+fn permute_requests(
+    requests: &[(NodeId, ReadRequest)],
+    permutation: &[(NodeId, NodeId)],
+) -> Vec<(NodeId, ReadRequest)> {
+    let requests = requests.iter();
+    let mut permuted: Vec<_> = requests
+        .map(|(node, request)| (node.permute(permutation), *request))
+        .collect();
+    permuted.sort_unstable_by_key(|(node, _)| *node);
+    permuted
+}
+
 impl Permute for Round {
     fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
         let Round {
             index,
             tokens,
+            forwarded,
             confirmed,
         } = self;
         Round {
             index: *index,
             tokens: tokens.clone(),
+            forwarded: permute_requests(forwarded, permutation),
             confirmed: permute_sorted(confirmed, permutation),
         }
     }
@@ -155,12 +239,21 @@ impl Permute for ReadQueue {
             round,
             open,
             waiting,
+            waiting_forwarded,
+            confirmed_forwarded,
             renew,
         } = self;
+        let confirmed_forwarded = confirmed_forwarded.iter();
+        let mut confirmed_forwarded: Vec<_> = confirmed_forwarded
+            .map(|(node, request, index)| (node.permute(permutation), *request, *index))
+            .collect();
+        confirmed_forwarded.sort_unstable_by_key(|(node, _, _)| *node);
         ReadQueue {
             round: *round,
             open: open.permute(permutation),
             waiting: waiting.clone(),
+            waiting_forwarded: permute_requests(waiting_forwarded, permutation),
+            confirmed_forwarded,
             renew: *renew,
         }
     }

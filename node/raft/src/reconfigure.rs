@@ -1,8 +1,9 @@
 //! How a leader changes who takes part (Raft §6; dissertation §4).
 
-use crate::membership::{Change, Configuration, InvalidChange};
+use crate::configuration::{Change, Configuration, InvalidChange};
 use crate::mutant::mutated;
-use crate::protocol::{Raft, Role};
+use crate::protocol::Raft;
+use crate::role::Role;
 use crate::storage::Storage;
 use crate::types::{Entry, EntryData, LogPosition, NodeId};
 use alloc::sync::Arc;
@@ -101,6 +102,7 @@ impl<S: Storage> Raft<S> {
             panic!("{id} changes a configuration without leading")
         };
         leader.tracker.follow(&configuration, index);
+        leader.reads.keep_members(&configuration);
         if let Some(transfer) = &leader.transfer
             && !configuration.is_voter(transfer.to)
         {

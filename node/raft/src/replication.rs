@@ -2,7 +2,8 @@
 
 use crate::message::Message;
 use crate::mutant::mutated;
-use crate::protocol::{Raft, Role};
+use crate::protocol::Raft;
+use crate::role::Role;
 use crate::snapshot::{SnapshotMeta, SnapshotStatus};
 use crate::storage::Storage;
 use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
@@ -20,18 +21,21 @@ impl<S: Storage> Raft<S> {
                         node != self.id() && progress.next() <= last && progress.may_send(&self.config)
                     })
             }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => self.wants_to_ask(),
         }
     }
 
-    /// Sends every follower what it lacks, as far as its window allows, and begins a round of reads if one is due. Done once
-    /// for all that came in since the last [`Raft::ready`], so that concurrent proposals share messages.
+    /// Sends every follower what it lacks, as far as its window allows, and begins a round of reads if one is due; or asks the leader about
+    /// reads. Done once for all that came in since the last [`Raft::ready`], so that concurrent proposals and reads share messages.
     pub(crate) fn send_appends_and_rounds(&mut self) {
-        if let Role::Leader(_) = &self.role {
-            for to in self.others() {
-                while self.send_append(to) {}
+        match &self.role {
+            Role::Leader(_) => {
+                for to in self.others() {
+                    while self.send_append(to) {}
+                }
+                self.begin_round();
             }
-            self.begin_round();
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => self.ask_leader(),
         }
     }
 
@@ -239,6 +243,7 @@ impl<S: Storage> Raft<S> {
             "{from} acknowledged {matched}, and the log of its leader ends at {last}"
         );
         if progress.accepted(matched) {
+            self.answer_forwarded();
             self.advance_commit();
             self.make_way_if_ready();
         }

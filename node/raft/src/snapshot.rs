@@ -1,6 +1,6 @@
 //! What a snapshot stands for (Raft §7).
 
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
 use crate::symmetry::Permute;
 use crate::types::LogPosition;
 use crate::types::NodeId;

@@ -1,6 +1,6 @@
 //! The interface of what is durable, and an implementation in memory.
 
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
 use crate::snapshot::SnapshotMeta;
 use crate::symmetry::Permute;
 use crate::types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term, limit_bytes};

@@ -1,7 +1,22 @@
 //! What a leader knows of each server: how far its log is, and how to send it more.
+//!
+//! # Flow control: what holds, and the golden script that shows it
+//!
+//! - To one follower there are never more than [`Config::in_flight_messages_max`] appends with entries on their way that are not
+//!   acknowledged (`window_bounds_what_is_in_flight`), and none is begun while [`Config::in_flight_bytes_max`] or more bytes of entries are:
+//!   one append may go beyond (`window_bounds_the_bytes_in_flight`).
+//! - An acknowledgement stands for all before it, so one that is lost keeps nothing closed (`window_bounds_what_is_in_flight`).
+//! - A window that is full of what was lost, or a loss that nothing follows, is found by the answer to a heartbeat (`lost_window_is_found`,
+//!   `losses_are_found_by_heartbeats`). An append that asks so carries no entries, and counts for nothing in the window.
+//! - Where the match is unknown, one append is on its way, and after a loss the next when a heartbeat was answered
+//!   (`probes_go_on_with_heartbeats`).
+//! - While a snapshot is carried over, nothing else is sent, and what comes in late is heard
+//!   (`slow_follower_is_sent_a_snapshot_behind_its_window`, `snapshot_that_is_overtaken_is_not_what_is_waited_for`).
+//! - A slow follower costs its leader its window and nothing else: commits wait for a majority, and entries beyond the window are read
+//!   from the storage when there is room.
 
 use crate::config::Config;
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
 use crate::symmetry::Permute;
 use crate::types::{Index, NodeId};
 use alloc::collections::VecDeque;

@@ -5,7 +5,8 @@
 //! *transfer-never-aborts*).
 
 use crate::message::Message;
-use crate::protocol::{Raft, Role};
+use crate::protocol::Raft;
+use crate::role::Role;
 use crate::storage::Storage;
 use crate::symmetry::Permute;
 use crate::types::NodeId;

@@ -1,6 +1,6 @@
 //! The paper's nouns as types.
 
-use crate::membership::Configuration;
+use crate::configuration::Configuration;
 use crate::symmetry::Permute;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

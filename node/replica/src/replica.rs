@@ -180,7 +180,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 | Message::AppendRejected { .. }
                 | Message::Heartbeat { .. }
                 | Message::HeartbeatResponse { .. }
-                | Message::TimeoutNow => self.node.step(envelope),
+                | Message::TimeoutNow
+                | Message::ReadIndex { .. }
+                | Message::ReadIndexResponse { .. } => self.node.step(envelope),
             },
             Packet::Parcel { from, parcel, .. } => match parcel {
                 Parcel::Piece {

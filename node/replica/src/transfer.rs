@@ -256,7 +256,9 @@ impl Incoming {
             | raft::Message::AppendRejected { .. }
             | raft::Message::Heartbeat { .. }
             | raft::Message::HeartbeatResponse { .. }
-            | raft::Message::TimeoutNow => None,
+            | raft::Message::TimeoutNow
+            | raft::Message::ReadIndex { .. }
+            | raft::Message::ReadIndexResponse { .. } => None,
         }
     }
 

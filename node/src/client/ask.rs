@@ -226,6 +226,7 @@ pub(super) async fn exchange(dialled: Dialled, request: &Request) -> Result<Resu
     let Dialled {
         mut incoming,
         mut half,
+        ..
     } = dialled;
     let frame = append_frame(Sent(request), Vec::new());
     half.write_all(&frame).await.map_err(|error| error.to_string())?;

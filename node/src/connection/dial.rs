@@ -13,6 +13,8 @@ use wire::{DecodeError, Hello, Refusal, Welcome};
 pub(crate) struct Dialled {
     pub(crate) incoming: Incoming,
     pub(crate) half: OwnedWriteHalf,
+    /// The version of the protocol that both sides speak.
+    pub(crate) version: u16,
 }
 
 /// Why there is no connection. Nothing but the hello was sent.
@@ -59,9 +61,13 @@ async fn connect(address: &str, hello: &Hello) -> Result<Dialled, DialError> {
     let mut incoming = Incoming::new(read_half);
     let welcome = incoming.next().await?.ok_or(DialError::Closed)?;
     match wire::decode(&welcome)? {
-        Welcome::Accepted { .. } => {
+        Welcome::Accepted { version, .. } => {
             incoming.open();
-            Ok(Dialled { incoming, half })
+            Ok(Dialled {
+                incoming,
+                half,
+                version,
+            })
         }
         Welcome::Refused(refusal) => Err(refusal.into()),
     }

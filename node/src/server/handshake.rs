@@ -304,11 +304,14 @@ mod tests {
             ),
             (
                 Hello {
-                    version_min: 2,
-                    version_max: 3,
+                    version_min: wire::VERSION_MAX + 1,
+                    version_max: wire::VERSION_MAX + 2,
                     ..hello(Role::Client)
                 },
-                Refusal::Version { min: 1, max: 1 },
+                Refusal::Version {
+                    min: wire::VERSION_MIN,
+                    max: wire::VERSION_MAX,
+                },
             ),
             (
                 Hello {

@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::cli::Address;
 use crate::connection::{DialError, Dialled, Frame, Incoming, Outgoing, dial};
 use raft::NodeId;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,6 +61,8 @@ struct Peer {
     dialling: RefCell<Option<(String, AbortHandle)>>,
     /// What this node says to it, while there is a connection.
     outgoing: RefCell<Option<Rc<Outgoing<Packet>>>>,
+    /// Which version of the protocol it speaks on that connection.
+    version: Cell<u16>,
     /// Who it said to be, and the task that hears it.
     hearing: RefCell<Option<(Introduction, AbortHandle)>>,
 }
@@ -96,6 +98,10 @@ impl Peers {
         let Some(peer) = known.get(&packet.to()) else {
             return false;
         };
+        if packet.since() > peer.version.get() {
+            // It would take it for nonsense. Nothing that it does understand is lost.
+            return true;
+        }
         match &*peer.outgoing.borrow() {
             Some(outgoing) if !outgoing.is_closed() && outgoing.queued() < QUEUED_MAX => {
                 outgoing.push(packet);
@@ -126,6 +132,7 @@ impl Peers {
                 client_address: RefCell::default(),
                 dialling: RefCell::default(),
                 outgoing: RefCell::default(),
+                version: Cell::new(wire::VERSION_MIN),
                 hearing: RefCell::default(),
             })
         });
@@ -239,13 +246,16 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
 async fn talk(
     peer: &Peer,
     Dialled {
-        mut incoming, half, ..
+        mut incoming,
+        half,
+        version,
     }: Dialled,
 ) {
     let stall_max = u32::try_from(STALL_MAX.as_millis()).expect("the limit is small");
     // Where it is not to be had, the connection is still given up when the socket takes nothing any more.
     let _ = rustix::net::sockopt::set_tcp_user_timeout(half.as_ref(), stall_max);
     let outgoing = Outgoing::new(half, STALL_MAX);
+    peer.version.set(version);
     peer.outgoing.replace(Some(Rc::clone(&outgoing)));
     // Nothing is ever said on this connection by the other side: whatever comes, it is over.
     let _ = incoming.next().await;

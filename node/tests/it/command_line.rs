@@ -191,7 +191,7 @@ fn bad_usage_has_its_code() {
 fn help_and_version_are_printed_to_stdout() {
     let version = run(&["version", "--json"]);
     let expected = format!(
-        "{{\"version\":\"{}\",\"wire_min\":1,\"wire_max\":1,\"mutants\":{}}}\n",
+        "{{\"version\":\"{}\",\"wire_min\":1,\"wire_max\":2,\"mutants\":{}}}\n",
         env!("CARGO_PKG_VERSION"),
         cfg!(feature = "mutants")
     );

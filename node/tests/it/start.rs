@@ -26,7 +26,7 @@ fn the_ready_line_says_what_was_bound() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::start(&Spec::single(&dir.path().join("data")));
     let expected = format!(
-        r#"ready {{"node":1,"listen":"{}","version":"{}","wire_min":1,"wire_max":1}}"#,
+        r#"ready {{"node":1,"listen":"{}","version":"{}","wire_min":1,"wire_max":2}}"#,
         node.address,
         env!("CARGO_PKG_VERSION")
     );

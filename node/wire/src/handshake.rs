@@ -9,8 +9,8 @@ pub const MAGIC: [u8; 4] = *b"rRft";
 /// The oldest protocol version that this build speaks.
 pub const VERSION_MIN: u16 = 1;
 
-/// The newest protocol version that this build speaks.
-pub const VERSION_MAX: u16 = 1;
+/// The newest protocol version that this build speaks. The second has what followers ask about reads, [`crate::peer::Body::ReadIndex`].
+pub const VERSION_MAX: u16 = 2;
 
 /// What a dialer says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

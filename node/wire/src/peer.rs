@@ -82,6 +82,42 @@ pub enum Body {
     },
     TimeoutNow,
     Parcel(Parcel),
+    /// Since version 2.
+    ReadIndex {
+        request: ReadRequest,
+    },
+    /// Since version 2.
+    ReadIndexResponse {
+        request: ReadRequest,
+        index: u64,
+    },
+}
+
+/// Names what a follower asks its leader about reads: see [`raft::ReadRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadRequest {
+    /// The follower's life.
+    pub life: u64,
+    /// Counted from 1 in each term of a life.
+    pub number: u64,
+}
+
+impl From<raft::ReadRequest> for ReadRequest {
+    fn from(request: raft::ReadRequest) -> Self {
+        ReadRequest {
+            life: request.life.0,
+            number: request.number,
+        }
+    }
+}
+
+impl From<ReadRequest> for raft::ReadRequest {
+    fn from(request: ReadRequest) -> Self {
+        raft::ReadRequest {
+            life: raft::Life(request.life),
+            number: request.number,
+        }
+    }
 }
 
 /// What nodes say to each other to carry a snapshot over, beside what their cores say.
@@ -124,6 +160,27 @@ pub enum Packet {
 }
 
 impl Packet {
+    /// The first version of the protocol that has it: who speaks an older one is not sent it.
+    pub fn since(&self) -> u16 {
+        match self {
+            Packet::Message(envelope) => match &envelope.message {
+                raft::Message::ReadIndex { .. } | raft::Message::ReadIndexResponse { .. } => 2,
+                raft::Message::PreVote { .. }
+                | raft::Message::PreVoteResponse { .. }
+                | raft::Message::Vote { .. }
+                | raft::Message::VoteResponse { .. }
+                | raft::Message::Append { .. }
+                | raft::Message::AppendAccepted { .. }
+                | raft::Message::AppendRejected { .. }
+                | raft::Message::Heartbeat { .. }
+                | raft::Message::HeartbeatResponse { .. }
+                | raft::Message::Snapshot { .. }
+                | raft::Message::TimeoutNow => 1,
+            },
+            Packet::Parcel { .. } => 1,
+        }
+    }
+
     /// The receiver.
     pub fn to(&self) -> NodeId {
         match self {
@@ -224,6 +281,13 @@ impl Message {
                 }
             }
             Body::TimeoutNow => raft::Message::TimeoutNow,
+            Body::ReadIndex { request } => raft::Message::ReadIndex {
+                request: request.into(),
+            },
+            Body::ReadIndexResponse { request, index } => raft::Message::ReadIndexResponse {
+                request: request.into(),
+                index: Index(index),
+            },
             Body::Parcel(parcel) => return Ok(Packet::Parcel { from, to, parcel }),
         };
         Ok(Packet::Message(Envelope {
@@ -355,6 +419,13 @@ impl From<Envelope<Bytes>> for Message {
                 snapshot: (&*snapshot).into(),
             },
             raft::Message::TimeoutNow => Body::TimeoutNow,
+            raft::Message::ReadIndex { request } => Body::ReadIndex {
+                request: request.into(),
+            },
+            raft::Message::ReadIndexResponse { request, index } => Body::ReadIndexResponse {
+                request: request.into(),
+                index: index.0,
+            },
         };
         Message {
             term: envelope.term.0,

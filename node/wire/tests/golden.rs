@@ -8,7 +8,7 @@ use wire::client::{
     Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
     Response, Stage, StageTimes, Status, TimeCount,
 };
-use wire::peer::{self, Body, Message, Parcel};
+use wire::peer::{self, Body, Message, Parcel, ReadRequest};
 use wire::record::{
     self, Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation,
     Once, Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart,
@@ -696,6 +696,12 @@ fn what_nodes_say_to_each_other() {
             offset: 1,
         })),
         "070b01070901",
+    );
+    let request = ReadRequest { life: 300, number: 2 };
+    pinned(&message(Body::ReadIndex { request }), "070cac0202");
+    pinned(
+        &message(Body::ReadIndexResponse { request, index: 5 }),
+        "070dac020205",
     );
 }
 

@@ -12,7 +12,7 @@ use wire::client::{
     Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
     Response, Stage, StageTimes, Status, TimeCount,
 };
-use wire::peer::{self, Body, Message, Parcel};
+use wire::peer::{self, Body, Message, Parcel, ReadRequest};
 use wire::record::{
     Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation, Once,
     Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart, Transaction,
@@ -429,6 +429,13 @@ fn message() -> impl Strategy<Value = Message> {
         any::<u64>().prop_map(|round| Body::HeartbeatResponse { round }),
         snapshot().prop_map(|snapshot| Body::Snapshot { snapshot }),
         Just(Body::TimeoutNow),
+        any::<(u64, u64)>().prop_map(|(life, number)| Body::ReadIndex {
+            request: ReadRequest { life, number },
+        }),
+        any::<(u64, u64, u64)>().prop_map(|(life, number, index)| Body::ReadIndexResponse {
+            request: ReadRequest { life, number },
+            index,
+        }),
         (position(), any::<(u64, u64)>(), bytes()).prop_map(|(last, (total, offset), bytes)| {
             Body::Parcel(Parcel::Piece {
                 last,

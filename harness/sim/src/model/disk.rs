@@ -217,7 +217,9 @@ impl Disks {
                 | Message::Heartbeat { .. }
                 | Message::HeartbeatResponse { .. }
                 | Message::Snapshot { .. }
-                | Message::TimeoutNow => None,
+                | Message::TimeoutNow
+                | Message::ReadIndex { .. }
+                | Message::ReadIndexResponse { .. } => None,
             };
             let Some(vote) = vote else { continue };
             self.meet(Reach::VoteTold);

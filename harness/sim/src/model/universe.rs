@@ -369,7 +369,8 @@ fn expiry(envelope: &Envelope<u8>) -> (Expiry, Term) {
         Message::VoteResponse { .. } => (Expiry::ToCandidate, envelope.term),
         Message::AppendAccepted { .. }
         | Message::AppendRejected { .. }
-        | Message::HeartbeatResponse { .. } => (Expiry::ToLeader, envelope.term),
+        | Message::HeartbeatResponse { .. }
+        | Message::ReadIndex { .. } => (Expiry::ToLeader, envelope.term),
         // A pre-vote asks for the term after its sender's, and is refused by who has that.
         Message::PreVote { .. }
         | Message::Vote { .. }
@@ -384,7 +385,7 @@ fn expiry(envelope: &Envelope<u8>) -> (Expiry, Term) {
             next_term,
             granted: false,
         } => (Expiry::Answer, *next_term.max(&envelope.term)),
-        Message::TimeoutNow => (Expiry::Order, envelope.term),
+        Message::TimeoutNow | Message::ReadIndexResponse { .. } => (Expiry::Order, envelope.term),
     }
 }
 

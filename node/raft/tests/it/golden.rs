@@ -26,6 +26,7 @@ macro_rules! scripts {
 
 scripts! {
     ack_names_what_was_verified
+    answer_to_an_earlier_life_confirms_nothing
     append_is_acknowledged_when_durable
     append_replaced_while_being_written
     candidacy_waits_for_the_disk
@@ -37,6 +38,10 @@ scripts! {
     election_in_one_round
     election_restriction
     follower_is_sent_a_snapshot
+    forwarded_read_is_answered_when_the_follower_has_it
+    forwarded_read_is_asked_for_again
+    forwarded_read_waits_for_the_next_request
+    forwarded_reads_end_with_the_leadership
     joint_configuration_is_in_force_after_a_restart
     joint_configuration_survives_its_leader
     late_snapshot_changes_nothing

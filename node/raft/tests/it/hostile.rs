@@ -4,8 +4,8 @@ use crate::paper::{ROLES, in_role};
 use crate::properties::quietly;
 use crate::server::Server;
 use raft::{
-    Config, ConfigError, Entry, EntryData, Envelope, HardState, Index, LogPosition, MemoryStorage, Message,
-    NodeId, Raft, RoleKind, Term, Write, WriteId,
+    Config, ConfigError, Entry, EntryData, Envelope, HardState, Index, Life, LogPosition, MemoryStorage,
+    Message, NodeId, Raft, ReadRequest, ReadToken, RoleKind, Term, Write, WriteId,
 };
 
 const OWN: NodeId = NodeId(1);
@@ -51,6 +51,15 @@ fn messages() -> Vec<Message<u8>> {
             matched: Index(number),
         });
         messages.push(Message::HeartbeatResponse { round: number });
+        for life in [1, number] {
+            let request = ReadRequest {
+                life: Life(life),
+                number,
+            };
+            messages.push(Message::ReadIndex { request });
+            let index = Index(number);
+            messages.push(Message::ReadIndexResponse { request, index });
+        }
         messages.push(Message::Heartbeat {
             commit: Index(number),
             round: number,
@@ -110,8 +119,39 @@ fn no_message_panics_unless_it_breaks_a_promise() {
         },
     });
     with_commits.settle();
+    let mut with_reads = with_commits.clone();
+    with_reads.raft = raft::Raft::new(
+        Config {
+            life: Some(Life(1)),
+            ..Config::new(OWN)
+        },
+        with_commits.raft.storage().clone(),
+    )
+    .unwrap();
+    with_reads.raft.step(Envelope {
+        from: OTHER,
+        to: OWN,
+        term: Term(TERM),
+        message: Message::Heartbeat {
+            commit: Index(2),
+            round: 0,
+        },
+    });
+    with_reads.raft.read_index(ReadToken(1)).unwrap();
+    with_reads.settle();
+    let mut with_a_commit = in_role(RoleKind::Leader, 3, TERM, 3);
+    for from in [OTHER, NodeId(3)] {
+        with_a_commit.raft.step(Envelope {
+            from,
+            to: OWN,
+            term: Term(TERM),
+            message: Message::AppendAccepted { matched: Index(4) },
+        });
+    }
+    with_a_commit.settle();
     let receivers = ROLES.map(|role| in_role(role, 3, TERM, 3));
-    for receiver in receivers.into_iter().chain([with_commits]) {
+    let more = [with_commits, with_reads, with_a_commit];
+    for receiver in receivers.into_iter().chain(more) {
         let role = receiver.raft.role();
         for message in messages() {
             for term in [0, TERM - 1, TERM, TERM + 1, 1 << 40] {

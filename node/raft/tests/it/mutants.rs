@@ -11,7 +11,7 @@ const SCHEDULES_MAX: u64 = 6_000;
 /// Every mutant by its name, a script whose outcome it changes, and the beginning of what a schedule's failure says, somewhere in it.
 /// Where there is none of that, schedules do not find it: what finds it instead stands in the tests of the simulation and of the
 /// model, but for `ack-last-index`. That takes a truncating write that is lost in a crash, and short appends: the script plays it.
-const FOUND: [(&str, &str, Option<&str>); 35] = [
+const FOUND: [(&str, &str, Option<&str>); 37] = [
     (
         "vote-not-persisted",
         "vote_is_given_when_durable",
@@ -104,6 +104,16 @@ const FOUND: [(&str, &str, Option<&str>); 35] = [
     (
         "read-batch-first-index",
         "read_asked_during_a_round_waits_for_the_next",
+        Some("was committed before it was asked"),
+    ),
+    (
+        "forwarded-read-joins",
+        "forwarded_read_waits_for_the_next_request",
+        Some("was committed before it was asked"),
+    ),
+    (
+        "forwarded-read-outlives-crash",
+        "answer_to_an_earlier_life_confirms_nothing",
         Some("was committed before it was asked"),
     ),
     (

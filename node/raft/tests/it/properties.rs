@@ -133,6 +133,7 @@ fn random_schedules_break_nothing_and_end_in_service() {
     assert!(seen.elections as u64 > SCHEDULES, "{seen:?}");
     assert!(seen.committed as u64 > SCHEDULES, "{seen:?}");
     assert!(seen.reads_confirmed > 100 && seen.reads_aborted > 100, "{seen:?}");
+    assert!(seen.reads_of_followers_confirmed > 100, "{seen:?}");
     assert!(seen.crashes_with_writes_pending > 1_000, "{seen:?}");
     assert!(seen.entries_replaced > 100, "{seen:?}");
     assert!(seen.configurations_committed > 100, "{seen:?}");

@@ -5,9 +5,9 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `leases=on`, `persist=manual`, `entries-max=K`, `window=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `learners=K` (the last ones), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
+//! | `cluster N [option…]` | N servers; options: `pre-vote=off`, `check-quorum=off`, `leases=on`, `follower-reads=on`, `persist=manual`, `entries-max=K`, `window=K`, `window-bytes=K`, `uncommitted-bytes=K`, `voters=K` (the others know of no cluster), `learners=K` (the last ones), `promote=any`; `leader=I` elects I at once and lets everybody commit its first entry |
 //! | `given I term=T [vote=J] [commit=K] [log=T1,T2,…]` | replaces what server I has on its disk, and starts it again |
-//! | `timeout I`, `silent I`, `heartbeat I`, `quorum-check I` | the abstract inputs of time |
+//! | `timeout I`, `silent I`, `heartbeat I`, `quorum-check I`, `read-timeout I`, `give-reads-up I` | the abstract inputs of time |
 //! | `campaign I` | stands for election without asking first |
 //! | `lease-read I TOKEN` | a read while a lease runs, as far as times are concerned |
 //! | `propose I X…`, `read I TOKEN…` | commands and reads, each taken in before any is sent |
@@ -23,7 +23,7 @@
 //! | `persist I` | the oldest write of I is put on disk and reported |
 //! | `crash I [landed]`, `restart I` | with `landed`, unreported writes had reached the disk |
 //! | `isolate I`, `heal` | what is sent from or to I is lost |
-//! | `stabilize` | delivers and persists until nothing moves |
+//! | `stabilize [I…]` | delivers and persists until nothing moves; among these servers only, if any are named |
 //! | `status`, `progress I`, `log [I]` | shows |
 
 mod network;
@@ -53,6 +53,8 @@ pub(crate) struct Interpreter {
     seen: BTreeMap<NodeId, Seen>,
     network: Vec<Envelope<Bytes>>,
     isolated: BTreeSet<NodeId>,
+    /// How often each server was started.
+    lives: BTreeMap<NodeId, u64>,
     out: String,
 }
 
@@ -66,6 +68,7 @@ impl Interpreter {
             seen: BTreeMap::new(),
             network: Vec::new(),
             isolated: BTreeSet::new(),
+            lives: BTreeMap::new(),
             out: String::new(),
         }
     }
@@ -85,6 +88,8 @@ impl Interpreter {
             "silent" => self.act(node(args[0]), Raft::leader_silent),
             "heartbeat" => self.act(node(args[0]), Raft::heartbeat_timeout),
             "quorum-check" => self.act(node(args[0]), Raft::quorum_check),
+            "read-timeout" => self.act(node(args[0]), Raft::read_timeout),
+            "give-reads-up" => self.act(node(args[0]), Raft::give_reads_up),
             "campaign" => self.act(node(args[0]), Raft::campaign),
             "propose" => self.propose(node(args[0]), &args[1..]),
             "change" => {
@@ -148,7 +153,10 @@ impl Interpreter {
                 self.isolated.insert(node(args[0]));
             }
             "heal" => self.isolated.clear(),
-            "stabilize" => self.stabilize(),
+            "stabilize" => {
+                let among: Vec<NodeId> = args.iter().map(|id| node(id)).collect();
+                self.stabilize(&among);
+            }
             "status" => self.status(),
             "progress" => self.progress(node(args[0])),
             "log" => self.log(args),

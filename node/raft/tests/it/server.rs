@@ -69,6 +69,16 @@ pub(crate) struct Settled<C> {
 }
 
 impl<C: Command> Server<C> {
+    /// Does all that the core asks for but apply what is committed: that is returned.
+    pub(crate) fn settle_without_applying(&mut self) -> Vec<Entry<C>> {
+        let mut handed_out = Vec::new();
+        while self.raft.has_ready() {
+            handed_out.extend(self.ready().committed);
+            self.persist();
+        }
+        handed_out
+    }
+
     /// Does all that the core asks for, with a disk that is done at once.
     pub(crate) fn settle(&mut self) -> Settled<C> {
         let mut settled = Settled {

@@ -15,7 +15,8 @@ mod steps;
 
 use crate::server::Server;
 use raft::{
-    Config, Configuration, Entry, Envelope, Index, LogPosition, MemoryStorage, NodeId, Raft, ReadToken, Term,
+    Config, Configuration, Entry, Envelope, Index, Life, LogPosition, MemoryStorage, NodeId, Raft, ReadToken,
+    Term,
 };
 use std::collections::BTreeMap;
 
@@ -67,6 +68,7 @@ pub(crate) struct Seen {
     pub(crate) elections: usize,
     pub(crate) committed: usize,
     pub(crate) reads_confirmed: usize,
+    pub(crate) reads_of_followers_confirmed: usize,
     pub(crate) reads_aborted: usize,
     pub(crate) crashes_with_writes_pending: usize,
     pub(crate) entries_replaced: usize,
@@ -95,6 +97,7 @@ pub(crate) struct World {
 impl World {
     /// A world whose size and settings `kind` chooses.
     pub(crate) fn new(kind: u32, configure: &dyn Fn(&mut Config)) -> World {
+        let stormy = !(kind / 1024).is_multiple_of(2);
         let size = [3, 5, 3, 5, 3, 2, 4, 1][kind as usize % 8];
         let configs: Vec<Config> = (1..=size)
             .map(|id| {
@@ -105,6 +108,8 @@ impl World {
                 config.in_flight_messages_max = [1, 2, 64][(kind / 128 % 3) as usize];
                 config.uncommitted_bytes_max = [50, 1 << 20][(kind / 512 % 2) as usize];
                 config.promote_caught_up_only = (kind / 4096).is_multiple_of(4);
+                // In a storm no leader lasts long enough to answer a follower.
+                config.life = (!stormy).then_some(Life(1));
                 configure(&mut config);
                 config
             })
@@ -127,7 +132,7 @@ impl World {
             configs,
             network: Vec::new(),
             ghost: Ghost::default(),
-            stormy: !(kind / 1024).is_multiple_of(2),
+            stormy,
             moving,
             commands: 0,
             reads: 0,
@@ -160,6 +165,7 @@ impl Seen {
         self.elections += more.elections;
         self.committed += more.committed;
         self.reads_confirmed += more.reads_confirmed;
+        self.reads_of_followers_confirmed += more.reads_of_followers_confirmed;
         self.reads_aborted += more.reads_aborted;
         self.crashes_with_writes_pending += more.crashes_with_writes_pending;
         self.entries_replaced += more.entries_replaced;

@@ -120,7 +120,9 @@ pub(crate) fn acknowledged(out: &Outbox) -> Index {
         | Message::Heartbeat { .. }
         | Message::HeartbeatResponse { .. }
         | Message::Snapshot { .. }
-        | Message::TimeoutNow => Index(0),
+        | Message::TimeoutNow
+        | Message::ReadIndex { .. }
+        | Message::ReadIndexResponse { .. } => Index(0),
     });
     matched.max().unwrap_or_default()
 }

@@ -117,7 +117,9 @@ impl Party for Ours {
             | Message::Heartbeat { .. }
             | Message::HeartbeatResponse { .. }
             | Message::Snapshot { .. }
-            | Message::TimeoutNow => false,
+            | Message::TimeoutNow
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. } => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Raft §5.1: terms act as a logical clock.
 
 use super::*;
-use raft::RoleKind;
+use raft::{Life, ReadRequest, RoleKind};
 
 /// Everything that is said in a term, pre-vote requests and granted pre-votes left out: those are outside of the terms.
 fn said_in_a_term() -> Vec<Message<u8>> {
@@ -26,8 +26,18 @@ fn said_in_a_term() -> Vec<Message<u8>> {
             round: 0,
         },
         Message::HeartbeatResponse { round: 0 },
+        Message::ReadIndex { request: REQUEST },
+        Message::ReadIndexResponse {
+            request: REQUEST,
+            index: Index(0),
+        },
     ]
 }
+
+const REQUEST: ReadRequest = ReadRequest {
+    life: Life(1),
+    number: 1,
+};
 
 /// Raft §5.1: "if one server's current term is smaller than the other's, then it updates its current term to the larger value";
 /// a candidate or leader that discovers that its term is out of date reverts to follower.
@@ -86,14 +96,16 @@ fn every_role_rejects_requests_of_an_older_term() {
                     ),
                     "{settled:?}"
                 ),
-                // Answers are dropped, and so is a request to stand in a term that is over.
+                // Answers are dropped, and so is what makes no sense in another term: a request to stand, or about reads.
                 Message::PreVote { .. }
                 | Message::PreVoteResponse { .. }
                 | Message::VoteResponse { .. }
                 | Message::AppendAccepted { .. }
                 | Message::AppendRejected { .. }
                 | Message::HeartbeatResponse { .. }
-                | Message::TimeoutNow => assert_eq!(settled.messages, []),
+                | Message::TimeoutNow
+                | Message::ReadIndex { .. }
+                | Message::ReadIndexResponse { .. } => assert_eq!(settled.messages, []),
             }
         }
     }
@@ -121,7 +133,8 @@ fn pre_votes_are_outside_of_the_terms() {
     }
 }
 
-/// Raft §6: a server that asks may know of a later configuration, so it is heard; what a stranger answers counts for nothing.
+/// Raft §6: a server that asks may know of a later configuration, so it is heard; what a stranger answers counts for nothing,
+/// and what it asks about reads is a member's to ask.
 #[test]
 fn answers_of_strangers_count_for_nothing() {
     let answers = said_in_a_term().into_iter().filter(|message| match message {
@@ -129,7 +142,9 @@ fn answers_of_strangers_count_for_nothing() {
         | Message::VoteResponse { .. }
         | Message::AppendAccepted { .. }
         | Message::AppendRejected { .. }
-        | Message::HeartbeatResponse { .. } => true,
+        | Message::HeartbeatResponse { .. }
+        | Message::ReadIndex { .. }
+        | Message::ReadIndexResponse { .. } => true,
         Message::PreVote { .. }
         | Message::Vote { .. }
         | Message::Append { .. }
@@ -138,7 +153,7 @@ fn answers_of_strangers_count_for_nothing() {
         | Message::TimeoutNow => false,
     });
     let answers: Vec<Message<u8>> = answers.collect();
-    assert_eq!(answers.len(), 5);
+    assert_eq!(answers.len(), 7);
     for role in ROLES {
         for message in &answers {
             let mut server = in_role(role, 3, 2, 2);

@@ -40,7 +40,12 @@ impl Interpreter {
     }
 
     pub(super) fn deliver(&mut self, selection: &Selection) {
-        for envelope in self.select(selection) {
+        let selected = self.select(selection);
+        self.arrive(selected);
+    }
+
+    fn arrive(&mut self, envelopes: Vec<Envelope<Bytes>>) {
+        for envelope in envelopes {
             self.say(&envelope);
             match &self.slots[&envelope.to] {
                 Slot::Up(_) => self.act(envelope.to, |raft| raft.step(envelope)),
@@ -48,21 +53,24 @@ impl Interpreter {
             }
         }
     }
-    pub(super) fn stabilize(&mut self) {
+
+    /// Until nothing moves among these servers, or among all that are up.
+    pub(super) fn stabilize(&mut self, among: &[NodeId]) {
         for _ in 0..STABILIZE_DELIVERIES_MAX {
             let up = self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Up(_)));
-            let up: Vec<NodeId> = up.map(|(id, _)| *id).collect();
+            let up = up.map(|(id, _)| *id);
+            let up: Vec<NodeId> = up.filter(|id| is_among(among, *id)).collect();
             let mut moved = false;
             for id in up {
                 moved |= self.persist(id);
             }
-            if !self.network.is_empty() {
+            let moving =
+                |envelope: &Envelope<Bytes>| is_among(among, envelope.from) && is_among(among, envelope.to);
+            if self.network.iter().any(moving) {
                 moved = true;
-                self.deliver(&Selection {
-                    link: None,
-                    one: None,
-                    keep: false,
-                });
+                let (moving, staying) = self.network.drain(..).partition(moving);
+                self.network = staying;
+                self.arrive(moving);
             }
             if !moved {
                 return;
@@ -70,4 +78,9 @@ impl Interpreter {
         }
         panic!("the cluster does not come to rest");
     }
+}
+
+/// Whether a server is one of those that are named; of everybody, if nobody is.
+fn is_among(named: &[NodeId], id: NodeId) -> bool {
+    named.is_empty() || named.contains(&id)
 }

@@ -6,7 +6,8 @@ use super::{Interpreter, Slot};
 use crate::server::Server;
 use core::time::Duration;
 use raft::{
-    Config, Configuration, HardState, Index, MemoryStorage, NodeId, Raft, ReadOutcome, Term, Write, WriteId,
+    Config, Configuration, HardState, Index, Life, MemoryStorage, NodeId, Raft, ReadOutcome, Term, Write,
+    WriteId,
 };
 use std::sync::Arc;
 
@@ -41,9 +42,9 @@ impl Interpreter {
         {
             let leader = node(leader);
             self.act(leader, Raft::campaign);
-            self.stabilize();
+            self.stabilize(&[]);
             self.act(leader, Raft::heartbeat_timeout);
-            self.stabilize();
+            self.stabilize(&[]);
             self.out.clear();
             self.status();
         }
@@ -55,11 +56,13 @@ impl Interpreter {
             match option.split_once('=').expect("an option is key=value") {
                 ("pre-vote", "off") => config.pre_vote = false,
                 ("check-quorum", "off") => config.check_quorum = false,
+                ("follower-reads", "on") => config.life = self.lives.get(&id).copied().map(Life),
                 ("leases", "on") => config.lease = Some(Duration::from_millis(1)),
                 ("persist", "manual") | ("leader" | "voters" | "learners", _) => {}
                 ("promote", "any") => config.promote_caught_up_only = false,
                 ("entries-max", value) => config.append_entries_max = number(value),
                 ("window", value) => config.in_flight_messages_max = number(value),
+                ("window-bytes", value) => config.in_flight_bytes_max = number(value),
                 ("uncommitted-bytes", value) => config.uncommitted_bytes_max = number(value),
                 _ => panic!("there is no option {option}"),
             }
@@ -73,6 +76,7 @@ impl Interpreter {
         let Some(Slot::Down(storage)) = self.slots.remove(&id) else {
             panic!("{id} is up already")
         };
+        *self.lives.entry(id).or_default() += 1;
         let server = Server::start(self.config(id), storage);
         self.seen.insert(id, Seen::of(&server.raft));
         self.slots.insert(id, Slot::Up(Box::new(server)));

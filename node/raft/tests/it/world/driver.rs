@@ -2,7 +2,7 @@
 
 use super::{Outcome, World, ensure};
 use crate::server::Server;
-use raft::{Entry, Envelope, Index, LogPosition, Message, ReadOutcome, Storage as _};
+use raft::{Entry, Envelope, Index, Life, LogPosition, Message, ReadOutcome, RoleKind, Storage as _};
 
 /// Messages in flight at most; beyond them the oldest are lost, as in a network that is full.
 const IN_FLIGHT_MAX: usize = 48;
@@ -32,8 +32,9 @@ impl World {
         let old = self.servers.remove(place);
         let storage = old.crash(landed);
         let (durable, compacted) = (storage.hard_state(), storage.first_index().previous());
-        self.servers
-            .insert(place, Server::start(self.configs[place].clone(), storage));
+        let config = &mut self.configs[place];
+        config.life = config.life.map(|life| Life(life.0 + 1));
+        self.servers.insert(place, Server::start(config.clone(), storage));
         let memory = &mut self.memories[place];
         // What was not durable is forgotten, and was told to nobody: see `told`.
         (memory.term, memory.vote) = (durable.term, durable.vote);
@@ -64,7 +65,7 @@ impl World {
                 self.network.push(envelope);
             }
             for outcome in ready.reads {
-                self.read_was_decided(outcome)?;
+                self.read_was_decided(place, outcome)?;
             }
             for entry in &ready.committed {
                 let memory = &mut self.memories[place];
@@ -100,10 +101,12 @@ impl World {
         Ok(())
     }
 
-    fn read_was_decided(&mut self, outcome: ReadOutcome) -> Outcome {
+    fn read_was_decided(&mut self, place: usize, outcome: ReadOutcome) -> Outcome {
+        let leads = self.servers[place].raft.role() == RoleKind::Leader;
         match outcome {
             ReadOutcome::Confirmed { token, index } => {
                 self.seen.reads_confirmed += 1;
+                self.seen.reads_of_followers_confirmed += usize::from(!leads);
                 self.tell(format!("read {} may see {index}", token.0));
                 let known = self.ghost.reads.remove(&token);
                 ensure!(
@@ -198,7 +201,19 @@ impl World {
             | Message::AppendRejected { .. }
             | Message::Heartbeat { .. }
             | Message::HeartbeatResponse { .. }
-            | Message::TimeoutNow => {}
+            | Message::TimeoutNow
+            | Message::ReadIndex { .. } => {}
+            Message::ReadIndexResponse { index, .. } => {
+                // What either has compacted can't be compared any more.
+                let (raft, leader) = (self.raft(envelope.to), &self.servers[place].raft);
+                let is_compacted = *index < raft.first_index().max(leader.first_index());
+                let holds = raft.log_term(*index) == leader.log_term(*index);
+                ensure!(
+                    holds || is_compacted || raft.term() > envelope.term,
+                    "its receiver ends at {}: {envelope}",
+                    raft.last()
+                );
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ const COMMANDS_MAX: u8 = 24;
 
 /// The kinds of steps and how often each comes, in parts of their sum: in a calm world, and in a stormy one, where leaders hardly
 /// have time to replicate.
-const STEPS: [(Step, [u32; 2]); 19] = [
+const STEPS: [(Step, [u32; 2]); 20] = [
     (Step::Deliver, [40, 4]),
     (Step::DeliverAgain, [6, 2]),
     (Step::Lose, [4, 4]),
@@ -27,6 +27,7 @@ const STEPS: [(Step, [u32; 2]); 19] = [
     (Step::Campaign, [1, 4]),
     (Step::Propose, [7, 2]),
     (Step::Read, [4, 1]),
+    (Step::ReadTimeout, [2, 0]),
     (Step::Unreachable, [1, 1]),
     (Step::Crash, [2, 4]),
     (Step::Change, [3, 3]),
@@ -51,6 +52,8 @@ enum Step {
     Campaign,
     Propose,
     Read,
+    /// A follower asks its leader about its reads again, or gives them up.
+    ReadTimeout,
     Unreachable,
     Crash,
     /// Somebody is to come, to go, to vote or to learn.
@@ -99,6 +102,7 @@ impl World {
             | Step::Heartbeat
             | Step::QuorumCheck
             | Step::Campaign
+            | Step::ReadTimeout
             | Step::Unreachable
             | Step::Transfer
             | Step::Report => {}
@@ -113,6 +117,8 @@ impl World {
             Step::Heartbeat => raft.heartbeat_timeout(),
             Step::QuorumCheck => raft.quorum_check(),
             Step::Campaign => raft.campaign(),
+            Step::ReadTimeout if rest.is_multiple_of(4) => raft.give_reads_up(),
+            Step::ReadTimeout => raft.read_timeout(),
             Step::Unreachable => raft.report_unreachable(other),
             Step::Transfer => {
                 self.seen.transfers += usize::from(raft.transfer_leader(other).is_ok() && other != id);

@@ -13,6 +13,8 @@
 //! | one vote a term, first come first served | §5.2 | `election::a_server_votes_once_in_a_term` |
 //! | a candidate gives way to its term's leader | §5.2 | `election::a_candidate_gives_way_to_the_leader_of_its_term` |
 //! | time-outs are drawn from an interval | §5.2 | `election::election_time_outs_are_spread_over_the_interval` |
+//! | a candidate's, too, and anew each time | §5.2 | `election::election_time_outs_are_spread_over_the_interval` |
+//! | so followers, and candidates, rarely time out together | §5.2 | `election::time_outs_of_several_servers_rarely_coincide` |
 //! | a leader appends what is proposed and sends it, with what stands before it | §5.3 | `replication::a_leader_appends_and_sends_what_is_proposed` |
 //! | what a majority has acknowledged is committed, and nothing sooner | §5.3 | `replication::a_majority_of_acknowledgements_commits` |
 //! | what comes before is committed with it | §5.3 | `replication::a_commit_covers_what_came_before` |
@@ -151,7 +153,7 @@ fn append(prev: LogPosition, entries: Vec<Entry<u8>>, commit: u64) -> Message<u8
     }
 }
 
-fn accepted(matched: u64) -> Message<u8> {
+pub(crate) fn accepted(matched: u64) -> Message<u8> {
     Message::AppendAccepted {
         matched: Index(matched),
     }

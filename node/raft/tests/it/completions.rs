@@ -1,0 +1,80 @@
+//! Reports that come late, early or again: what is durable, and what is applied.
+
+use crate::paper::{accepted, in_role};
+use crate::properties::quietly;
+use crate::server::Server;
+use raft::{Envelope, Index, NodeId, RoleKind, Term};
+
+const TERM: u64 = 2;
+
+/// A leader of term 2 whose first entry, and as many commands, are committed and durable; none of it is applied.
+fn leader_with(commands: u8) -> Server<u8> {
+    let mut server = in_role(RoleKind::Leader, 3, TERM, 0);
+    for command in 0..commands {
+        server.raft.propose(command).expect("it leads");
+    }
+    server.settle_without_applying();
+    acknowledge(&mut server, u64::from(commands) + 1);
+    server
+}
+
+fn acknowledge(server: &mut Server<u8>, matched: u64) {
+    server.raft.step(Envelope {
+        from: NodeId(2),
+        to: NodeId(1),
+        term: Term(TERM),
+        message: accepted(matched),
+    });
+}
+
+#[test]
+fn entries_are_handed_out_once_however_late_they_are_applied() {
+    let mut server = leader_with(3);
+    let handed_out = server.settle_without_applying();
+    let indexes: Vec<u64> = handed_out.iter().map(|entry| entry.index.0).collect();
+    assert_eq!(indexes, [1, 2, 3, 4]);
+    assert_eq!(server.raft.applied_index(), Index(0));
+    assert_eq!(server.settle_without_applying(), []);
+
+    // What comes behind is handed out meanwhile; and reports may come in any pieces.
+    server.raft.propose(9).unwrap();
+    server.settle_without_applying();
+    acknowledge(&mut server, 5);
+    assert_eq!(server.settle_without_applying().len(), 1);
+    for applied in [2, 2, 5] {
+        server.raft.applied(Index(applied));
+        assert_eq!(server.raft.applied_index(), Index(applied));
+    }
+}
+
+#[test]
+fn a_report_that_goes_back_or_beyond_what_was_handed_out_panics() {
+    let mut server = leader_with(3);
+    server.settle_without_applying();
+    server.raft.applied(Index(3));
+    for wrong in [2, 5, u64::MAX] {
+        let mut server = server.clone();
+        let panic = quietly(|| server.raft.applied(Index(wrong))).unwrap_err();
+        assert!(panic.contains("was reported applied"), "{panic}");
+    }
+}
+
+#[test]
+fn a_write_that_is_reported_again_or_was_never_handed_out_changes_nothing() {
+    let mut server = in_role(RoleKind::Leader, 3, TERM, 0);
+    let mut ids = Vec::new();
+    for command in 0..3 {
+        server.raft.propose(command).expect("it leads");
+        let write = server.ready().write.expect("a command is written");
+        server.raft.storage_mut().apply(&write);
+        ids.push(write.id);
+    }
+    // The last one stands for all before it.
+    server.raft.persisted(ids[2]);
+    assert_eq!(server.raft.stable_index(), Index(4));
+    let before = server.raft.clone();
+    for id in ids.into_iter().chain([raft::WriteId(0), raft::WriteId(u64::MAX)]) {
+        server.raft.persisted(id);
+        assert_eq!(server.raft, before, "{id:?}");
+    }
+}

@@ -153,6 +153,8 @@ pub struct Outcome {
     pub nodes: u64,
     /// How many clients there could be; a reduction leaves some out.
     pub clients: u64,
+    /// Whether nodes took reads in while they followed.
+    pub follower_reads: bool,
     /// How long a tick of an exact clock is, in simulated microseconds.
     pub tick_us: u64,
     /// A hash of everything that happened, in order: equal seeds and options have equal ones, on every machine.

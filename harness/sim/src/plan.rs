@@ -107,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) cut_link: bool,
     /// How many inputs a turn takes in.
     pub(crate) turn_inputs_max: usize,
+    /// Whether nodes take reads in while they follow.
+    pub(crate) follower_reads: bool,
 }
 
 /// How many inputs one turn takes in, where nothing asks for less.
@@ -186,6 +188,7 @@ impl Plan {
             interrupted_starts: false,
             cut_link: false,
             turn_inputs_max: TURN_INPUTS_MAX,
+            follower_reads: false,
         }
     }
 
@@ -278,6 +281,7 @@ impl Plan {
             interrupted_starts: true,
             cut_link: false,
             turn_inputs_max: TURN_INPUTS_MAX,
+            follower_reads: random.random(),
         }
     }
 

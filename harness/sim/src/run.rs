@@ -81,6 +81,7 @@ fn run_once(seed: u64, options: &Options, telling: Telling) -> (Outcome, Option<
     let outcome = Outcome {
         seed,
         nodes: world.plan.nodes,
+        follower_reads: world.plan.follower_reads,
         clients: world.plan.load.clients,
         tick_us: world.plan.tick,
         trace_hash: world.story.hash(),

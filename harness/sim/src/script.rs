@@ -29,6 +29,9 @@ impl Script {
         if plan.voters < plan.nodes {
             words.push_str(&format!(" voters={}", plan.voters));
         }
+        if plan.follower_reads {
+            words.push_str(" follower-reads=on");
+        }
         if !plan.pre_vote {
             words.push_str(" pre-vote=off");
         }

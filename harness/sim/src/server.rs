@@ -8,7 +8,7 @@ use crate::script::Script;
 use crate::shadow::{Shadow, State, installs_snapshot, writes_log};
 use bytes::Bytes;
 use raft::{
-    Config, Configuration, HardState, Index, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term,
+    Config, Configuration, HardState, Index, Life, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term,
 };
 use rand_chacha::ChaCha8Rng;
 use replica::{OpenError, Outbox, Replica, Ticket};
@@ -137,6 +137,8 @@ pub(crate) struct Server {
     pub(crate) random: ChaCha8Rng,
     turn_inputs_max: usize,
     options: replica::Options,
+    /// Whether it takes reads in while it follows.
+    follower_reads: bool,
     journal: Vec<Done>,
 }
 
@@ -185,6 +187,8 @@ fn tick_in_script(replica: &Replica<SimDisk, Silent>, place: usize, script: &mut
         (due.quorum_check, "quorum-check"),
         (due.leader_silent, "silent"),
         (due.election, "timeout"),
+        (due.read, "read-timeout"),
+        (due.reads_given_up, "give-reads-up"),
     ];
     for (_, words) in inputs.into_iter().filter(|(is_due, _)| *is_due) {
         script.command(|| format!("{words} {}", place + 1));
@@ -352,6 +356,7 @@ impl Server {
             random,
             turn_inputs_max: plan.turn_inputs_max,
             options,
+            follower_reads: plan.follower_reads,
             journal: Vec::new(),
         }
     }
@@ -385,6 +390,7 @@ impl Server {
         assert!(self.running().is_none(), "{} runs already", self.id);
         self.incarnation += 1;
         self.options.seed = seed;
+        self.options.raft.life = self.follower_reads.then_some(Life(self.incarnation));
         let nothing_unsynced = !self.disk.has_unsynced();
         let opened = guarded(self.id, || {
             Replica::open(self.disk.clone(), &self.options, Silent)

@@ -160,7 +160,7 @@ mod mutants {
     use sim::model::{Judge, Tier, World, check, worlds};
 
     /// Every bug that breaks a promise: in which world, and which. Another promise that breaks is no proof that *this* bug was found.
-    const FOUND: [(&str, &str, &str); 26] = [
+    const FOUND: [(&str, &str, &str); 28] = [
         ("vote-not-persisted", "votes", "durability"),
         ("torn-hard-state", "disk", "durability"),
         ("index-before-term", "divergence", "leader completeness"),
@@ -175,6 +175,12 @@ mod mutants {
         ("read-before-noop", "reads", "linearizable reads"),
         ("read-context-reused", "read-rounds", "linearizable reads"),
         ("read-batch-first-index", "read-rounds", "linearizable reads"),
+        ("forwarded-read-joins", "follower-restart", "linearizable reads"),
+        (
+            "forwarded-read-outlives-crash",
+            "follower-restart",
+            "linearizable reads",
+        ),
         ("lease-is-role", "reads", "linearizable reads"),
         ("stale-local-read", "reads", "linearizable reads"),
         (

@@ -166,6 +166,34 @@ fn reads() -> Vec<World> {
                 "a write and a read across a fail-over, as clients see them, against a register",
             )
         },
+        World {
+            led: true,
+            candidates: 2,
+            reads: 1,
+            follower_reads: true,
+            reaches: &[Reach::FollowerRead, Reach::LastTerm],
+            ..World::new(
+                "follower-reads",
+                "a read at any server across a fail-over, with every question and answer lost, late or doubled",
+            )
+        },
+        World {
+            servers: 2,
+            voters: 2,
+            led: true,
+            candidates: 1,
+            term_max: 1,
+            reads: 2,
+            proposals: 1,
+            crashes: 1,
+            log_max: 3,
+            follower_reads: true,
+            reaches: &[Reach::FollowerRead, Reach::LateReadIndex, Reach::Commit],
+            ..World::new(
+                "follower-restart",
+                "two reads, a write and a crash: a follower is given the answers to other questions, and of its earlier life",
+            )
+        },
     ]
 }
 

@@ -22,6 +22,10 @@ pub enum Reach {
     JointCommit,
     /// A read is answered.
     Read,
+    /// A follower answers a read.
+    FollowerRead,
+    /// A follower that asks about reads is given the answer to another question.
+    LateReadIndex,
     /// A crash takes what was being written.
     LostWrite,
     /// A write becomes durable whose entries were replaced meanwhile.
@@ -80,6 +84,10 @@ impl Reach {
             Reach::ChangeCommit => "a change of members is committed",
             Reach::JointCommit => "a joint configuration is committed",
             Reach::Read => "a read is answered",
+            Reach::FollowerRead => "a follower answers a read",
+            Reach::LateReadIndex => {
+                "a follower that asks about reads is given the answer to another question"
+            }
             Reach::LostWrite => "a crash takes what was being written",
             Reach::StaleCompletion => "a write becomes durable whose entries were replaced meanwhile",
             Reach::Replaced => "a log loses entries to another leader's",
@@ -120,6 +128,8 @@ impl Reach {
             Reach::ChangeCommit => ghost.has_committed(|data| matches!(data, EntryData::Configuration(_))),
             Reach::JointCommit => ghost.has_committed(is_joint),
             Reach::Read
+            | Reach::FollowerRead
+            | Reach::LateReadIndex
             | Reach::LostWrite
             | Reach::StaleCompletion
             | Reach::Replaced
@@ -173,6 +183,15 @@ impl Reach {
                 .reads
                 .iter()
                 .any(|outcome| matches!(outcome, ReadOutcome::Confirmed { .. })),
+            Reach::FollowerRead => {
+                let confirmed = |outcome: &ReadOutcome| matches!(outcome, ReadOutcome::Confirmed { .. });
+                !after.leads() && effects.reads.iter().any(confirmed)
+            }
+            Reach::LateReadIndex => {
+                matches!(message, Some(Message::ReadIndexResponse { .. }))
+                    && old.awaits_read_index()
+                    && effects.reads.is_empty()
+            }
             Reach::LostWrite => crashed && !before.writing.is_empty(),
             Reach::StaleCompletion => {
                 let written = before.writing.front().and_then(|write| write.entries.last());

@@ -115,6 +115,8 @@ pub(super) fn properties<M: Explores>(model: &M) -> Vec<Property<M>> {
         Reach::ChangeCommit => sometimes!(ChangeCommit),
         Reach::JointCommit => sometimes!(JointCommit),
         Reach::Read => sometimes!(Read),
+        Reach::FollowerRead => sometimes!(FollowerRead),
+        Reach::LateReadIndex => sometimes!(LateReadIndex),
         Reach::LostWrite => sometimes!(LostWrite),
         Reach::StaleCompletion => sometimes!(StaleCompletion),
         Reach::Replaced => sometimes!(Replaced),

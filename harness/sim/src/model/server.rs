@@ -2,7 +2,7 @@
 
 use super::worlds::World;
 use raft::{
-    Configuration, Entry, Envelope, Index, LogPosition, MemoryStorage, Message, NodeId, Permute,
+    Configuration, Entry, Envelope, Index, Life, LogPosition, MemoryStorage, Message, NodeId, Permute,
     ProgressState, Raft, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotStatus, Storage as _, Term, Write,
     WriteId,
 };
@@ -76,8 +76,9 @@ pub(super) struct Effects {
 }
 
 impl Server {
-    pub(super) fn new(world: &World, id: NodeId, storage: MemoryStorage<u8>) -> Server {
-        let raft = Raft::new(world.config(id), storage).expect("a world's settings can work");
+    pub(super) fn new(world: &World, id: NodeId, life: Life, storage: MemoryStorage<u8>) -> Server {
+        let config = world.config(id, life);
+        let raft = Raft::new(config, storage).expect("a world's settings can work");
         Server {
             id,
             raft,
@@ -97,7 +98,8 @@ impl Server {
         } else {
             Configuration::default()
         };
-        Server::new(world, id, MemoryStorage::with_configuration(configuration))
+        let storage = MemoryStorage::with_configuration(configuration);
+        Server::new(world, id, Life(1), storage)
     }
 
     /// The highest term that it can't go back behind.
@@ -155,7 +157,10 @@ impl Server {
             Input::QuorumCheck => self.raft.quorum_check(),
             Input::Deliver(envelope) => self.raft.step(envelope.clone()),
             Input::Persist => self.persist(),
-            Input::Crash => *self = Server::new(world, self.id, self.raft.storage().clone()),
+            Input::Crash => {
+                let life = self.raft.life().map_or(Life(1), |life| Life(life.0 + 1));
+                *self = Server::new(world, self.id, life, self.raft.storage().clone());
+            }
             Input::Propose(command) => {
                 effects.taken_in = self.raft.propose(*command).ok().map(Some);
             }
@@ -247,7 +252,9 @@ impl Server {
             | Message::Heartbeat { .. }
             | Message::HeartbeatResponse { .. }
             | Message::Snapshot { .. }
-            | Message::TimeoutNow => true,
+            | Message::TimeoutNow
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. } => true,
         };
         (!covered)
             .then(|| format!("durability: {envelope} leaves, and its sender's disk knows nothing of it"))

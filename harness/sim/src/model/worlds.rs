@@ -5,7 +5,7 @@ use super::reach::Reach;
 use super::server::{Input, Server};
 use super::symmetry::permutations;
 use super::universe::Permutation;
-use raft::{Change, Config, Envelope, NodeId};
+use raft::{Change, Config, Envelope, Life, NodeId};
 use std::collections::VecDeque;
 
 /// When a world is explored.
@@ -80,6 +80,8 @@ pub struct World {
     pub crashes: u8,
     /// How many reads clients ask for.
     pub reads: u8,
+    /// Whether followers take reads in, and ask their leader about them.
+    pub follower_reads: bool,
     /// How often servers make a snapshot.
     pub compactions: u8,
     /// How often leaders are asked to hand over.
@@ -128,6 +130,7 @@ impl World {
             proposals: 0,
             crashes: 0,
             reads: 0,
+            follower_reads: false,
             compactions: 0,
             transfers: 0,
             changes: &[],
@@ -163,8 +166,9 @@ impl World {
         }
     }
 
-    pub(super) fn config(&self, id: NodeId) -> Config {
+    pub(super) fn config(&self, id: NodeId, life: Life) -> Config {
         Config {
+            life: self.follower_reads.then_some(life),
             pre_vote: self.pre_vote,
             check_quorum: self.check_quorum,
             append_entries_max: self.append_entries_max,
@@ -190,6 +194,7 @@ impl World {
             &format!("voters={}", self.voters),
         );
         option(self.learners, &format!("learners={}", self.servers - self.voters));
+        option(self.follower_reads, "follower-reads=on");
         option(!self.pre_vote, "pre-vote=off");
         option(!self.check_quorum, "check-quorum=off");
         option(true, &format!("entries-max={}", self.append_entries_max));

@@ -5,7 +5,7 @@ use crate::disk::{DataFolder, LockError};
 use crate::exit::Failure;
 use crate::logging::{self, EventLog};
 use crate::server::{Parts, Server};
-use raft::NodeId;
+use raft::{Life, NodeId};
 use replica::{OpenError, Options, Replica};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -121,6 +121,10 @@ fn options(settings: &Settings) -> Result<Options, Failure> {
     };
     options.timing = settings.timing;
     options.raft.lease = settings.lease;
+    if settings.follower_reads {
+        // Not counted: what an earlier process was answered may still be on its way, and a folder may be put back from a copy.
+        options.raft.life = Some(Life(u64::from_ne_bytes(random()?)));
+    }
     #[cfg(feature = "mutants")]
     {
         options.mutant = settings.mutant;

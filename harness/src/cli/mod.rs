@@ -136,7 +136,7 @@ struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg"]
+        conflicts_with_all = ["workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg", "follower_reads"]
     )]
     replay: Option<PathBuf>,
     /// How many tests, one after the other, each with a fresh cluster and a seed of its own that follows from `--seed`.
@@ -156,6 +156,9 @@ struct RunArgs {
     /// A further argument for each node; may be given several times.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     node_arg: Vec<String>,
+    /// Has nodes answer reads while they follow, and clients read at the nodes that they are pinned to, not at the leader.
+    #[arg(long)]
+    follower_reads: bool,
     /// Prints one JSON line for each test to stdout, and everything else to stderr; see `harness help json`.
     #[arg(long)]
     json: bool,
@@ -558,6 +561,7 @@ fn options(arguments: &RunArgs) -> Options {
         nemesis_interval: arguments.nemesis_interval,
         timeout: arguments.timeout,
         node_args: arguments.node_arg.clone(),
+        follower_reads: arguments.follower_reads,
     }
 }
 

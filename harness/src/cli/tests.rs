@@ -118,6 +118,7 @@ fn without_flags_the_main_job_is_run() {
         nemesis_interval: Duration::from_secs(5),
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
+        follower_reads: false,
     };
     assert_eq!(options, expected);
 }

@@ -5,6 +5,9 @@
 //! a log), so this is no retry. The client then stays with that leader for its next operations, until one of them does not succeed or
 //! [`LEADER_TRUSTED_FOR`] has passed, so that clients of followers do work too, and each node is asked again and again.
 //!
+//! Where nodes answer reads while they follow, a client may be told to read at home ([`Client::reading_at_home`]): then it asks for no leader
+//! to read from, and a home that refuses a read has refused it.
+//!
 //! # What is certain
 //!
 //! | what happened | a write, a compare-and-set | a read |
@@ -63,6 +66,8 @@ pub struct Client {
     leader: Option<Redirected>,
     /// Whether a request is out whose effect is unknown.
     in_doubt: bool,
+    /// Whether it reads at home, whoever leads.
+    reads_at_home: bool,
     /// Where commands of a session are sent that have to be sent again; if there are none, home.
     nodes: Vec<NodeNumber>,
     session: Option<Session>,
@@ -100,6 +105,7 @@ impl Client {
             at_home: None,
             leader: None,
             in_doubt: false,
+            reads_at_home: false,
             nodes: Vec::new(),
             session: None,
         }
@@ -109,6 +115,15 @@ impl Client {
     #[must_use]
     pub fn among(self, nodes: Vec<NodeNumber>) -> Client {
         Client { nodes, ..self }
+    }
+
+    /// Whether the client reads at home, whoever leads.
+    #[must_use]
+    pub fn reading_at_home(self, reads_at_home: bool) -> Client {
+        Client {
+            reads_at_home,
+            ..self
+        }
     }
 
     /// The node that it is pinned to.
@@ -125,7 +140,8 @@ impl Client {
     pub async fn reach(&mut self, op: &Op) -> Result<(), String> {
         let timeout = self.timeout;
         let ready = async {
-            self.dial_where_needed(op.is_read())
+            let at_home = self.asks_at_home(op);
+            self.dial_where_needed(op.is_read(), at_home)
                 .await
                 .map_err(|broken| broken.to_string())?;
             match op {
@@ -158,7 +174,8 @@ impl Client {
             }
             Err(_) => String::from("no connection in time"),
         };
-        self.forget_current();
+        let at_home = self.asks_at_home(op);
+        self.forget_current(at_home);
         Err(failed)
     }
 
@@ -206,7 +223,12 @@ impl Client {
         }
     }
 
-    async fn dial_where_needed(&mut self, is_read: bool) -> Result<(), BrokenConnection> {
+    /// Whether `op` is asked at home, whoever leads.
+    fn asks_at_home(&self, op: &Op) -> bool {
+        self.reads_at_home && matches!(request(op), Asked::Question(RequestBody::Get { .. }))
+    }
+
+    async fn dial_where_needed(&mut self, is_read: bool, at_home: bool) -> Result<(), BrokenConnection> {
         if self
             .leader
             .as_ref()
@@ -214,7 +236,8 @@ impl Client {
         {
             self.leader = None;
         }
-        let connection = match (&mut self.leader, &mut self.at_home) {
+        let leader = self.leader.as_mut().filter(|_| !at_home);
+        let connection = match (leader, &mut self.at_home) {
             (Some(leader), _) => &mut leader.connection,
             (None, Some(at_home)) => at_home,
             (None, at_home) => {
@@ -244,14 +267,17 @@ impl Client {
     /// answer is that to the second.
     async fn ask(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
         let mut redirects = 0;
+        let is_read = matches!(body, RequestBody::Get { .. });
+        let stays_at_home = is_read && self.reads_at_home;
         loop {
-            let connection = match (&mut self.leader, &mut self.at_home) {
+            let leader = self.leader.as_mut().filter(|_| !stays_at_home);
+            let connection = match (leader, &mut self.at_home) {
                 (Some(leader), _) => &mut leader.connection,
                 (None, Some(at_home)) => at_home,
                 (None, None) => return Err(Unanswered::because("not connected")),
             };
             // A read changes nothing.
-            self.in_doubt = !matches!(body, RequestBody::Get { .. });
+            self.in_doubt = !is_read;
             let sent = if is_doubled {
                 connection.send(body.clone()).await.map(drop)
             } else {
@@ -265,13 +291,14 @@ impl Client {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(error)) => error,
                 Err(broken) => {
-                    self.forget_current();
+                    self.forget_current(stays_at_home);
                     self.in_doubt &= !broken.is_definite();
                     return Err(Unanswered::because(&broken.to_string()));
                 }
             };
             self.in_doubt = !error.is_definite();
             if let Error::NotLeader { leader: Some(leader) } = &error
+                && !stays_at_home
                 && !leader.client_address.is_empty()
                 && redirects < REDIRECTS_MAX
             {
@@ -291,7 +318,9 @@ impl Client {
                     }
                 }
             }
-            self.leader = None;
+            if !stays_at_home {
+                self.leader = None;
+            }
             return Err(Unanswered {
                 reason: error.to_string(),
                 error: Some(error),
@@ -303,7 +332,8 @@ impl Client {
         if let Some(ret) = returned(op, reply) {
             return Completion::Ok(ret);
         }
-        self.forget_current();
+        let at_home = self.asks_at_home(op);
+        self.forget_current(at_home);
         self.unanswered(op, MISANSWERED)
     }
 
@@ -316,8 +346,9 @@ impl Client {
         }
     }
 
-    fn forget_current(&mut self) {
-        if self.leader.take().is_none() {
+    /// The connection that was used last is good for nothing any more: that to the leader, unless home was asked whoever leads.
+    fn forget_current(&mut self, at_home: bool) {
+        if at_home || self.leader.take().is_none() {
             self.at_home = None;
         }
     }

@@ -193,6 +193,7 @@ mod tests {
             nemesis_interval: Duration::from_secs(5),
             timeout: Duration::from_micros(1250),
             node_args: vec![String::from("--seed")],
+            follower_reads: true,
         })
     }
 

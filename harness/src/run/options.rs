@@ -29,6 +29,9 @@ pub struct Options {
     pub timeout: Duration,
     /// Further arguments for each node.
     pub node_args: Vec<String>,
+    /// Whether nodes answer reads while they follow, and clients read at the nodes that they are pinned to.
+    #[serde(default)]
+    pub follower_reads: bool,
 }
 
 /// How many clients there are.

@@ -316,6 +316,7 @@ echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
                 nemesis_interval: Duration::from_secs(1),
                 timeout: Duration::from_millis(500),
                 node_args: Vec::new(),
+                follower_reads: false,
             },
             seed: 1,
             schedule: None,

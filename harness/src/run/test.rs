@@ -10,7 +10,7 @@ use crate::run::judge::{JudgeError, Request, judge};
 use crate::run::load::{self, Load, MakeClient};
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
-use crate::run::{finish, narrate};
+use crate::run::{Options, finish, narrate};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -97,7 +97,7 @@ pub(super) async fn run(
         dir: surroundings.directory.path().to_owned(),
         seed: test.seed,
         timing: Timing::default(),
-        extra_args: test.options.node_args.clone(),
+        extra_args: node_args(&test.options),
     })
     .await?;
     let mut findings = Findings::default();
@@ -203,12 +203,22 @@ fn setting(test: &Test) -> Setting {
     }
 }
 
+/// What each node is told beside what every node is.
+fn node_args(options: &Options) -> Vec<String> {
+    let follower_reads = options.follower_reads.then(|| String::from("--follower-reads"));
+    follower_reads
+        .into_iter()
+        .chain(options.node_args.iter().cloned())
+        .collect()
+}
+
 impl Running<'_> {
     /// The time under load, calm at first and then under fault.
     async fn under_load(&self, replayed: Option<Schedule>) -> Loaded {
         let options = &self.test.options;
         let nodes = self.cluster.nodes();
         let (cluster_id, timeout) = (cluster_id(self.test), options.timeout);
+        let reads_at_home = options.follower_reads;
         let address_of = Arc::clone(&self.address_of);
         let make_client: MakeClient = Arc::new(move |thread| {
             Client::new(
@@ -218,6 +228,7 @@ impl Running<'_> {
                 timeout,
             )
             .among(nodes.clone())
+            .reading_at_home(reads_at_home)
         });
         let begun = Instant::now();
         let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);
@@ -310,8 +321,11 @@ impl Running<'_> {
                 }
                 live.doing("final reads");
                 let (cluster_id, timeout) = (cluster_id(self.test), self.test.options.timeout);
-                let client =
-                    |node| Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout);
+                let reads_at_home = self.test.options.follower_reads;
+                let client = |node| {
+                    Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout)
+                        .reading_at_home(reads_at_home)
+                };
                 let clients = self.cluster.nodes().into_iter().map(client).collect();
                 findings
                     .objections

@@ -57,6 +57,7 @@ fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Red
         nemesis_interval: Duration::from_secs(1),
         timeout: Duration::from_millis(500),
         node_args: node_args.into_iter().collect(),
+        follower_reads: outcome.follower_reads,
     };
     Test::planned(seed, options, schedule)
 }

@@ -82,6 +82,13 @@ pub(crate) struct ServeArgs {
     /// votes for nobody until the least election time-out has passed.
     #[arg(long)]
     pub(crate) lease_reads: bool,
+    /// Answer reads while following, too, instead of naming the leader: the node asks the leader what it must have applied, and answers
+    /// from its own state when it has. Such reads are linearizable like the leader's.
+    ///
+    /// It costs a message to the leader and back for all reads that come in at once, and takes the reading itself off the leader. The leader
+    /// needs no setting for it.
+    #[arg(long)]
+    pub(crate) follower_reads: bool,
     /// Listen on other addresses than loopback. Connections are neither encrypted nor authenticated.
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -181,6 +188,8 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     /// For how long a leader that a majority has heard from answers reads by itself, if it does.
     pub(crate) lease: Option<Duration>,
+    /// Whether it answers reads while it follows.
+    pub(crate) follower_reads: bool,
     pub(crate) log_level: LogLevel,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<replica::Mutant>,
@@ -212,6 +221,7 @@ impl ServeArgs {
             heartbeat_ticks: self.heartbeat_ticks.or(file.heartbeat_ticks),
             seed: self.seed.or(file.seed),
             lease_reads: self.lease_reads || file.lease_reads,
+            follower_reads: self.follower_reads || file.follower_reads,
             insecure: self.insecure || file.insecure,
             log_level: self.log_level.or(file.log_level),
             #[cfg(feature = "mutants")]
@@ -280,6 +290,7 @@ impl ServeArgs {
             timing,
             seed: self.seed,
             lease: self.lease_reads.then(|| lease(tick, timing)),
+            follower_reads: self.follower_reads,
             log_level: self.log_level.unwrap_or_default(),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.as_deref().map(mutant).transpose()?,

@@ -14,6 +14,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(dir: &Path) -> Cluster {
+        Cluster::start_with(dir, &[])
+    }
+
+    pub(crate) fn start_with(dir: &Path, flags: &'static [&'static str]) -> Cluster {
         let relays: BTreeMap<u64, Relay> = (1..=3).map(|id| (id, Relay::start())).collect();
         let members: Vec<String> = relays
             .iter()
@@ -25,6 +29,7 @@ impl Cluster {
             members: members.join(","),
             data: dir.join(id.to_string()),
             listen: "127.0.0.1:0".to_string(),
+            flags,
         };
         let mut cluster = Cluster {
             relays,
@@ -45,6 +50,7 @@ impl Cluster {
             members: String::new(),
             data: dir.join(id.to_string()),
             listen: "127.0.0.1:0".to_string(),
+            flags: &[],
         };
         self.relays.entry(id).or_insert_with(Relay::start);
         self.specs.insert(id, spec);
@@ -143,4 +149,39 @@ fn a_follower_names_the_leader_and_its_address() {
     // And the client for people goes where it is sent.
     let output = run(&["put", "k", "v", "-e", &follower.endpoint(), "--timeout", "30s"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_follower_that_is_to_reads_as_the_leader_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start_with(dir.path(), &["--follower-reads"]);
+    let get = || wire::client::RequestBody::Get { key: "k".into() };
+    let reads = |node: &Node, value: &str| {
+        let mut client = crate::connection::Connection::accepted(node.address, wire::Role::Client);
+        // A follower that has lost its leader refuses, and reads again when it has one.
+        eventually("the node reads", || match client.call(get()) {
+            Ok(wire::client::Reply::Value(read)) => {
+                assert_eq!(read.as_deref(), Some(value.as_bytes()));
+                Some(())
+            }
+            Err(wire::client::Error::NotLeader { .. } | wire::client::Error::ReadAborted) => None,
+            other => panic!("a read is answered with {other:?}"),
+        });
+    };
+    // Whoever is asked has to see what was just written, whoever it was written at.
+    for value in ["1", "2", "3"] {
+        assert_eq!(cluster.run(&["put", "k", value]), (Some(0), String::new()));
+        for node in cluster.nodes.values() {
+            reads(node, value);
+        }
+    }
+    let leader = cluster.leader();
+    cluster.kill(leader);
+    assert_eq!(cluster.run(&["put", "k", "4"]), (Some(0), String::new()));
+    for node in cluster.nodes.values() {
+        reads(node, "4");
+    }
+    // A life of its own each time: what comes back reads again.
+    cluster.restart(leader);
+    reads(&cluster.nodes[&leader], "4");
 }

@@ -51,6 +51,8 @@ pub(crate) struct Spec {
     pub(crate) members: String,
     pub(crate) data: PathBuf,
     pub(crate) listen: String,
+    /// More of the command line.
+    pub(crate) flags: &'static [&'static str],
 }
 
 impl Spec {
@@ -63,6 +65,7 @@ impl Spec {
             members: "1=127.0.0.1:1".to_string(),
             data: data.to_path_buf(),
             listen: "127.0.0.1:0".to_string(),
+            flags: &[],
         }
     }
 
@@ -77,6 +80,7 @@ impl Spec {
             command.args(["--cluster", &self.members]);
         }
         command.arg("--data").arg(&self.data);
+        command.args(self.flags);
         command
     }
 

@@ -21,6 +21,7 @@ fn test() -> Test {
         nemesis_interval: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
         node_args: Vec::new(),
+        follower_reads: false,
     })
 }
 

@@ -26,6 +26,7 @@ fn test() -> Test {
         nemesis_interval: Duration::from_secs(5),
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
+        follower_reads: false,
     })
 }
 

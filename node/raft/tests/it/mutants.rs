@@ -70,7 +70,7 @@ const FOUND: [(&str, &str, Option<&str>); 37] = [
         Some("without faults"),
     ),
     ("ack-last-index", "ack_names_what_was_verified", None),
-    ("quorum-arithmetic", "split_vote", Some("leads term")),
+    ("quorum-arithmetic", "split_vote", Some("was committed")),
     (
         "learner-counted",
         "learners_count_for_nothing",
@@ -201,18 +201,19 @@ fn every_mutant_changes_the_outcome_of_its_golden_script() {
 
 #[test]
 fn random_schedules_find_mutants() {
+    let mut missed = Vec::new();
     for ((name, mutant), (_, _, expected)) in Mutant::ALL.into_iter().zip(FOUND) {
         let Some(expected) = expected else { continue };
         let mutate = |config: &mut raft::Config| config.mutant = Some(mutant);
         let found = first_failure(0..SCHEDULES_MAX, &mut Seen::default(), &mutate);
         let Some((seed, failure)) = found else {
-            panic!("{SCHEDULES_MAX} schedules do not find {name}");
+            missed.push(format!("{name}: not in {SCHEDULES_MAX} schedules"));
+            continue;
         };
         println!("{name}: seed {seed}: {}\n{}", failure.violation, failure.story);
-        assert!(
-            failure.violation.contains(expected),
-            "{name}: {}",
-            failure.violation
-        );
+        if !failure.violation.contains(expected) {
+            missed.push(format!("{name}: seed {seed}: {}", failure.violation));
+        }
     }
+    assert!(missed.is_empty(), "{missed:#?}");
 }

@@ -88,7 +88,7 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 33] = [
 ];
 
 /// Found by no seed in the time of a test. The model finds them, or the core's own random schedules and golden scripts.
-const NOT_FOUND: [&str; 11] = [
+const NOT_FOUND: [&str; 13] = [
     // Leases are not simulated; the core's own random schedules have them.
     "lease-survives-transfer",
     "lease-forgets-promise",
@@ -100,6 +100,8 @@ const NOT_FOUND: [&str; 11] = [
     "ack-last-index",
     "stale-progress",
     "read-context-reused",
+    "forwarded-read-joins",
+    "forwarded-read-outlives-crash",
     "read-batch-first-index",
     "change-before-noop",
     "snapshot-behind-applied",

@@ -1,6 +1,7 @@
 //! Keys and their values.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
@@ -75,20 +76,30 @@ impl Map {
     }
 
     pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
-        self.remove(&key);
+        let shard = Arc::make_mut(&mut self.shards[shard_of(&key)]);
         self.hash = self.hash.wrapping_add(pair_hash(&key, &value));
-        self.pairs += 1;
-        self.bytes += (key.len() + value.len()) as u64;
-        Arc::make_mut(&mut self.shards[shard_of(&key)]).insert(key, value);
+        self.bytes += value.len() as u64;
+        match shard.entry(key) {
+            Entry::Occupied(mut place) => {
+                let old = place.insert(value);
+                self.hash = self.hash.wrapping_sub(pair_hash(place.key(), &old));
+                self.bytes -= old.len() as u64;
+            }
+            Entry::Vacant(place) => {
+                self.pairs += 1;
+                self.bytes += place.key().len() as u64;
+                place.insert(value);
+            }
+        }
     }
 
     /// Whether there was anything.
     pub(crate) fn remove(&mut self, key: &Bytes) -> bool {
-        let place = shard_of(key);
-        if !self.shards[place].contains_key(key) {
+        let shard = &mut self.shards[shard_of(key)];
+        if !shard.contains_key(key) {
             return false;
         }
-        if let Some(old) = Arc::make_mut(&mut self.shards[place]).remove(key) {
+        if let Some(old) = Arc::make_mut(shard).remove(key) {
             self.hash = self.hash.wrapping_sub(pair_hash(key, &old));
             self.pairs -= 1;
             self.bytes -= (key.len() + old.len()) as u64;

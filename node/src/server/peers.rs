@@ -33,9 +33,8 @@ const BACKOFF_MAX: Duration = Duration::from_millis(200);
 const STALL_MAX: Duration = Duration::from_secs(2);
 
 impl Frame for Packet {
-    fn append_payload(self, mut buffer: Vec<u8>) -> Vec<u8> {
-        buffer.extend_from_slice(&Message::from(self).to_payload());
-        buffer
+    fn append_payload(self, buffer: Vec<u8>) -> Vec<u8> {
+        Message::from(self).append_payload(buffer)
     }
 }
 

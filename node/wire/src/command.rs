@@ -2,7 +2,7 @@
 //!
 //! What an entry carries is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
 
-use crate::payload::{DecodeError, decode, encode_into};
+use crate::payload::{DecodeError, decode, encode_behind};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -280,7 +280,7 @@ pub enum Invocation {
 impl Command {
     /// The bytes of an entry that carries it by itself.
     pub fn to_bytes(&self) -> Bytes {
-        Bytes::from(encode_into(self, alloc::vec![COMMAND_VERSION]))
+        encode_behind(&[COMMAND_VERSION], self)
     }
 }
 
@@ -290,7 +290,7 @@ impl Invocation {
         match self {
             Invocation::Plain(command) => command.to_bytes(),
             Invocation::OpenSession { .. } | Invocation::CloseSession { .. } | Invocation::Once { .. } => {
-                Bytes::from(encode_into(self, alloc::vec![INVOCATION_VERSION]))
+                encode_behind(&[INVOCATION_VERSION], self)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
+use postcard::experimental::serialized_size;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why bytes could not be understood.
@@ -37,6 +38,14 @@ pub fn encode<T: Serialize>(value: &T) -> Bytes {
 /// Never for the types of this crate: postcard refuses only sequences of unknown length, and they have none.
 pub fn encode_into<T: Serialize>(value: &T, buffer: Vec<u8>) -> Vec<u8> {
     postcard::to_extend(value, buffer).expect("the types of this crate have known lengths")
+}
+
+/// The bytes of `value` behind those of `prefix`, in memory of just that size: whoever keeps them keeps nothing else.
+pub(crate) fn encode_behind<T: Serialize>(prefix: &[u8], value: &T) -> Bytes {
+    let length = serialized_size(value).expect("the types of this crate have known lengths");
+    let mut buffer = Vec::with_capacity(prefix.len() + length);
+    buffer.extend_from_slice(prefix);
+    Bytes::from(encode_into(value, buffer))
 }
 
 /// The value whose bytes are exactly `bytes`.

@@ -203,10 +203,17 @@ const CHECKSUM_BYTES: usize = 4;
 impl Message {
     /// The payload of a frame.
     pub fn to_payload(&self) -> Bytes {
-        let mut payload = encode_into(self, alloc::vec![0; CHECKSUM_BYTES]);
-        let checksum = crc32c::crc32c(&payload[CHECKSUM_BYTES..]);
-        payload[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
-        Bytes::from(payload)
+        Bytes::from(self.append_payload(Vec::new()))
+    }
+
+    /// The payload of a frame behind what is already in `buffer`.
+    pub fn append_payload(&self, mut buffer: Vec<u8>) -> Vec<u8> {
+        let begin = buffer.len();
+        buffer.extend_from_slice(&[0; CHECKSUM_BYTES]);
+        let mut buffer = encode_into(self, buffer);
+        let (checksum, message) = buffer[begin..].split_at_mut(CHECKSUM_BYTES);
+        checksum.copy_from_slice(&crc32c::crc32c(message).to_le_bytes());
+        buffer
     }
 
     /// The message that a frame's payload holds.

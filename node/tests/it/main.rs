@@ -5,6 +5,7 @@
 mod cluster;
 mod command_line;
 mod connection;
+mod durable;
 mod folder;
 mod hostile;
 mod logs;

@@ -12,21 +12,24 @@
 //! ```
 //!
 //! The log is written past the operating system's cache, and is durable when the write returns (`O_DIRECT`, `O_DSYNC`): one system call
-//! and no copying of pages for each batch. A file system that refuses that has its log written and synced in the ordinary way.
+//! and no copying of pages for each batch. A leader has a thread do that, so that it can go on meanwhile. A file system that refuses that has its log written and synced in the ordinary way.
 
 mod direct;
 mod times;
+mod writer;
 
 pub(crate) use times::DiskAccount;
 
 use direct::{Aligned, open_direct};
-use replica::{Disk, DiskError, FileId};
+use replica::{BLOCK_BYTES, Disk, DiskError, FileId};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use times::Work;
+use writer::{Job, Outcome, Target, Writer};
 
 /// The file whose lock says that a node uses the folder.
 const LOCK: &str = "lock";
@@ -43,6 +46,10 @@ const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 << 10;
 
+/// A batch of no more than this is written at once by whoever has it: handing it to another thread takes longer than there is something
+/// else to do.
+const AT_ONCE_BYTES_MAX: usize = BLOCK_BYTES;
+
 /// A sync that takes longer is worth a word in the log: it delays everything that this node has to say.
 const SYNC_SLOW: Duration = Duration::from_millis(100);
 
@@ -58,6 +65,10 @@ pub(crate) struct DataFolder {
     direct: bool,
     /// What is written past the cache goes through here.
     aligned: Aligned,
+    /// Who writes the log meanwhile, if anybody does.
+    writer: Option<Writer>,
+    /// The file into which it is writing.
+    writing: Option<FileId>,
     /// Its lock goes when it is closed, and so when the process ends in whichever way.
     _lock: File,
 }
@@ -65,9 +76,9 @@ pub(crate) struct DataFolder {
 #[derive(Debug)]
 struct OpenFile {
     name: String,
-    file: File,
+    file: Arc<File>,
     /// The same file, to be written past the cache.
-    direct: Option<File>,
+    direct: Option<Arc<File>>,
 }
 
 /// Why a data folder can't be used.
@@ -104,12 +115,23 @@ impl DataFolder {
                     account: DiskAccount::default(),
                     direct: true,
                     aligned: Aligned::default(),
+                    writer: None,
+                    writing: None,
                     _lock: lock,
                 })
             }
             Err(TryLockError::WouldBlock) => Err(LockError::Busy(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
+    }
+
+    /// From here on, what is begun to be written to the log is written by a thread of its own, which calls `written` when it is done.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub(crate) fn write_beside(&mut self, written: impl Fn() + Send + 'static) -> io::Result<()> {
+        self.writer = Some(Writer::start(written)?);
+        Ok(())
     }
 
     /// The account of how long everything takes.
@@ -130,19 +152,19 @@ impl DataFolder {
         let direct = self.open_direct(name);
         self.files.push(Some(OpenFile {
             name: name.to_string(),
-            file,
+            file: Arc::new(file),
             direct,
         }));
         FileId(self.files.len() - 1)
     }
 
     /// The file to be written past the cache, if it is one of the log and that can be.
-    fn open_direct(&mut self, name: &str) -> Option<File> {
+    fn open_direct(&mut self, name: &str) -> Option<Arc<File>> {
         if !(self.direct && name.starts_with(LOG_PREFIX)) {
             return None;
         }
         match open_direct(&self.path.join(name)) {
-            Ok(file) => Some(file),
+            Ok(file) => Some(Arc::new(file)),
             Err(error) => {
                 self.give_direct_up(&error);
                 None
@@ -338,6 +360,57 @@ impl Disk for DataFolder {
         file.read_exact_at(buffer, offset).map_err(failed("read", name))
     }
 
+    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
+        let Some(writer) = self.writer.as_ref().filter(|_| bytes.len() > AT_ONCE_BYTES_MAX) else {
+            return self.write_durably(file, offset, &bytes);
+        };
+        let OpenFile {
+            file: cached, direct, ..
+        } = self.file(file);
+        let target = match direct.as_ref().filter(|_| self.direct) {
+            Some(direct) => Target::Direct(Arc::clone(direct)),
+            None => Target::Cached(Arc::clone(cached)),
+        };
+        writer.begin(Job {
+            file: target,
+            offset,
+            bytes,
+        });
+        self.writing = Some(file);
+        Ok(())
+    }
+
+    fn is_written(&mut self) -> Result<bool, DiskError> {
+        let (Some(file), Some(writer)) = (self.writing, &self.writer) else {
+            return Ok(true);
+        };
+        let Some(outcome) = writer.outcome() else {
+            return Ok(false);
+        };
+        self.writing = None;
+        let Outcome {
+            job,
+            result,
+            write,
+            sync,
+        } = outcome;
+        match result {
+            Ok(()) => {
+                self.account.note(Work::LogWrite, write);
+                self.account.note(Work::LogSync, sync);
+                tell_if_slow(&self.file(file).name, write + sync);
+            }
+            Err(error)
+                if error.kind() == ErrorKind::InvalidInput && matches!(job.file, Target::Direct(_)) =>
+            {
+                self.give_direct_up(&error);
+                self.write_durably(file, job.offset, &job.bytes)?;
+            }
+            Err(error) => return Err(failed("write", &self.file(file).name)(error)),
+        }
+        Ok(true)
+    }
+
     fn write_durably(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         if self.write_direct(file, offset, bytes)? {
             return Ok(());
@@ -475,6 +548,33 @@ mod tests {
         folder.write_durably(file, 0, &[3; 4096]).unwrap();
         assert_eq!(std::fs::read(folder.path.join("wal-1.log")).unwrap(), [3; 4096]);
         assert!(!(was_possible && folder.direct), "the refusal was not noticed");
+    }
+
+    #[test]
+    fn what_is_begun_is_durable_when_the_disk_says_so() {
+        for (direct, bytes) in [(true, 3 * 4096), (false, 3 * 4096), (true, 5000)] {
+            let (_dir, mut folder) = folder();
+            folder.direct = direct;
+            let (sender, written) = std::sync::mpsc::channel();
+            folder.write_beside(move || sender.send(()).unwrap()).unwrap();
+            let name = "wal-0000000000000001.log";
+            let file = folder.create(name, 1 << 20).unwrap();
+            assert_eq!(folder.is_written(), Ok(true), "nothing was begun");
+            // What is no whole number of blocks is refused past the cache, and written in the other way.
+            folder.begin_durable_write(file, 4096, vec![5; bytes]).unwrap();
+            written.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert_eq!(folder.is_written(), Ok(true), "direct: {direct}, {bytes} bytes");
+            let mut found = vec![0; bytes];
+            folder.read(file, 4096, &mut found).unwrap();
+            assert!(found == vec![5; bytes], "direct: {direct}, {bytes} bytes");
+            // A single block is written at once.
+            folder.begin_durable_write(file, 0, vec![6; 4096]).unwrap();
+            assert_eq!(folder.is_written(), Ok(true));
+            assert!(written.try_recv().is_err());
+            assert_eq!(std::fs::read(folder.path.join(name)).unwrap()[..4096], [6; 4096]);
+            drop(folder);
+            assert!(written.recv().is_err(), "the thread ends with the folder");
+        }
     }
 
     #[test]

@@ -12,9 +12,11 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use serde::Serialize;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use wire::record::Member;
 
 /// How long the runtime's helper threads (name look-ups) are waited for at the end.
@@ -60,11 +62,15 @@ async fn run(settings: Settings) -> Result<(), Failure> {
             _ = interrupt.recv() => tracing::info!("told to stop by SIGINT"),
         }
     };
-    let disk = DataFolder::lock(&settings.data).map_err(|error| match error {
+    let mut disk = DataFolder::lock(&settings.data).map_err(|error| match error {
         LockError::Busy(_) | LockError::Unusable(..) => Failure::Usage(error.to_string()),
     })?;
     let (listener, listen) = listen(settings.listen).await?;
     let disk_account = disk.account();
+    let written = Arc::new(Notify::new());
+    let notified = Arc::clone(&written);
+    disk.write_beside(move || notified.notify_one())
+        .map_err(|error| Failure::Internal(format!("there is no thread for the log: {error}")))?;
     let replica =
         Replica::open(disk, &options(&settings)?, EventLog).map_err(|error| open_failure(&error))?;
     let client_address = match &settings.client_address {
@@ -83,6 +89,8 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         tick: settings.tick,
         replica,
         disk_account,
+        written,
+        spin: settings.spin,
         listener,
     });
     say_ready(settings.id, listen);

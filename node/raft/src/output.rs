@@ -81,10 +81,14 @@ impl<S: Storage> Raft<S> {
     /// Whether [`Raft::ready`] has anything to ask. While a storage says that entries are temporarily unavailable, this may be so and
     /// `ready` hand out nothing: then it is time to wait for the storage.
     pub fn has_ready(&self) -> bool {
+        self.must_write() || self.has_ready_besides_write()
+    }
+
+    /// Whether [`Raft::ready_besides_write`] has anything to ask.
+    pub fn has_ready_besides_write(&self) -> bool {
         self.wants_to_send()
             || !self.outbox.is_empty()
-            || !self.held_back.is_empty()
-            || self.must_write()
+            || (!self.held_back.is_empty() && !self.must_write())
             || self.log.has_unapplied()
             || !self.read_outcomes.is_empty()
     }
@@ -106,7 +110,18 @@ impl<S: Storage> Raft<S> {
         } else {
             None
         };
-        if write.is_none() && !self.held_back.is_empty() {
+        self.hand_out(write)
+    }
+
+    /// What [`Raft::ready`] would ask, but for a write, which stays for the next time: for a driver whose disk has one at a time, while that
+    /// is in flight. What waits for the write stays as well.
+    pub fn ready_besides_write(&mut self) -> Ready<S::Command> {
+        self.send_appends_and_rounds();
+        self.hand_out(None)
+    }
+
+    fn hand_out(&mut self, write: Option<Write<S::Command>>) -> Ready<S::Command> {
+        if !self.must_write() && !self.held_back.is_empty() {
             // What these say was handed out before: it is durable, or will be with the last write in flight.
             let held_back = core::mem::take(&mut self.held_back);
             match self.pending_writes.back_mut() {

@@ -275,13 +275,28 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     /// What is asked of the driver now; see the crate's documentation for the contract.
     pub fn ready(&mut self) -> Ready<S::Command> {
         let id = WriteId(self.last_write.0 + 1);
-        let read_requests = self.raft.read_requests;
-        let ready = self.observed(|raft| raft.ready(id));
-        if self.raft.read_requests != read_requests {
-            self.read_elapsed = 0;
-        }
+        let ready = self.hand_out(|raft| raft.ready(id));
         if ready.write.is_some() {
             self.last_write = id;
+        }
+        ready
+    }
+
+    /// Whether [`RawNode::ready_besides_write`] has anything to ask.
+    pub fn has_ready_besides_write(&self) -> bool {
+        self.raft.has_ready_besides_write()
+    }
+
+    /// What is asked of the driver now, but for a write: see [`Raft::ready_besides_write`].
+    pub fn ready_besides_write(&mut self) -> Ready<S::Command> {
+        self.hand_out(Raft::ready_besides_write)
+    }
+
+    fn hand_out(&mut self, ready: impl FnOnce(&mut Raft<S>) -> Ready<S::Command>) -> Ready<S::Command> {
+        let read_requests = self.raft.read_requests;
+        let ready = self.observed(ready);
+        if self.raft.read_requests != read_requests {
+            self.read_elapsed = 0;
         }
         ready
     }

@@ -90,6 +90,23 @@ pub trait Disk {
         self.sync(file)
     }
 
+    /// Begins to write as [`Disk::write_durably`] does; that may go on when this returns, and [`Disk::is_written`] tells when it is over.
+    /// Until then nothing else is written into the file, and nothing else is begun.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
+        self.write_durably(file, offset, &bytes)
+    }
+
+    /// Whether what was begun last is durable.
+    ///
+    /// # Errors
+    /// The operating system's, about what was begun.
+    fn is_written(&mut self) -> Result<bool, DiskError> {
+        Ok(true)
+    }
+
     /// Makes durable what was written into the file.
     ///
     /// # Errors

@@ -17,7 +17,8 @@
 //! The caller turns the wheel: it feeds what came in, then, as long as [`Replica::has_work`], calls [`Replica::send`], passes on
 //! the messages, calls [`Replica::apply`], passes on the answers, and calls [`Replica::carry_out`]. So appends are on their way to the
 //! followers, and answers on theirs to clients, while this node's own disk works, and whatever came in together shares one write and
-//! one sync.
+//! one sync. Where a disk can write beside the caller ([`Disk::begin_durable_write`]), the wheel of a leader turns on meanwhile, with
+//! [`Replica::settle`] before each turn; what comes in until the write is over shares the next one.
 //!
 //! # Invariants
 //!

@@ -19,8 +19,18 @@ pub struct LogStore<D> {
     wal: Wal<D>,
     directory: Directory,
     snapshot: Option<Stored>,
+    /// What was begun to be written and is no part of the log yet.
+    begun: Option<Begun>,
     /// A read that failed: the core is told that the entries are not at hand, and whoever drives it stops the node.
     failure: RefCell<Option<DiskError>>,
+}
+
+/// A write that is on its way to the disk.
+#[derive(Debug)]
+struct Begun {
+    hard_state: HardState,
+    entries: Vec<Entry<Bytes>>,
+    location: Location,
 }
 
 impl<D: Disk> LogStore<D> {
@@ -41,6 +51,7 @@ impl<D: Disk> LogStore<D> {
             wal,
             directory,
             snapshot: None,
+            begun: None,
             failure: RefCell::new(None),
         })
     }
@@ -102,6 +113,7 @@ impl<D: Disk> LogStore<D> {
             wal: wal.with(disk),
             directory,
             snapshot: None,
+            begun: None,
             failure: RefCell::new(None),
         };
         if let Some(snapshot) = snapshot {
@@ -156,6 +168,10 @@ impl<D: Disk> LogStore<D> {
     }
 
     fn append(&mut self, record: &Record, durability: Durability) -> Result<Location, DiskError> {
+        assert!(
+            self.begun.is_none(),
+            "a batch was to be written while the one before it was on its way"
+        );
         let (before, end) = (self.wal.last_number(), self.directory.last_index);
         let directory = &self.directory;
         let location = self.wal.append(record, durability, || directory.open_record())?;
@@ -249,11 +265,41 @@ impl<D: Disk> LogStore<D> {
             entries: write.entries.iter().map(to_record).collect(),
         };
         let location = self.append(&record, durability)?;
-        let taken_in = self
-            .directory
-            .wrote(write.hard_state, write.entries.clone(), location);
-        taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
+        self.begun = Some(Begun {
+            hard_state: write.hard_state,
+            entries: write.entries.clone(),
+            location,
+        });
+        match durability {
+            Durability::Synced | Durability::Unsynced => self.take_begun(),
+            Durability::Begun => {}
+        }
         Ok(())
+    }
+
+    /// Whether nothing is on its way to the disk any more: what was begun is part of the log then.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) fn finish_write(&mut self) -> Result<bool, DiskError> {
+        let is_over = self.begun.is_none() || self.wal.disk.is_written()?;
+        if is_over {
+            self.take_begun();
+        }
+        Ok(is_over)
+    }
+
+    /// What was begun is durable: the core may see it.
+    fn take_begun(&mut self) {
+        if let Some(Begun {
+            hard_state,
+            entries,
+            location,
+        }) = self.begun.take()
+        {
+            let taken_in = self.directory.wrote(hard_state, entries, location);
+            taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
+        }
     }
 
     /// A read that failed since the last time.

@@ -29,7 +29,9 @@ use bytes::Bytes;
 use commands::LeadsSince;
 use core::time::Duration;
 use folder::open_store;
-use raft::{Entry, Index, LogPosition, Logger, Message, NodeId, RawNode, ReadToken, Ready, Write};
+use raft::{
+    Entry, Index, LogPosition, Logger, Message, NodeId, RawNode, ReadToken, Ready, RoleKind, Write, WriteId,
+};
 use reads::Read;
 use wire::peer::{Packet, Parcel};
 
@@ -41,6 +43,8 @@ pub struct Replica<D: Disk, L: Logger> {
     incarnation: u128,
     /// What the core asked for and [`Replica::carry_out`] is still to do.
     staged: Option<Ready<Bytes>>,
+    /// The write that is on its way to the disk. Until it is durable, the core is asked for no other.
+    writing: Option<WriteId>,
     /// Committed entries that the core handed out in the last turn and that nobody waits for.
     unapplied: Vec<Entry<Bytes>>,
     /// The commands of this leadership that are not applied, by index.
@@ -108,6 +112,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             machine,
             incarnation,
             staged: None,
+            writing: None,
             unapplied: Vec::new(),
             commands: VecDeque::new(),
             gathered: Vec::new(),
@@ -220,7 +225,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
 
     /// Whether there is anything to send or to carry out.
     pub fn has_work(&self) -> bool {
-        self.node.has_ready()
+        let has_ready = match self.writing {
+            Some(_) => self.node.has_ready_besides_write(),
+            None => self.node.has_ready(),
+        };
+        has_ready
             || self.staged.is_some()
             || !self.unapplied.is_empty()
             || self.failure.is_some()
@@ -233,6 +242,31 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             || self.can_answer_operator()
     }
 
+    /// Whether something is on its way to the disk, as a [`Disk`] can have it: the wheel turns on meanwhile, and as soon as it is over,
+    /// [`Replica::settle`] is to be called.
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Whether this turn has something to be made durable; for one who keeps account.
+    pub fn is_about_to_write(&self) -> bool {
+        self.staged.as_ref().is_some_and(|ready| ready.write.is_some())
+    }
+
+    /// Takes in that what was on its way to the disk is durable, if it is. Between turns, not within one.
+    ///
+    /// # Errors
+    /// The node must stop: the disk failed.
+    pub fn settle(&mut self) -> Result<(), Fatal> {
+        if let Some(id) = self.writing
+            && self.node.storage_mut().finish_write()?
+        {
+            self.writing = None;
+            self.node.persisted(id);
+        }
+        Ok(())
+    }
+
     /// The first part of a turn: hands out what may leave before the disk is touched.
     pub fn send(&mut self, out: &mut Outbox) {
         assert!(
@@ -240,7 +274,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             "a turn was begun before the last one was carried out"
         );
         self.ask_for_reads();
-        let mut ready = self.node.ready();
+        let mut ready = match self.writing {
+            Some(_) => self.node.ready_besides_write(),
+            None => self.node.ready(),
+        };
         if self.leads_since().is_none() {
             self.carrier.stop();
         }
@@ -318,9 +355,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 
     /// Writes what the core asked for, durably, and tells it.
-    fn write(&mut self, write: Write<Bytes>) -> Result<(), DiskError> {
+    fn write(&mut self, write: Write<Bytes>) -> Result<(), Fatal> {
         let arrived = self.take_arrived(write.snapshot.as_deref());
         let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
+        let leads = self.node.raft().role() == RoleKind::Leader;
         let sole_voter = self.node.raft().configuration().voters().len() == 1;
         let store = self.node.storage_mut();
         let before = store.stored_snapshot().cloned();
@@ -329,11 +367,15 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
         let durability = if sole_voter && mutated!(self.mutant, SoleVoterUnsynced) {
             Durability::Unsynced
+        } else if leads && stored.is_none() {
+            // A leader has other things to do meanwhile: it takes in what comes next, and sends it, and answers what is committed.
+            Durability::Begun
         } else {
             Durability::Synced
         };
         store.write(&write, stored, durability)?;
-        self.node.persisted(write.id);
+        self.writing = Some(write.id);
+        self.settle()?;
         if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
             self.machine = machine;
             self.node.applied(snapshot.last.index);

@@ -45,6 +45,8 @@ pub(crate) struct Location {
 pub(crate) enum Durability {
     /// It is.
     Synced,
+    /// That is begun, and over when the disk says so. Until then nothing else is written to the log.
+    Begun,
     /// It is left to the next one: only a seeded bug has that.
     Unsynced,
 }
@@ -265,11 +267,15 @@ impl<D: Disk> Wal<D> {
             segment: segment.number,
             offset: segment.end,
         };
-        match durability {
-            Durability::Synced => self.disk.write_durably(segment.file, segment.end, bytes)?,
-            Durability::Unsynced => self.disk.write(segment.file, segment.end, bytes)?,
-        }
+        let (file, begin) = (segment.file, segment.end);
         segment.end += bytes.len() as u64;
+        match durability {
+            Durability::Synced => self.disk.write_durably(file, begin, bytes)?,
+            Durability::Begun => self
+                .disk
+                .begin_durable_write(file, begin, core::mem::take(bytes))?,
+            Durability::Unsynced => self.disk.write(file, begin, bytes)?,
+        }
         self.link = next;
         Ok(location)
     }

@@ -21,13 +21,16 @@ use peers::Peers;
 use raft::{NodeId, RoleKind};
 use replica::{Fatal, Outbox, Refusal, Replica, Ticket};
 use request::Task;
+use rustc_hash::FxHashMap;
 use shared::Shared;
 use stages::{Stages, Turn};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use wire::client::{Error, Leader, Reply, Request, Response, Stage};
 
@@ -49,6 +52,10 @@ pub(crate) struct Parts {
     pub(crate) replica: Replica<DataFolder, EventLog>,
     /// The account of the replica's disk.
     pub(crate) disk_account: DiskAccount,
+    /// Told when what was begun to be written to the disk is over.
+    pub(crate) written: Arc<Notify>,
+    /// How long to look whether something comes before the thread sleeps.
+    pub(crate) spin: Duration,
     pub(crate) listener: TcpListener,
 }
 
@@ -57,9 +64,11 @@ pub(crate) struct Parts {
 pub(crate) struct Server {
     shared: Rc<Shared>,
     replica: Replica<DataFolder, EventLog>,
+    written: Arc<Notify>,
+    spin: Duration,
     tick: Duration,
     /// Requests that the replica has and has not answered; as many as all clients together may have in flight.
-    asked: HashMap<Ticket, Asked>,
+    asked: FxHashMap<Ticket, Asked>,
     last_ticket: u64,
     /// Clients that were answered since the last flush; one may be here several times.
     answered: Vec<Rc<Client>>,
@@ -96,6 +105,8 @@ impl Server {
             tick,
             replica,
             disk_account,
+            written,
+            spin,
             listener,
         } = parts;
         let incarnation = replica.incarnation();
@@ -112,8 +123,10 @@ impl Server {
         let mut server = Server {
             shared,
             replica,
+            written,
+            spin,
             tick,
-            asked: HashMap::new(),
+            asked: FxHashMap::default(),
             last_ticket: 0,
             answered: Vec::new(),
             inputs: Vec::new(),
@@ -147,12 +160,15 @@ impl Server {
         // A node that was stopped for a while has heard nobody meanwhile: it must not conclude from ticks that nobody spoke.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let shared = Rc::clone(&self.shared);
+        let written = Arc::clone(&self.written);
         loop {
+            self.spin().await;
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.replica.tick(),
                 () = shared.inbox.arrived() => {}
+                () = written.notified() => {}
             }
             self.take_in();
             if !self.turn_wheel()? {
@@ -160,6 +176,21 @@ impl Server {
                 // There is always something to do then: without this, nobody would read, no timer run and no signal be heard.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Looks for a while whether something comes, and lets everybody else go first meanwhile: to wake a thread that sleeps takes longer
+    /// than many a message.
+    async fn spin(&self) {
+        // What is on its way to the disk wakes the thread when it is over.
+        if self.spin.is_zero() || self.replica.is_writing() {
+            return;
+        }
+        let begun = Instant::now();
+        while self.shared.inbox.is_empty() && begun.elapsed() < self.spin {
+            // Other processes of this processor, and then the other tasks of this one, its sockets among them.
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
         }
     }
 
@@ -267,6 +298,7 @@ impl Server {
     /// Carries out what the replica has to do, and passes on what comes of it. Returns whether nothing is left to do.
     fn turn_wheel(&mut self) -> Result<bool, Fatal> {
         for _ in 0..WHEEL_TURNS_MAX {
+            self.replica.settle()?;
             if !self.replica.has_work() {
                 self.flush_clients();
                 return Ok(true);
@@ -284,6 +316,7 @@ impl Server {
             } else {
                 applied
             };
+            let writes = self.replica.is_about_to_write();
             self.replica.carry_out(&mut self.out)?;
             self.pass_on(replied);
             self.stages.turned(&Turn {
@@ -293,6 +326,7 @@ impl Server {
                 applied,
                 replied,
                 has_replies,
+                writes,
             });
         }
         Ok(false)

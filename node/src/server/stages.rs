@@ -39,6 +39,8 @@ pub(super) struct Turn {
     pub(super) replied: Instant,
     /// Whether there were any.
     pub(super) has_replies: bool,
+    /// Whether it had something to be written to the log.
+    pub(super) writes: bool,
 }
 
 /// How long each stage took since the node started.
@@ -77,7 +79,7 @@ impl Stages {
             for time in &times.log_syncs {
                 self.took(Stage::Sync, *time);
             }
-            if !times.log_writes.is_empty() {
+            if turn.writes {
                 self.took(Stage::Encode, turn.taken_in + (turn.sent - turn.begun));
             }
             if turn.has_replies {
@@ -260,6 +262,7 @@ mod tests {
             applied: at(60),
             replied: at(80),
             has_replies: true,
+            writes: false,
         };
         stages.turned(&turn);
         assert!(counted(&stages, Stage::Encode).is_empty(), "nothing was written");

@@ -54,6 +54,8 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
             tick: Duration::from_secs(3600),
             replica,
             disk_account: DiskAccount::default(),
+            written: Arc::default(),
+            spin: Duration::ZERO,
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
         });
         // Somebody else on this thread, who must have had some turns before the node is told to stop.

@@ -11,6 +11,7 @@ mod failed_sync;
 mod forged_batch;
 mod group;
 mod inspect;
+mod on_its_way;
 mod reads;
 mod requests;
 mod segment_beginning;

@@ -55,6 +55,8 @@ fn writes_and_reads_are_measured_and_kept() {
             "--keys",
             "50",
             "--stages",
+            "--node-arg",
+            "--spin=100us",
             "--json",
         ],
     );

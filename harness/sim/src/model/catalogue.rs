@@ -167,6 +167,7 @@ fn reads() -> Vec<World> {
             )
         },
         World {
+            tier: Tier::Nightly,
             led: true,
             candidates: 2,
             reads: 1,
@@ -178,6 +179,7 @@ fn reads() -> Vec<World> {
             )
         },
         World {
+            tier: Tier::Nightly,
             servers: 2,
             voters: 2,
             led: true,

@@ -353,40 +353,6 @@ impl World {
         self.turn(node)
     }
 
-    fn cut(&mut self, links: Vec<(usize, usize)>, lasts: u64) -> Blow {
-        self.counts.cuts += links.len() as u64;
-        for (from, to) in &links {
-            self.cuts[*from][*to] += 1;
-        }
-        let ids = links
-            .iter()
-            .map(|(from, to)| (self.servers[*from].id.0, self.servers[*to].id.0));
-        let blow = Blow::Cut(ids.collect());
-        self.schedule(lasts, Event::Mend { links });
-        blow
-    }
-
-    pub(crate) fn mend(&mut self, links: &[(usize, usize)]) {
-        for (from, to) in links {
-            // When faults are over, all links are mended at once.
-            self.cuts[*from][*to] = self.cuts[*from][*to].saturating_sub(1);
-        }
-    }
-
-    fn slow_down(&mut self, links: Vec<(usize, usize)>, by: u64, lasts: u64) {
-        self.counts.slow_links += links.len() as u64;
-        for (from, to) in &links {
-            self.slow[*from][*to] += by;
-        }
-        self.schedule(lasts, Event::Quicken { links, by });
-    }
-
-    pub(crate) fn quicken(&mut self, links: &[(usize, usize)], by: u64) {
-        for (from, to) in links {
-            self.slow[*from][*to] = self.slow[*from][*to].saturating_sub(by);
-        }
-    }
-
     /// Lets one of the next operations of the node's disk run into `fault`.
     fn arm(&mut self, node: usize, fault: DiskFault, random: &mut ChaCha8Rng) {
         let ahead = random.random_range(0..OPERATIONS_AHEAD_MAX);

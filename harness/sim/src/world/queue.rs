@@ -1,0 +1,135 @@
+//! What is to happen, in the order of virtual time.
+
+use crate::clients::Response;
+use crate::history::Op;
+use bytes::Bytes;
+use raft::NodeId;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use wire::record::Once;
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    Tick {
+        node: usize,
+    },
+    Deliver {
+        from: usize,
+        to: usize,
+        payload: Bytes,
+        /// Its number on the link, for the script.
+        message: u64,
+    },
+    DiskDone {
+        node: usize,
+        incarnation: u64,
+    },
+    Start {
+        node: usize,
+    },
+    Resume {
+        node: usize,
+        incarnation: u64,
+    },
+    Mend {
+        links: Vec<(usize, usize)>,
+    },
+    /// Links are as fast as usual again.
+    Quicken {
+        links: Vec<(usize, usize)>,
+        by: u64,
+    },
+    /// Time for the fault of this number.
+    Nemesis {
+        number: u32,
+    },
+    Coup {
+        node: usize,
+        term: u64,
+    },
+    Next {
+        client: usize,
+    },
+    Request {
+        client: usize,
+        attempt: u64,
+        node: usize,
+        op: Op,
+        once: Option<Once>,
+    },
+    /// Time to send an operation of a session again.
+    Insist {
+        client: usize,
+        operation: u64,
+    },
+    Reply {
+        client: usize,
+        attempt: u64,
+        response: Response,
+    },
+    Retry {
+        client: usize,
+        operation: u64,
+        leader: Option<NodeId>,
+    },
+    Timeout {
+        client: usize,
+        operation: u64,
+    },
+    /// A link of the leader's is cut for good.
+    CutLink,
+    Heal,
+    Look,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: u64,
+    /// Breaks ties: what was scheduled first comes first.
+    sequence: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.sequence == other.sequence
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+/// Events that are still to come.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    heap: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, at: u64, event: Event) {
+        self.scheduled += 1;
+        self.heap.push(Reverse(Scheduled {
+            at,
+            sequence: self.scheduled,
+            event,
+        }));
+    }
+
+    /// The next event, and when it happens.
+    pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
+        let Reverse(next) = self.heap.pop()?;
+        Some((next.at, next.event))
+    }
+}

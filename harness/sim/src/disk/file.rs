@@ -30,6 +30,13 @@ pub(super) struct File {
 }
 
 fn trimmed(bytes: &[u8]) -> &[u8] {
+    let mut bytes = bytes;
+    // Many zeros at once: one at a time would be a fifth of what a world costs.
+    while let Some((rest, last)) = bytes.split_last_chunk::<64>()
+        && last.iter().fold(0, |any, byte| any | byte) == 0
+    {
+        bytes = rest;
+    }
     let end = bytes
         .iter()
         .rposition(|byte| *byte != 0)

@@ -202,7 +202,7 @@ fn help_and_version_are_printed_to_stdout() {
         (&["help", "exit-codes"], "254"),
         (&["help", "serve"], "--cluster-id"),
         (&["help", "cas"], "--absent"),
-        (&["version"], "protocol 1 to 1"),
+        (&["version"], "protocol 1 to 2"),
     ] {
         let output = run(args);
         assert_eq!(code(&output), Some(0), "{args:?}");

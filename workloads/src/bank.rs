@@ -3,8 +3,8 @@
 //! A transfer is one transaction, so the total never changes. Whoever comes first opens the accounts, in the same transaction. They hold
 //! so much that no bank comes to an overdraft in its time, whatever becomes of its transfers.
 
-use crate::op::{Completion, Op};
-use crate::rotation::{Rotation, Turn};
+use crate::op::Op;
+use crate::rotation::{Rotation, TakingTurns, Turn, Turns};
 use crate::workload::{Generator, Setting, Workload};
 use rand::RngExt;
 
@@ -12,8 +12,6 @@ use rand::RngExt;
 pub const ACCOUNTS: u64 = 5;
 /// What an account holds at the beginning.
 pub const FIRST_BALANCE: i64 = 1_000;
-/// The most operations on one bank. Transfers that nobody knows the fate of can be left out in every combination, so it is not many.
-const OPERATIONS_PER_KEY_MAX: u64 = 120;
 /// The most that is transferred at once.
 const AMOUNT_MAX: i64 = 5;
 
@@ -30,7 +28,7 @@ impl Workload for Bank {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        Box::new(BankGenerator(Rotation::new(setting, OPERATIONS_PER_KEY_MAX)))
+        Box::new(TakingTurns::<Bank>::new(setting))
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
@@ -42,35 +40,27 @@ impl Workload for Bank {
     }
 }
 
-struct BankGenerator(Rotation);
+impl Turns for Bank {
+    /// Transfers that nobody knows the fate of can be left out in every combination, so it is not many.
+    const OPERATIONS_PER_KEY_MAX: u64 = 120;
 
-impl Generator for BankGenerator {
-    fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn { key, place, .. } = self.0.turn(thread);
-        let reader = place >= self.0.group_threads.div_ceil(2);
-        if reader || self.0.random.random_bool(0.2) {
-            return Some(Op::Balances { key });
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op {
+        let key = turn.key;
+        if rotation.is_look(turn) {
+            return Bank::look(key);
         }
-        let from = self.0.random.random_range(0..ACCOUNTS);
-        let to = (from + self.0.random.random_range(1..ACCOUNTS)) % ACCOUNTS;
-        let amount = self.0.random.random_range(1..=AMOUNT_MAX);
-        Some(Op::Transfer {
+        let random = &mut rotation.random;
+        let from = random.random_range(0..ACCOUNTS);
+        Op::Transfer {
             key,
             from,
-            to,
-            amount,
-        })
-    }
-
-    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        if let (Completion::Fail(_), Some(group)) = (completion, self.0.group_on(thread, op.key())) {
-            self.0.failed(group);
+            to: (from + random.random_range(1..ACCOUNTS)) % ACCOUNTS,
+            amount: random.random_range(1..=AMOUNT_MAX),
         }
     }
 
-    fn final_reads(&self) -> Vec<Op> {
-        let keys = self.0.last_keys().into_iter();
-        keys.map(|key| Op::Balances { key }).collect()
+    fn look(key: u64) -> Op {
+        Op::Balances { key }
     }
 }
 

@@ -2,13 +2,11 @@
 //!
 //! An add that is lost, or carried out twice, shows in every read that follows.
 
-use crate::op::{Completion, Op};
-use crate::rotation::{Rotation, Turn};
+use crate::op::Op;
+use crate::rotation::{Rotation, TakingTurns, Turn, Turns};
 use crate::workload::{Generator, Setting, Workload};
 use rand::RngExt;
 
-/// The most operations on one counter. Adds that nobody knows the fate of can be left out in every combination, so it is not many.
-const OPERATIONS_PER_KEY_MAX: u64 = 150;
 /// What is added is from 1 to this, or as much is taken away.
 const AMOUNT_MAX: i64 = 9;
 
@@ -25,7 +23,7 @@ impl Workload for Counter {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        Box::new(CounterGenerator(Rotation::new(setting, OPERATIONS_PER_KEY_MAX)))
+        Box::new(TakingTurns::<Counter>::new(setting))
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
@@ -37,36 +35,30 @@ impl Workload for Counter {
     }
 }
 
-struct CounterGenerator(Rotation);
+impl Turns for Counter {
+    /// Adds that nobody knows the fate of can be left out in every combination, so it is not many.
+    const OPERATIONS_PER_KEY_MAX: u64 = 150;
 
-impl Generator for CounterGenerator {
-    fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn { key, place, .. } = self.0.turn(thread);
-        let reader = place >= self.0.group_threads.div_ceil(2);
-        if reader || self.0.random.random_bool(0.2) {
-            return Some(Op::Count { key });
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op {
+        let key = turn.key;
+        if rotation.is_look(turn) {
+            return Counter::look(key);
         }
-        let amount = self.0.random.random_range(1..=AMOUNT_MAX);
-        let is_taken = self.0.random.random_bool(0.25);
+        let amount = rotation.random.random_range(1..=AMOUNT_MAX);
+        let is_taken = rotation.random.random_bool(0.25);
         let amount = if is_taken { -amount } else { amount };
-        Some(Op::Add { key, amount })
+        Op::Add { key, amount }
     }
 
-    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        if let (Completion::Fail(_), Some(group)) = (completion, self.0.group_on(thread, op.key())) {
-            self.0.failed(group);
-        }
-    }
-
-    fn final_reads(&self) -> Vec<Op> {
-        let keys = self.0.last_keys().into_iter();
-        keys.map(|key| Op::Count { key }).collect()
+    fn look(key: u64) -> Op {
+        Op::Count { key }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Completion;
     use std::collections::BTreeSet;
 
     const SETTING: Setting = Setting {

@@ -62,9 +62,7 @@ impl Generator for LockGenerator {
             (Op::Acquire { key, owner }, Completion::Ok(Ret::Token(Some(_))) | Completion::Info(_))
             | (Op::Release { key, owner }, Completion::Fail(_)) => self.held[thread].push((*key, *owner)),
             (Op::Acquire { key, .. }, Completion::Fail(_)) => {
-                if let Some(group) = self.rotation.group_on(thread, *key) {
-                    self.rotation.failed(group);
-                }
+                self.rotation.failed(thread, *key);
             }
             (_, Completion::Ok(_) | Completion::Fail(_) | Completion::Info(_)) => {}
         }

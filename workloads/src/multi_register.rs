@@ -1,13 +1,11 @@
 //! The workload `multi-register`: transactions that read and write several registers of a store, which is used for a while and then left.
 
-use crate::op::{Completion, Op};
-use crate::rotation::{Rotation, Turn};
+use crate::op::Op;
+use crate::rotation::{Rotation, TakingTurns, Turn, Turns};
 use crate::step::Step;
 use crate::workload::{Generator, Setting, Workload};
 use rand::RngExt;
 
-/// The most transactions on one store. Which order explains them is searched for, so it is not many.
-const OPERATIONS_PER_KEY_MAX: u64 = 100;
 /// How many registers a store has.
 const REGISTERS: u64 = 3;
 
@@ -24,12 +22,7 @@ impl Workload for MultiRegister {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        let rotation = Rotation::new(setting, OPERATIONS_PER_KEY_MAX);
-        let next_values = vec![1; rotation.groups()];
-        Box::new(MultiRegisterGenerator {
-            rotation,
-            next_values,
-        })
+        Box::new(TakingTurns::<MultiRegister>::new(setting))
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
@@ -41,54 +34,33 @@ impl Workload for MultiRegister {
     }
 }
 
-struct MultiRegisterGenerator {
-    rotation: Rotation,
-    /// By group.
-    next_values: Vec<u64>,
-}
-
 fn reads() -> Vec<Step> {
     let read = |cell| Step::Read { cell, found: None };
     (0..REGISTERS).map(read).collect()
 }
 
-impl Generator for MultiRegisterGenerator {
-    fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn {
-            key,
-            group,
-            place,
-            is_fresh,
-        } = self.rotation.turn(thread);
-        if is_fresh {
-            self.next_values[group] = 1;
-        }
-        let reader = place >= self.rotation.group_threads.div_ceil(2);
-        let mut steps = reads();
-        if !reader {
+impl Turns for MultiRegister {
+    /// Which order explains the transactions on a store is searched for, so it is not many.
+    const OPERATIONS_PER_KEY_MAX: u64 = 100;
+
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op {
+        let (key, mut steps) = (turn.key, reads());
+        if !turn.is_reader {
             // Some registers are written, some read, some left alone; at least one is written.
-            let written = self.rotation.random.random_range(0..REGISTERS);
-            steps.retain(|step| step.cell() == written || self.rotation.random.random_bool(0.7));
+            let written = rotation.random.random_range(0..REGISTERS);
+            steps.retain(|step| step.cell() == written || rotation.random.random_bool(0.7));
             for step in &mut steps {
-                if step.cell() == written || self.rotation.random.random_bool(0.5) {
-                    let (cell, value) = (step.cell(), self.next_values[group]);
-                    self.next_values[group] += 1;
+                if step.cell() == written || rotation.random.random_bool(0.5) {
+                    let (cell, value) = (step.cell(), rotation.number(turn.group));
                     *step = Step::Write { cell, value };
                 }
             }
         }
-        Some(Op::Transaction { key, steps })
+        Op::Transaction { key, steps }
     }
 
-    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        if let (Completion::Fail(_), Some(group)) = (completion, self.rotation.group_on(thread, op.key())) {
-            self.rotation.failed(group);
-        }
-    }
-
-    fn final_reads(&self) -> Vec<Op> {
-        let keys = self.rotation.last_keys().into_iter();
-        keys.map(|key| Op::Transaction { key, steps: reads() }).collect()
+    fn look(key: u64) -> Op {
+        Op::Transaction { key, steps: reads() }
     }
 }
 

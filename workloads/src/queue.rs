@@ -28,11 +28,8 @@ impl Workload for Queue {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        let rotation = Rotation::new(setting, OPERATIONS_PER_KEY_MAX);
-        let next_values = vec![1; rotation.groups()];
         Box::new(QueueGenerator {
-            rotation,
-            next_values,
+            rotation: Rotation::new(setting, OPERATIONS_PER_KEY_MAX),
             held: BTreeMap::new(),
         })
     }
@@ -48,32 +45,24 @@ impl Workload for Queue {
 
 struct QueueGenerator {
     rotation: Rotation,
-    /// By group.
-    next_values: Vec<u64>,
     /// How many things each queue holds at most; those that hold none are left out.
     held: BTreeMap<u64, u64>,
 }
 
 impl Generator for QueueGenerator {
     fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn {
-            key, group, is_fresh, ..
-        } = self.rotation.turn(thread);
-        if is_fresh {
-            self.next_values[group] = 1;
-        }
+        let Turn { key, group, .. } = self.rotation.turn(thread);
         if self.rotation.random.random_bool(0.5) {
             return Some(Op::Dequeue { key });
         }
-        let value = self.next_values[group];
-        self.next_values[group] += 1;
+        let value = self.rotation.number(group);
         Some(Op::Enqueue { key, value })
     }
 
     fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
         let key = op.key();
-        if let (Completion::Fail(_), Some(group)) = (completion, self.rotation.group_on(thread, key)) {
-            self.rotation.failed(group);
+        if let Completion::Fail(_) = completion {
+            self.rotation.failed(thread, key);
         }
         match (op, completion) {
             (Op::Enqueue { .. }, Completion::Ok(_) | Completion::Info(_)) => {

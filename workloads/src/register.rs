@@ -46,7 +46,6 @@ impl Workload for Register {
 /// The values that a register gets, and what its group knows of it.
 struct Values {
     unique: bool,
-    next_unique: u64,
     /// A value that it was seen to hold lately.
     seen: Option<u64>,
 }
@@ -55,7 +54,6 @@ impl Values {
     fn new(rotation: &mut Rotation) -> Values {
         Values {
             unique: rotation.random.random_bool(0.5),
-            next_unique: 0,
             seen: None,
         }
     }
@@ -77,10 +75,8 @@ impl RegisterGenerator {
     }
 
     fn value(&mut self, group: usize) -> u64 {
-        let values = &mut self.values[group];
-        if values.unique {
-            values.next_unique += 1;
-            values.next_unique
+        if self.values[group].unique {
+            self.rotation.number(group)
         } else {
             self.rotation.random.random_range(0..FEW_VALUES)
         }
@@ -92,15 +88,13 @@ impl Generator for RegisterGenerator {
         let Turn {
             key,
             group,
-            place,
+            is_reader,
             is_fresh,
         } = self.rotation.turn(thread);
         if is_fresh {
             self.values[group] = Values::new(&mut self.rotation);
         }
-        // Every other thread only reads, so that each node is read from and written to where threads are spread over nodes.
-        let reader = place >= self.rotation.group_threads.div_ceil(2);
-        let choice = if reader {
+        let choice = if is_reader {
             0
         } else {
             self.rotation.random.random_range(0..5)
@@ -120,12 +114,12 @@ impl Generator for RegisterGenerator {
     }
 
     fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
+        if let Completion::Fail(_) = completion {
+            self.rotation.failed(thread, op.key());
+        }
         let Some(group) = self.rotation.group_on(thread, op.key()) else {
             return;
         };
-        if let Completion::Fail(_) = completion {
-            self.rotation.failed(group);
-        }
         if let Completion::Ok(ret) = completion {
             self.values[group].seen = match (op, ret) {
                 (Op::Read { .. }, Ret::Value(value)) => *value,

@@ -4,14 +4,19 @@
 //! bounds what the checker has to untangle, and what crashed operations can burden. What failed does not count: while nobody is served an
 //! object stays in use, so that whatever a failover loses is looked for afterwards.
 
-use crate::workload::Setting;
+use crate::op::{Completion, Op};
+use crate::workload::{Generator, Setting};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::marker::PhantomData;
 
 /// By how many percent of its share of operations an object's life may be shorter.
 const SHORTER_PERCENT_MAX: u64 = 10;
 /// How many objects that were left are looked at again at the end, evenly spread over the run.
 pub(crate) const LEFT_REREAD_MAX: u64 = 100;
+
+/// How often a thread looks at an object that may also change it.
+const CHANGER_LOOKS: f64 = 0.2;
 
 /// An object in use.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +24,8 @@ struct InUse {
     key: u64,
     /// Operations that are still to be made on it.
     left: u64,
+    /// How many numbers were given out for it.
+    numbers: u64,
 }
 
 /// Which object a thread's next operation is for.
@@ -26,8 +33,9 @@ struct InUse {
 pub(crate) struct Turn {
     pub(crate) key: u64,
     pub(crate) group: usize,
-    /// The thread's place in its group.
-    pub(crate) place: usize,
+    /// Whether the thread only looks: every other one does, so that each node is read from and written to where threads are spread
+    /// over nodes.
+    pub(crate) is_reader: bool,
     /// Whether the group has just left another object for this one.
     pub(crate) is_fresh: bool,
 }
@@ -35,7 +43,7 @@ pub(crate) struct Turn {
 /// The objects in use.
 pub(crate) struct Rotation {
     pub(crate) random: ChaCha8Rng,
-    pub(crate) group_threads: usize,
+    group_threads: usize,
     operations_max: u64,
     next_key: u64,
     groups: Vec<InUse>,
@@ -68,6 +76,7 @@ impl Rotation {
         InUse {
             key,
             left: self.operations_max - shorter,
+            numbers: 0,
         }
     }
 
@@ -87,9 +96,21 @@ impl Rotation {
         Turn {
             key: self.groups[group].key,
             group,
-            place,
+            is_reader: place >= self.group_threads.div_ceil(2),
             is_fresh,
         }
+    }
+
+    /// Whether this turn is for a look at the object, where some threads look only and the others now and then.
+    pub(crate) fn is_look(&mut self, turn: Turn) -> bool {
+        turn.is_reader || self.random.random_bool(CHANGER_LOOKS)
+    }
+
+    /// A number that was not given out for the object of `group` before: 1, 2, and so on.
+    pub(crate) fn number(&mut self, group: usize) -> u64 {
+        let object = &mut self.groups[group];
+        object.numbers += 1;
+        object.numbers
     }
 
     /// The group of `thread`, if it still uses the object at `key`.
@@ -98,9 +119,11 @@ impl Rotation {
         (self.groups[group].key == key).then_some(group)
     }
 
-    /// An operation of `group` failed: it does not count.
-    pub(crate) fn failed(&mut self, group: usize) {
-        self.groups[group].left += 1;
+    /// An operation of `thread` on the object at `key` failed: it does not count, if that is still in use.
+    pub(crate) fn failed(&mut self, thread: usize, key: u64) {
+        if let Some(group) = self.group_on(thread, key) {
+            self.groups[group].left += 1;
+        }
     }
 
     /// What is to be looked at in the end: every object in use, and a bounded sample of those that were left.
@@ -111,5 +134,49 @@ impl Rotation {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+}
+
+/// What is done to objects that are used for a while and then left, where nothing has to be known of what became of it.
+pub(crate) trait Turns: Send + 'static {
+    /// The most operations on one object.
+    const OPERATIONS_PER_KEY_MAX: u64;
+
+    /// The operation of a turn.
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op;
+
+    /// What looks at all of an object.
+    fn look(key: u64) -> Op;
+}
+
+/// The generator of operations that are made in [`Turns`].
+pub(crate) struct TakingTurns<T> {
+    rotation: Rotation,
+    of: PhantomData<T>,
+}
+
+impl<T: Turns> TakingTurns<T> {
+    pub(crate) fn new(setting: Setting) -> Self {
+        TakingTurns {
+            rotation: Rotation::new(setting, T::OPERATIONS_PER_KEY_MAX),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: Turns> Generator for TakingTurns<T> {
+    fn next(&mut self, thread: usize) -> Option<Op> {
+        let turn = self.rotation.turn(thread);
+        Some(T::op(turn, &mut self.rotation))
+    }
+
+    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
+        if let Completion::Fail(_) = completion {
+            self.rotation.failed(thread, op.key());
+        }
+    }
+
+    fn final_reads(&self) -> Vec<Op> {
+        self.rotation.last_keys().into_iter().map(T::look).collect()
     }
 }

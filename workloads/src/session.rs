@@ -4,13 +4,11 @@
 //! node, again and again; and some commands it sends twice from the start. Every piece that is appended to a text is another one,
 //! so that one that was carried out twice stands there twice, in every read from then on, and no order explains that.
 
-use crate::op::{Completion, Op};
-use crate::rotation::{Rotation, Turn};
+use crate::op::Op;
+use crate::rotation::{Rotation, TakingTurns, Turn, Turns};
 use crate::workload::{Generator, Setting, Workload};
 use rand::RngExt;
 
-/// The most operations on one text. Reads return all of it, so it bounds what is recorded.
-const OPERATIONS_PER_KEY_MAX: u64 = 150;
 /// The part of the appends that are sent twice from the start.
 const DOUBLED: f64 = 0.1;
 
@@ -27,12 +25,7 @@ impl Workload for Session {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        let rotation = Rotation::new(setting, OPERATIONS_PER_KEY_MAX);
-        let next_pieces = vec![1; rotation.groups()];
-        Box::new(SessionGenerator {
-            rotation,
-            next_pieces,
-        })
+        Box::new(TakingTurns::<Session>::new(setting))
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
@@ -44,46 +37,24 @@ impl Workload for Session {
     }
 }
 
-struct SessionGenerator {
-    rotation: Rotation,
-    /// By group.
-    next_pieces: Vec<u64>,
-}
+impl Turns for Session {
+    /// Reads return all of a text, so it bounds what is recorded.
+    const OPERATIONS_PER_KEY_MAX: u64 = 150;
 
-impl Generator for SessionGenerator {
-    fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn {
-            key,
-            group,
-            place,
-            is_fresh,
-        } = self.rotation.turn(thread);
-        if is_fresh {
-            self.next_pieces[group] = 1;
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op {
+        let key = turn.key;
+        if rotation.is_look(turn) {
+            return Session::look(key);
         }
-        let reader = place >= self.rotation.group_threads.div_ceil(2);
-        if reader || self.rotation.random.random_bool(0.2) {
-            return Some(Op::Text { key });
-        }
-        let piece = self.next_pieces[group];
-        self.next_pieces[group] += 1;
-        let is_doubled = self.rotation.random.random_bool(DOUBLED);
-        Some(Op::AppendOnce {
+        Op::AppendOnce {
             key,
-            piece,
-            is_doubled,
-        })
-    }
-
-    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        if let (Completion::Fail(_), Some(group)) = (completion, self.rotation.group_on(thread, op.key())) {
-            self.rotation.failed(group);
+            piece: rotation.number(turn.group),
+            is_doubled: rotation.random.random_bool(DOUBLED),
         }
     }
 
-    fn final_reads(&self) -> Vec<Op> {
-        let keys = self.rotation.last_keys().into_iter();
-        keys.map(|key| Op::Text { key }).collect()
+    fn look(key: u64) -> Op {
+        Op::Text { key }
     }
 }
 

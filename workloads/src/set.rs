@@ -3,13 +3,9 @@
 //! Every element is added once. One that was acknowledged is in every set that is read from then on; the reads at the end look for it
 //! once more.
 
-use crate::op::{Completion, Op};
-use crate::rotation::{Rotation, Turn};
+use crate::op::Op;
+use crate::rotation::{Rotation, TakingTurns, Turn, Turns};
 use crate::workload::{Generator, Setting, Workload};
-use rand::RngExt;
-
-/// The most operations on one set. Reads return all of it, so it bounds what is recorded.
-const OPERATIONS_PER_KEY_MAX: u64 = 200;
 
 /// See the module's documentation.
 pub(crate) struct Set;
@@ -24,12 +20,7 @@ impl Workload for Set {
     }
 
     fn generator(&self, setting: Setting) -> Box<dyn Generator> {
-        let rotation = Rotation::new(setting, OPERATIONS_PER_KEY_MAX);
-        let next_elements = vec![1; rotation.groups()];
-        Box::new(SetGenerator {
-            rotation,
-            next_elements,
-        })
+        Box::new(TakingTurns::<Set>::new(setting))
     }
 
     fn needed_kinds(&self) -> &'static [&'static str] {
@@ -41,41 +32,21 @@ impl Workload for Set {
     }
 }
 
-struct SetGenerator {
-    rotation: Rotation,
-    /// By group.
-    next_elements: Vec<u64>,
-}
+impl Turns for Set {
+    /// Reads return all of it, so it bounds what is recorded.
+    const OPERATIONS_PER_KEY_MAX: u64 = 200;
 
-impl Generator for SetGenerator {
-    fn next(&mut self, thread: usize) -> Option<Op> {
-        let Turn {
-            key,
-            group,
-            place,
-            is_fresh,
-        } = self.rotation.turn(thread);
-        if is_fresh {
-            self.next_elements[group] = 1;
+    fn op(turn: Turn, rotation: &mut Rotation) -> Op {
+        let key = turn.key;
+        if rotation.is_look(turn) {
+            return Set::look(key);
         }
-        let reader = place >= self.rotation.group_threads.div_ceil(2);
-        if reader || self.rotation.random.random_bool(0.2) {
-            return Some(Op::Elements { key });
-        }
-        let element = self.next_elements[group];
-        self.next_elements[group] += 1;
-        Some(Op::Insert { key, element })
+        let element = rotation.number(turn.group);
+        Op::Insert { key, element }
     }
 
-    fn completed(&mut self, thread: usize, op: &Op, completion: &Completion) {
-        if let (Completion::Fail(_), Some(group)) = (completion, self.rotation.group_on(thread, op.key())) {
-            self.rotation.failed(group);
-        }
-    }
-
-    fn final_reads(&self) -> Vec<Op> {
-        let keys = self.rotation.last_keys().into_iter();
-        keys.map(|key| Op::Elements { key }).collect()
+    fn look(key: u64) -> Op {
+        Op::Elements { key }
     }
 }
 

@@ -207,6 +207,38 @@ fn a_torn_last_line_of_a_native_history_is_a_warning_and_anywhere_else_an_error(
 }
 
 #[test]
+fn a_native_history_torn_in_its_header_is_unknown_with_a_warning() {
+    for cut in [1, 2, 15, 30, HEADER.len() - 2] {
+        let said = check(&HEADER.as_bytes()[..cut], &["--json"]);
+        assert_eq!(
+            (said.code, &said.json()["valid"]),
+            (2, &"unknown".into()),
+            "{said:?}"
+        );
+        assert!(said.error().contains("line 1: the last line is torn"), "{said:?}");
+        refused_at(1, format!("{}\n", &HEADER[..cut]).as_bytes(), &[]);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_changes_nothing_in_any_format() {
+    for format in FORMATS {
+        let ((f, value), read) = (format.write(), format.read());
+        let found = |found| {
+            let history = format.history(&[
+                (0, "invoke", f, value),
+                (0, "ok", f, value),
+                (0, "invoke", read, "nil"),
+                (0, "ok", read, found),
+            ]);
+            check(format!("\u{feff}{history}").as_bytes(), &[]).code
+        };
+        assert_eq!((found(value), found("\"another\"")), (0, 1), "{format:?}");
+    }
+    assert_eq!(check("\u{feff}".as_bytes(), &[]).code, 2);
+}
+
+#[test]
 fn nothing_to_judge_is_unknown() {
     let nemesis =
         "{\"time\":1,\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill start\",\"value\":\"n1\"}\n";

@@ -298,6 +298,61 @@ fn a_torn_last_line_of_a_native_history_is_a_warning_and_only_there() {
 }
 
 #[test]
+fn a_native_history_torn_in_its_header_is_an_empty_one_with_a_warning() {
+    let header = NATIVE.lines().next().unwrap();
+    for blank in ["", "\n \n"] {
+        for end in 1..header.len() {
+            let log = read(&format!("{blank}{}", &header[..end]));
+            let line = 1 + blank.lines().count();
+            assert_eq!((log.format, log.calls.len()), (Format::Native, 0));
+            assert!(
+                log.warnings.len() == 1
+                    && log.warnings[0].starts_with(&format!("line {line}: the last line is torn")),
+                "{:?}",
+                log.warnings
+            );
+            // With its end it is a line that is wrong.
+            let (at, _) = refused(format!("{blank}{}\n", &header[..end]).as_bytes());
+            assert_eq!(at, line);
+        }
+        let whole = read(&format!("{blank}{header}"));
+        assert!(whole.header.is_some() && whole.warnings.is_empty(), "{whole:?}");
+    }
+    // What is no beginning of a header, or more than one, is none that is torn.
+    for other in [
+        "{\"a\":1",
+        "{\"a\":1}",
+        "{\"rustyraft-histories",
+        "{\"rustyraft-history\":x",
+        "{ ",
+    ] {
+        assert_eq!(refused(other.as_bytes()).0, 1, "{other}");
+    }
+    assert_refused("{\"rustyraft-history\":2}", 1, "no history of this project");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_at_the_beginning_and_only_there() {
+    const MARK: &str = "\u{feff}";
+    for text in [NATIVE, EDN, ETCD, KV] {
+        let (plain, marked) = (read(text), format!("{MARK}{text}"));
+        assert_eq!(read(&marked), plain);
+        for size in 1..5 {
+            assert_eq!(in_blocks(marked.as_bytes(), &[size]).unwrap(), plain);
+        }
+        let named = Log::read_as(marked.as_bytes(), Some(plain.format));
+        assert_eq!(named.as_ref(), Ok(&plain));
+        assert_eq!(refused(format!("{MARK}{marked}").as_bytes()).0, 1);
+        let inside = text.lines().count() + 1;
+        assert_eq!(refused(format!("{text}{MARK}\n").as_bytes()).0, inside, "{text}");
+    }
+    assert_eq!(read(MARK), read(""));
+    for part in [&MARK.as_bytes()[..1], &MARK.as_bytes()[..2]] {
+        assert_eq!(refused(part).0, 1);
+    }
+}
+
+#[test]
 fn a_truncated_history_is_told_by_the_line_where_its_end_begins() {
     for text in [&EDN[..EDN.len() - 20], &KV[..KV.len() - 8]] {
         let line = text.lines().count();

@@ -75,6 +75,8 @@ fn detect(bytes: &[u8], whole: bool) -> Option<Format> {
     let has = |word: &[u8]| memmem::find(line, word).is_some();
     match line[0] {
         b'{' if line[1..].trim_ascii_start().first() == Some(&b'"') => Some(Format::Native),
+        // The first byte of a header that was torn right there.
+        b'{' if bytes == b"{" => Some(Format::Native),
         b'{' if has(b":key ") && !has(b":time ") => Some(Format::PorcupineKv),
         b'{' | b'[' | b'(' | b'#' | b';' => Some(Format::Jepsen),
         // What it is not is said with the line.

@@ -18,6 +18,8 @@ use crate::history::{FORMAT, Header, Kind, Process, Record, Value};
 use memchr::memchr;
 use std::borrow::Cow;
 
+/// What every header begins with, as it is written.
+const HEADER_START: &[u8] = b"{\"rustyraft-history\":";
 /// How deep lists may be in each other on the short way.
 const SHORT_DEPTH_MAX: usize = 4;
 /// Numbers of so many digits always fit.
@@ -36,6 +38,14 @@ pub(crate) fn header(line: &[u8]) -> Result<Header, String> {
             header.format
         ))
     }
+}
+
+/// Whether a first line that lacks its end is the beginning of a header as [`Header`] is written, and not all of one.
+pub(crate) fn is_torn_header(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let common = line.len().min(HEADER_START.len());
+    let is_cut = || serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof());
+    line[..common] == HEADER_START[..common] && is_cut()
 }
 
 /// Reads whole lines; the last one may lack its end.

@@ -12,10 +12,14 @@ const BLOCK_BYTES: usize = 16 << 20;
 const FORM_BYTES_MAX: usize = 64 << 20;
 /// How much may come before anything by which a format is told.
 const BLANK_BYTES_MAX: usize = 1 << 20;
+/// What editors on Windows put before a text, to say that it is UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a history from blocks of bytes of any size, as they come from a file. Memory is what the history takes, and a block.
 #[derive(Debug)]
 pub struct LogReader {
+    /// Whether it is known that no byte-order mark is to come; one at the beginning is skipped.
+    is_past_mark: bool,
     /// `None` until it is told by the first bytes.
     format: Option<Format>,
     /// What is not read yet, since its end is still to come.
@@ -30,6 +34,7 @@ impl LogReader {
     /// A reader for a history in `format`; `None`: the history tells.
     pub fn new(format: Option<Format>) -> LogReader {
         let mut reader = LogReader {
+            is_past_mark: false,
             format: None,
             rest: Vec::new(),
             retry_at: 0,
@@ -67,6 +72,9 @@ impl LogReader {
     }
 
     fn push_block(&mut self, mut bytes: &[u8]) -> Result<(), ReadError> {
+        if !self.is_past_mark {
+            return self.push_first(bytes);
+        }
         if self.format.is_none() {
             if self.rest.is_empty()
                 && let Some(format) = detect(bytes, false)
@@ -109,6 +117,24 @@ impl LogReader {
             }
         }
         Ok(())
+    }
+
+    /// Skips a byte-order mark, if there is one, as soon as that can be told.
+    fn push_first(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let begun = std::mem::take(&mut self.rest);
+        let joined;
+        let bytes = if begun.is_empty() {
+            bytes
+        } else {
+            joined = [&begun[..], bytes].concat();
+            &joined
+        };
+        if bytes.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(bytes) {
+            self.rest = bytes.to_vec();
+            return Ok(());
+        }
+        self.is_past_mark = true;
+        self.push_block(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
     }
 
     fn too_long(&self) -> ReadError {
@@ -174,19 +200,20 @@ impl LogReader {
         Ok(())
     }
 
-    /// Reads the last line of a native history, which lacks its end: where it is no record, the run was interrupted.
+    /// Reads the last line of a native history, which lacks its end: where it is no record, nor all of a header, the run was interrupted.
     fn read_torn(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
-        if self.assembler.log.header.is_none() {
+        let is_header = self.assembler.log.header.is_none();
+        if is_header && !native::is_torn_header(bytes) {
             return self.read_header(bytes);
         }
         let batch = native::parse(bytes);
-        if batch.problem.is_some() {
-            let line = self.assembler.lines + 1;
-            let warning = format!("line {line}: the last line is torn; the run was interrupted");
-            self.assembler.log.warnings.push(warning);
-            return Ok(());
+        if !is_header && batch.problem.is_none() {
+            return self.assembler.take(batch);
         }
-        self.assembler.take(batch)
+        let line = self.assembler.lines + 1;
+        let warning = format!("line {line}: the last line is torn; the run was interrupted");
+        self.assembler.log.warnings.push(warning);
+        Ok(())
     }
 
     fn read_lines(&mut self, bytes: &[u8], parse: fn(&[u8]) -> Batch<'_>) -> Result<(), ReadError> {

@@ -7,7 +7,7 @@ use crate::lost::{Lost, UNUSED};
 /// many of the lost ones.
 ///
 /// It stands for several: those in `maybe` have taken effect or not, in any combination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Config<const W: usize> {
     pub(crate) state: u32,
     /// Which lost operations have, see [`Lost`].

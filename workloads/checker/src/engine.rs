@@ -2,6 +2,7 @@
 
 use crate::check::EngineChoice;
 use crate::foresight::Foresight;
+use crate::intern::{Call, Interner};
 use crate::model::Model;
 use crate::search::{Budget, Effort, Reductions, Search, Stop};
 
@@ -62,17 +63,17 @@ pub enum Refused {
     },
 }
 
-enum Width<M: Model> {
-    One(Search<M, 1>),
-    Two(Search<M, 2>),
-    Four(Search<M, 4>),
-    Sixteen(Box<Search<M, 16>>),
+enum Width {
+    One(Search<1>),
+    Two(Search<2>),
+    Four(Search<4>),
+    Sixteen(Box<Search<16>>),
 }
 
-/// Calls the same method of whichever width there is.
+/// Calls the same method of whichever width an engine has.
 macro_rules! each_width {
-    ($width:expr, $search:ident => $call:expr) => {
-        match $width {
+    ($engine:expr, $search:ident => $call:expr) => {
+        match $engine.width.as_mut().expect("it is put back at once") {
             Width::One($search) => $call,
             Width::Two($search) => $call,
             Width::Four($search) => $call,
@@ -86,8 +87,9 @@ macro_rules! each_width {
 /// The outcome of an operation must be known when it is pushed, so an online caller lags behind by the longest operation.
 /// After an error the engine stands still: every further call repeats it.
 pub struct Engine<'a, M: Model> {
+    interner: Interner<M>,
     /// `None` only while one is being replaced by a wider one.
-    width: Option<Width<M>>,
+    width: Option<Width>,
     limits: Limits<'a>,
     refused: Option<Refused>,
     /// Whether it was not the caller who stopped it, but its effort that was used up.
@@ -98,7 +100,8 @@ impl<'a, M: Model> Engine<'a, M> {
     /// An engine for an object that begins as `init`.
     pub fn new(init: M, limits: Limits<'a>) -> Self {
         Engine {
-            width: Some(Width::One(Search::new(init, limits.reductions))),
+            interner: Interner::new(init),
+            width: Some(Width::One(Search::new(limits.reductions))),
             limits,
             refused: None,
             lost_patience: false,
@@ -120,16 +123,16 @@ impl<'a, M: Model> Engine<'a, M> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        let Some((ret, deadline)) = ret else {
-            each_width!(self.width(), search => search.lose((op.clone(), None)));
+        let call = self.interner.call(op, ret.map(|(ret, _)| ret));
+        let Some((_, deadline)) = ret else {
+            each_width!(self, search => search.lose(&self.interner, call));
             return Ok(None);
         };
-        if !each_width!(self.width(), search => search.has_room()) && !self.widen() {
+        if !each_width!(self, search => search.has_room()) && !self.widen() {
             self.refused = Some(Refused::Width);
             return Err(Refused::Width);
         }
-        let call = (op.clone(), Some(ret.clone()));
-        let slot = each_width!(self.width(), search => search.invoke(call, deadline));
+        let slot = each_width!(self, search => search.invoke(&mut self.interner, call, deadline));
         Ok(Some(OpenOperation(slot)))
     }
 
@@ -141,12 +144,29 @@ impl<'a, M: Model> Engine<'a, M> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
-        let bytes_max = self.limits.bytes_max;
-        let budget = Budget {
-            bytes_max,
+        let budget = self.budget();
+        let result = each_width!(self, search => search.complete(&mut self.interner, operation.0, &budget));
+        self.ended(result)
+    }
+
+    /// The time of the operation is over; it need not have taken effect.
+    pub(crate) fn expire(&mut self, operation: OpenOperation) -> Result<(), Refused> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let budget = self.budget();
+        let result = each_width!(self, search => search.expire(&mut self.interner, operation.0, &budget));
+        self.ended(result)
+    }
+
+    fn budget(&self) -> Budget<'a> {
+        Budget {
+            bytes_max: self.limits.bytes_max,
             should_stop: self.limits.should_stop,
-        };
-        let result = each_width!(self.width(), search => search.complete(operation.0, &budget));
+        }
+    }
+
+    fn ended(&mut self, result: Result<(), Stop>) -> Result<(), Refused> {
         let refused = match result {
             Ok(()) => return Ok(()),
             Err(Stop::Rejected) => Refused::Violation,
@@ -155,7 +175,9 @@ impl<'a, M: Model> Engine<'a, M> {
                 self.lost_patience = true;
                 Refused::Stopped
             }
-            Err(Stop::Memory) => Refused::Memory { bytes_max },
+            Err(Stop::Memory) => Refused::Memory {
+                bytes_max: self.limits.bytes_max,
+            },
         };
         self.refused = Some(refused);
         Err(refused)
@@ -163,7 +185,9 @@ impl<'a, M: Model> Engine<'a, M> {
 
     /// The states that the object may be in; after a violation, those before it.
     pub fn states(&mut self) -> Vec<M> {
-        each_width!(self.width(), search => search.states())
+        let states = each_width!(self, search => search.states());
+        let states = states.into_iter().map(|state| self.interner.state_of(state));
+        states.cloned().collect()
     }
 
     /// As new for an object that begins as `init`, with the memory that it has.
@@ -171,9 +195,10 @@ impl<'a, M: Model> Engine<'a, M> {
         (self.refused, self.lost_patience) = (None, false);
         if !matches!(self.width, Some(Width::One(_))) {
             // Most histories need no more.
-            self.width = Some(Width::One(Search::new(init.clone(), self.limits.reductions)));
+            self.width = Some(Width::One(Search::new(self.limits.reductions)));
         }
-        each_width!(self.width(), search => search.reset(init, effort));
+        self.interner.reset(init);
+        each_width!(self, search => search.reset(effort));
     }
 
     /// Whether it stopped because its effort was used up.
@@ -186,22 +211,19 @@ impl<'a, M: Model> Engine<'a, M> {
     }
 
     /// Tells what is known of the operations to come.
-    pub(crate) fn foresee(&mut self, foresight: Foresight<M>) {
-        each_width!(self.width(), search => search.foresee(foresight));
+    pub(crate) fn foresee(&mut self, (foresight, reads): (Foresight, Vec<Call<M>>)) {
+        self.interner.foresee(reads);
+        each_width!(self, search => search.foresee(foresight));
     }
 
     /// Tells that whatever is invoked from here on is legal in every state, or returns after `end` and is not asked about.
     pub(crate) fn seal(&mut self, end: u64) {
-        each_width!(self.width(), search => search.seal(end));
+        each_width!(self, search => search.seal(end));
     }
 
     /// Whether some order is known to explain all that will return.
-    pub(crate) fn is_settled(&self) -> bool {
-        each_width!(self.width.as_ref().expect("it is put back at once"), search => search.is_settled())
-    }
-
-    fn width(&mut self) -> &mut Width<M> {
-        self.width.as_mut().expect("it is put back at once")
+    pub(crate) fn is_settled(&mut self) -> bool {
+        each_width!(self, search => search.is_settled())
     }
 
     /// Makes room for more operations at once; `false` where there is none to be had.

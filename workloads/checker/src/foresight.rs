@@ -15,19 +15,18 @@ const AHEAD: usize = 3;
 
 /// The reads of a history, and when what overwrites is invoked.
 #[derive(Clone, Debug)]
-pub(crate) struct Foresight<M: Model> {
+pub(crate) struct Foresight {
     /// In the order of their invocations.
-    reads: Vec<Read<M>>,
+    reads: Vec<Read>,
     /// For each read that counts, its source, and of all with such a source or an earlier one that which returned last.
     last: Vec<(u64, usize)>,
     /// How many reads were invoked by now.
     invoked: usize,
 }
 
-#[derive(Clone, Debug)]
-struct Read<M: Model> {
+#[derive(Clone, Copy, Debug)]
+struct Read {
     returned: u64,
-    call: Call<M>,
     /// When the last operation was invoked that may have overwritten what was before with something that led to what was read.
     source: u64,
     /// Whether it returns before the history is cut off.
@@ -37,10 +36,16 @@ struct Read<M: Model> {
 /// Reads that must take effect, by their places.
 pub(crate) type Ahead = [Option<usize>; AHEAD + 1];
 
-impl<M: Model> Foresight<M> {
-    /// Of the `operations` in `places`, without knowing of returns after `cut`, a time and a place.
-    pub(crate) fn new(init: &M, operations: &[Operation<M>], places: &[u32], cut: (u64, usize)) -> Self {
-        let mut reads = Vec::new();
+impl Foresight {
+    /// Of the `operations` in `places`, without knowing of returns after `cut`, a time and a place; and the calls of the reads, by their
+    /// places.
+    pub(crate) fn new<M: Model>(
+        init: &M,
+        operations: &[Operation<M>],
+        places: &[u32],
+        cut: (u64, usize),
+    ) -> (Self, Vec<Call<M>>) {
+        let (mut reads, mut calls): (Vec<Read>, Vec<Call<M>>) = (Vec::new(), Vec::new());
         let mut overwrites: Vec<(u64, M)> = Vec::new();
         let mut led_to = Vec::new();
         for place in places {
@@ -52,16 +57,16 @@ impl<M: Model> Foresight<M> {
             }
             if ret.is_some_and(|ret| M::is_read_only(op, ret)) {
                 let returned = operation.returned.max(operation.invoked);
+                calls.push((op.clone(), ret.cloned()));
                 reads.push(Read {
                     returned,
-                    call: (op.clone(), ret.cloned()),
                     source: 0,
                     counts: (returned, *place as usize) <= cut,
                 });
             }
         }
-        for read in &mut reads {
-            read.source = read.source_among(&overwrites);
+        for (read, call) in reads.iter_mut().zip(&calls) {
+            read.source = source_among(&overwrites, call, read.returned);
         }
         let counting = reads.iter().enumerate().filter(|(_, read)| read.counts);
         let mut last: Vec<(u64, usize)> = counting.map(|(place, read)| (read.source, place)).collect();
@@ -72,11 +77,12 @@ impl<M: Model> Foresight<M> {
                 last[next].1 = before;
             }
         }
-        Foresight {
+        let foresight = Foresight {
             reads,
             last,
             invoked: 0,
-        }
+        };
+        (foresight, calls)
     }
 
     /// The next read is invoked; its place.
@@ -103,28 +109,18 @@ impl<M: Model> Foresight<M> {
             .get(read)
             .is_some_and(|read| read.counts && read.source <= now)
     }
-
-    /// Whether a state leads to what was read, as far as the model knows, if nothing overwrites it.
-    pub(crate) fn may_lead(&self, state: &M, read: usize) -> bool {
-        self.reads[read].may_come_from(state)
-    }
 }
 
-impl<M: Model> Read<M> {
-    fn may_come_from(&self, state: &M) -> bool {
-        let (op, ret) = &self.call;
-        ret.as_ref().is_none_or(|ret| !state.is_dead(op, ret))
-    }
-
-    fn source_among(&self, overwrites: &[(u64, M)]) -> u64 {
-        let before = overwrites.partition_point(|(invoked, _)| *invoked <= self.returned);
-        let mut looked_at = 0;
-        for (invoked, state) in overwrites[..before].iter().rev() {
-            looked_at += 1;
-            if looked_at > SOURCES_LOOKED_AT_MAX || self.may_come_from(state) {
-                return *invoked;
-            }
+/// When the last operation was invoked, of those that overwrite, that may have led to what a read returned.
+fn source_among<M: Model>(overwrites: &[(u64, M)], (op, ret): &Call<M>, returned: u64) -> u64 {
+    let may_come_from = |state: &M| ret.as_ref().is_none_or(|ret| !state.is_dead(op, ret));
+    let before = overwrites.partition_point(|(invoked, _)| *invoked <= returned);
+    let mut looked_at = 0;
+    for (invoked, state) in overwrites[..before].iter().rev() {
+        looked_at += 1;
+        if looked_at > SOURCES_LOOKED_AT_MAX || may_come_from(state) {
+            return *invoked;
         }
-        0
     }
+    0
 }

@@ -27,6 +27,11 @@ pub trait Model:
     /// Whether [`is_dead`](Model::is_dead) says anything, so that it is worth looking ahead.
     const LOOKS_AHEAD: bool = false;
 
+    /// Whether [`produces`](Model::produces), [`observes`](Model::observes), [`takes`](Model::takes), [`holds`](Model::holds) and
+    /// [`misses`](Model::misses) tell all that operations owe to each other. The shrinking of a violation goes by them then, which is
+    /// quick; for any other model it asks which of the operations left out might be the reason, and shrinks long histories less far.
+    const TELLS_REASONS: bool = false;
+
     /// The common type that the object is, if there is an engine for it that takes linear time: it judges the histories that qualify.
     fn kind() -> Option<Kind<Self>> {
         None
@@ -116,7 +121,7 @@ pub trait Model:
     }
 
     /// What `op` makes visible to others, if it does: the shrinking of a violation keeps an operation that observed something
-    /// only together with one that produced it.
+    /// only together with one that produced it. Asked, as the methods below, if [`TELLS_REASONS`](Model::TELLS_REASONS).
     fn produces(op: &Self::Op, ret: Option<&Self::Ret>) -> Option<u64> {
         let (_, _) = (op, ret);
         None

@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Limits, Refused};
 use crate::linear::Judges;
 use crate::model::Model;
+use crate::order::sort_places;
 use crate::part::{Part, order, parts, return_of};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -92,6 +93,31 @@ pub(crate) fn is_violation<M: Model>(init: &M, operations: &[Operation<M>], limi
     let parts = parts(operations, order(operations));
     let mut parts = parts.iter().map(|part| Part::new(init, operations, part));
     parts.any(|part| part.is_violation(&mut engine))
+}
+
+/// Whether some order explains operations, those that are `optional` having taken effect within their time or not; `None` where that
+/// can't be told within the limits.
+pub(crate) fn has_order<M: Model>(
+    init: &M,
+    operations: &[Operation<M>],
+    optional: &[bool],
+    limits: Limits<'_>,
+) -> Option<bool> {
+    let mut limits = limits;
+    // Of two equal ones, only one of which must have taken effect, none has to go first.
+    limits.reductions.earliest_deadline_first &= !optional.contains(&true);
+    let mut all = Some(true);
+    for part in parts(operations, order(operations)) {
+        match Part::new(init, operations, &part)
+            .with_optional(optional)
+            .has_order(limits)
+        {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => all = None,
+        }
+    }
+    all
 }
 
 /// The places of operations that no order explains even alone, if a linear-time engine finds any.
@@ -236,9 +262,17 @@ fn found<M: Model>(verdicts: Vec<Checked<M>>) -> Found<M> {
             ObjectVerdict::Unknown(refused) => unknown = unknown.or(Some((object, refused))),
         }
     }
-    violations.sort_by_key(|violation| (violation.time, violation.object));
+    let mut order: Vec<usize> = (0..violations.len()).collect();
+    sort_places(&mut order, &|place| {
+        let violation: &ObjectViolation<M> = &violations[place];
+        (violation.time, violation.object as u64)
+    });
+    let mut violations: Vec<Option<ObjectViolation<M>>> = violations.into_iter().map(Some).collect();
     Found {
-        violations,
+        violations: order
+            .into_iter()
+            .filter_map(|place| violations[place].take())
+            .collect(),
         unknown,
         judges,
     }

@@ -6,6 +6,7 @@ use crate::foresight::Foresight;
 use crate::linear::{self, Halt, Judges};
 use crate::model::Model;
 use crate::object::{ObjectVerdict, Operation};
+use crate::order::sort_places;
 use crate::search::Effort;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -17,7 +18,7 @@ pub(crate) fn order<M: Model>(operations: &[Operation<M>]) -> Vec<u32> {
     let place = |place: usize| u32::try_from(place).expect("fewer operations are in memory at once");
     let mut order: Vec<u32> = (0..place(operations.len())).collect();
     if !operations.is_sorted_by_key(|operation| operation.invoked) {
-        order.sort_by_key(|place| operations[*place as usize].invoked);
+        sort_places(&mut order, &|place: u32| (operations[place as usize].invoked, 0));
     }
     order
 }
@@ -55,13 +56,15 @@ pub(crate) struct Part<'a, M: Model> {
     operations: &'a [Operation<M>],
     /// The places of its operations, in the order of their invocations.
     places: &'a [u32],
+    /// Whether the operation at each place need not have taken effect; empty where all must that returned.
+    optional: &'a [bool],
 }
 
 /// How many configurations a walk keeps that looks for any order, at first and then.
 const BEAMS: [usize; 2] = [32, 512];
 /// And how many before all else where the model looks ahead: what appends to a text that is put anew before anybody reads it has very
 /// many orders, one as good as another, and the wrong ones among those that are read are dead at once.
-const GLANCE: usize = 16;
+const GLANCE: usize = 8;
 
 /// So often a walk that looks for the first violation looks at its limits before it is given up.
 const TRIAL_LOOKS_MAX: u64 = 4;
@@ -79,7 +82,17 @@ impl<'a, M: Model> Part<'a, M> {
             init,
             operations,
             places,
+            optional: &[],
         }
+    }
+
+    /// The same where operations at some places may have taken effect within their time, or not. None of those reads only.
+    pub(crate) fn with_optional(self, optional: &'a [bool]) -> Self {
+        Part { optional, ..self }
+    }
+
+    fn is_optional(&self, place: usize) -> bool {
+        self.optional.get(place).is_some_and(|optional| *optional)
     }
 
     /// By the engine for its kind if the history qualifies, else by the general one; and by which.
@@ -146,7 +159,9 @@ impl<'a, M: Model> Part<'a, M> {
         mut conflict: Vec<u32>,
         end: &AtomicU64,
     ) -> ObjectVerdict<M> {
-        conflict.sort_by_key(|place| self.operations[*place as usize].invoked);
+        sort_places(&mut conflict, &|place: u32| {
+            (self.operations[place as usize].invoked, 0)
+        });
         let alone = Part::new(self.init, self.operations, &conflict);
         debug_assert!(
             conflict.len() > CONFLICT_ASSERTED_MAX || alone.has_no_order(),
@@ -176,9 +191,20 @@ impl<'a, M: Model> Part<'a, M> {
     }
 
     fn has_no_order(&self) -> bool {
-        let mut engine = Engine::new(self.init.clone(), Limits::default());
+        self.has_order(Limits::default()) == Some(false)
+    }
+
+    /// Whether some order explains it; `None` where that can't be told within the limits.
+    pub(crate) fn has_order(&self, limits: Limits<'_>) -> Option<bool> {
+        let mut engine = Engine::new(self.init.clone(), limits);
         let walked = self.walk(&mut engine, Effort::Full, NO_CUT, &AtomicU64::new(u64::MAX));
-        walked.is_err()
+        match walked {
+            Ok(ObjectVerdict::Valid) => Some(true),
+            Err(_) => Some(false),
+            Ok(ObjectVerdict::Violation { .. } | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded) => {
+                None
+            }
+        }
     }
 
     /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
@@ -321,7 +347,12 @@ impl<'a, M: Model> Part<'a, M> {
             if returned.0 > end.load(Ordering::Relaxed) {
                 return Ok(ObjectVerdict::Superseded);
             }
-            match engine.complete(slot) {
+            let taken = if self.is_optional(returned.1) {
+                engine.expire(slot)
+            } else {
+                engine.complete(slot)
+            };
+            match taken {
                 Ok(()) => {}
                 Err(Refused::Violation) => return Err(returned),
                 Err(refused) => {
@@ -333,6 +364,9 @@ impl<'a, M: Model> Part<'a, M> {
 
     /// From which place in `places` on nothing that returns by `cut` could be illegal.
     fn sealed_at(&self, cut: Cut) -> usize {
+        if !self.optional.is_empty() {
+            return usize::MAX; // An order is known only when all is over.
+        }
         let is_at_risk = |place: &u32| {
             let operation = &self.operations[*place as usize];
             let ret = operation.ret.as_ref();

@@ -1,7 +1,7 @@
 //! The operations that are open and will return, in slots that are used again.
 
 use crate::bits::Bits;
-use crate::intern::Nature;
+use crate::memo::Nature;
 
 /// An open operation.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! A violation in words and pictures, and the smallest history that still shows it.
 
+mod case;
+mod grounds;
 mod picture;
 mod prefix;
 mod shrink;
@@ -11,7 +13,9 @@ use crate::engine::Limits;
 use crate::history::{Remark, short};
 use crate::model::Model;
 use crate::object::{ObjectVerdict, Operation, check_object};
+use crate::order::sort_places;
 use std::fmt::Write as _;
+use words::Told;
 
 /// How many states are named in a report.
 const STATES_SHOWN_MAX: usize = 8;
@@ -68,67 +72,95 @@ pub fn explain<M: Model>(
     limits: Limits<'_>,
 ) -> Explanation {
     let culprit = &operations[rejected];
-    let operation = words::sentence(culprit);
-    let states: Vec<String> = states.iter().map(|state| short(state.describe_state())).collect();
     let before: Vec<usize> = (0..operations.len())
         .filter(|place| operations[*place].invoked <= culprit.returned)
         .collect();
     let (mut core, smallest) = shrink::within(init, operations, &before, Some(rejected), limits);
-    core.sort_by_key(|place| (operations[*place].invoked, operations[*place].process));
-    let prefixes = prefix::longest(init, operations, &before, limits);
-
-    let mut text = format!("{object} is not linearizable.\n\n");
-    let _ = writeln!(text, "  {operation}");
-    let _ = writeln!(
-        text,
-        "  No order of the operations explains that{}.",
-        alternatives(&states)
-    );
-    let (these, of) = (core.len(), before.len());
-    let _ = if smallest {
-        writeln!(
-            text,
-            "\nThe smallest core, {these} of the {of} operations there: without any one of them the rest has an order.\n"
-        )
-    } else {
-        writeln!(
-            text,
-            "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
-        )
-    };
+    let by_time = |place: usize| (operations[place].invoked, operations[place].process);
+    sort_places(&mut core, &by_time);
     let kept: Vec<Operation<M>> = core.iter().map(|place| operations[*place].clone()).collect();
-    words::table(&mut text, &kept);
     let marked = match check_object(init, &kept, limits) {
         ObjectVerdict::Violation { operation, .. } => Some(operation),
         ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded => None,
     };
-    let picture = picture::draw(&kept, marked, PICTURE_WIDTH).unwrap_or_default();
-    if !picture.is_empty() {
-        let _ = write!(text, "\n{picture}");
-    }
-
-    let mut around: Vec<&Operation<M>> = before
-        .iter()
-        .map(|place| &operations[*place])
-        .filter(|other| words::overlaps(other, culprit))
-        .collect();
-    around.sort_by_key(|operation| (operation.invoked, operation.process));
+    let mut around = before.clone();
+    let returned = |place: usize| {
+        operations[place]
+            .ret
+            .as_ref()
+            .map_or(u64::MAX, |_| operations[place].returned)
+    };
+    around.retain(|place| returned(*place) >= culprit.invoked);
+    sort_places(&mut around, &by_time);
     around.drain(..around.len().saturating_sub(AROUND_MAX));
-    let around: Vec<Operation<M>> = around.into_iter().cloned().collect();
-    let _ = writeln!(text, "\nThat operation and those open at the same time:\n");
-    words::table(&mut text, &around);
-    words::faults(&mut text, &kept, remarks);
+    let tell = |places: &[usize]| places.iter().map(|place| Told::of(&operations[*place])).collect();
+    let story = Story {
+        object,
+        culprit: Told::of(culprit),
+        states: states.iter().map(|state| short(state.describe_state())).collect(),
+        core: tell(&core),
+        smallest,
+        of: before.len(),
+        around: tell(&around),
+    };
+    let picture = picture::draw(&story.core, marked, PICTURE_WIDTH).unwrap_or_default();
     Explanation {
         object: object.to_owned(),
-        operation,
-        states,
+        operation: story.culprit.sentence(),
+        text: story.text(&picture, remarks),
+        states: story.states,
         time: culprit.returned,
         core_operations: core.len(),
         culprit: Some(rejected),
         core,
-        prefixes,
+        prefixes: prefix::longest(init, operations, &before, limits),
         picture,
-        text,
+    }
+}
+
+/// A violation in words, whatever the model.
+struct Story<'a> {
+    object: &'a str,
+    culprit: Told,
+    states: Vec<String>,
+    core: Vec<Told>,
+    /// Whether that is the smallest one.
+    smallest: bool,
+    /// Of how many operations.
+    of: usize,
+    /// Operations open at the same time as the culprit.
+    around: Vec<Told>,
+}
+
+impl Story<'_> {
+    fn text(&self, picture: &str, remarks: &[Remark]) -> String {
+        let mut text = format!("{} is not linearizable.\n\n", self.object);
+        let _ = writeln!(text, "  {}", self.culprit.sentence());
+        let _ = writeln!(
+            text,
+            "  No order of the operations explains that{}.",
+            alternatives(&self.states)
+        );
+        let (these, of) = (self.core.len(), self.of);
+        let _ = if self.smallest {
+            writeln!(
+                text,
+                "\nThe smallest core, {these} of the {of} operations there: without any one of them the rest has an order.\n"
+            )
+        } else {
+            writeln!(
+                text,
+                "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
+            )
+        };
+        words::table(&mut text, &self.core);
+        if !picture.is_empty() {
+            let _ = write!(text, "\n{picture}");
+        }
+        let _ = writeln!(text, "\nThat operation and those open at the same time:\n");
+        words::table(&mut text, &self.around);
+        words::faults(&mut text, &self.core, remarks);
+        text
     }
 }
 

@@ -1,8 +1,6 @@
 //! A history as a picture of characters: a lane for each process, an interval for each operation.
 
-use super::words;
-use crate::model::Model;
-use crate::object::Operation;
+use super::words::Told;
 use std::fmt::Write as _;
 
 /// How many operations a picture may have; more are no picture.
@@ -23,11 +21,7 @@ struct Bar {
 /// Draws operations; `marked` is the one that no order explains. `None` where `width` characters don't suffice.
 ///
 /// Time is not to scale: what happens earlier is further to the left, and what happens at once is one above the other.
-pub(super) fn draw<M: Model>(
-    operations: &[Operation<M>],
-    marked: Option<usize>,
-    width: usize,
-) -> Option<String> {
+pub(super) fn draw(operations: &[Told], marked: Option<usize>, width: usize) -> Option<String> {
     if operations.is_empty() || operations.len() > OPERATIONS_MAX {
         return None;
     }
@@ -63,11 +57,10 @@ pub(super) fn draw<M: Model>(
     Some(text)
 }
 
-fn bars<M: Model>(operations: &[Operation<M>], marked: Option<usize>) -> Vec<Bar> {
-    let returned = |operation: &Operation<M>| operation.ret.as_ref().map(|_| operation.returned);
+fn bars(operations: &[Told], marked: Option<usize>) -> Vec<Bar> {
     let mut times: Vec<u64> = operations
         .iter()
-        .flat_map(|operation| [Some(operation.invoked), returned(operation)])
+        .flat_map(|operation| [Some(operation.invoked), operation.returned])
         .flatten()
         .collect();
     times.sort_unstable();
@@ -78,16 +71,15 @@ fn bars<M: Model>(operations: &[Operation<M>], marked: Option<usize>) -> Vec<Bar
         .enumerate()
         .map(|(place, operation)| {
             let is_marked = marked == Some(place);
-            let ret = words::result(operation).unwrap_or_else(|| String::from("?"));
             let mark = if is_marked { "✗ " } else { "" };
             Bar {
                 process: operation.process,
                 invoked: rank(operation.invoked),
                 // What is open ends after everything else.
-                returned: returned(operation).map_or(times.len(), rank),
-                is_open: operation.ret.is_none(),
+                returned: operation.returned.map_or(times.len(), rank),
+                is_open: operation.returned.is_none(),
                 is_marked,
-                label: format!("{mark}{}: {ret}", words::call(operation)),
+                label: format!("{mark}{}: {}", operation.call, operation.result()),
             }
         })
         .collect()

@@ -7,6 +7,7 @@
 use crate::engine::Limits;
 use crate::model::Model;
 use crate::object::Operation;
+use crate::order::sort_places;
 use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::Hasher as _;
 
@@ -86,15 +87,12 @@ impl<'a, M: Model> Search<'a, M> {
             }
         }
         // Of events at one time invocations come first: intervals are closed.
-        events.sort_by_key(|event| {
+        sort_places(&mut events, &|event| {
             let operation = &operations[places[event / 2]];
-            let is_return = event % 2;
-            let time = if is_return == 1 {
-                operation.returned
-            } else {
-                operation.invoked
-            };
-            (time, is_return, *event)
+            match event % 2 {
+                0 => (operation.invoked, 0),
+                _ => (operation.returned, 1),
+            }
         });
         let head = events.len();
         let mut at = vec![[None; 2]; places.len()];

@@ -1,8 +1,11 @@
 //! The smallest core: delta debugging, with a check as the test.
 
+use super::case::{Case, History};
+use super::grounds::Grounds;
 use crate::engine::Limits;
 use crate::model::{Model, Takes};
-use crate::object::{Operation, conflict, is_violation};
+use crate::object::{ObjectVerdict, Operation, check_object};
+use crate::order::sort_places;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How many checks the shrinking of one violation may take.
@@ -16,8 +19,12 @@ const LOOK_BACK_MAX: usize = 1024;
 /// How many of the last operations are tried first as a violation on their own, then twice as many, and so on.
 const LAST_MIN: usize = 16;
 
-/// The smallest part of `operations` that is still a violation on its own: taking any one of them away makes it legal, or takes
-/// away what another one observed. A part that is larger, where a limit comes first.
+/// The smallest part of `operations` that is still a violation on its own: taking any one of them away makes it legal, or
+/// meaningless. A part that is larger, where a limit comes first.
+///
+/// What is meaningless a model may [tell](Model::TELLS_REASONS): what another one observed is gone, or the reason why something was
+/// missing. For any other model it is that the operations left out may be the reason, or that it can't be seen from what stays how the
+/// result that is wrong may have come about.
 pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> Vec<Operation<M>> {
     let all: Vec<usize> = (0..operations.len()).collect();
     let (core, _) = within(init, operations, &all, None, limits);
@@ -36,62 +43,101 @@ pub(super) fn within<M: Model>(
     culprit: Option<usize>,
     limits: Limits<'_>,
 ) -> (Vec<usize>, bool) {
-    let mut by_invocation = places.to_vec();
-    by_invocation.sort_by_key(|place| operations[*place].invoked);
-    let mut held = Vec::new();
-    init.holds(&mut held);
-    held.sort_unstable();
-    let mut shrinking = Shrinking {
+    let case = History {
         init,
-        held,
         operations,
-        by_invocation,
         limits,
-        culprit,
-        checks: CHECKS_MAX / 2,
-        walked: OPERATIONS_MAX / 2,
     };
-    let conflict = shrinking.conflict(places);
-    let conflict = conflict.filter(|conflict| {
-        let shows = shrinking.shows(conflict);
-        if !shows && places.len() > AROUND_CULPRIT_MAX {
-            shrinking.culprit = None;
-        }
-        shows || shrinking.culprit.is_none()
-    });
-    let core = shrinking.last(conflict.unwrap_or_else(|| places.to_vec()));
-    let (core, smallest) = shrinking.shrink(core);
-    shrinking.checks += CHECKS_MAX / 2;
-    shrinking.walked += OPERATIONS_MAX / 2;
-    match shrinking.culprit.take() {
-        Some(_) => shrinking.shrink(core),
-        None => (core, smallest),
+    let mut by_invocation = places.to_vec();
+    sort_places(&mut by_invocation, &|place| (operations[place].invoked, 0));
+    if M::TELLS_REASONS {
+        return Shrinking::new(&case, by_invocation, culprit).by_reasons(places);
     }
+    let culprit = culprit.or_else(|| {
+        let all: Vec<Operation<M>> = places.iter().map(|place| operations[*place].clone()).collect();
+        match check_object(init, &all, limits) {
+            ObjectVerdict::Violation { operation, .. } => Some(places[operation]),
+            ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded => None,
+        }
+    });
+    let Some(culprit) = culprit else {
+        return (places.to_vec(), false);
+    };
+    by_invocation.retain(|place| operations[*place].invoked <= operations[culprit].returned);
+    let (grounds, kept) = Grounds::new(init, operations, &by_invocation, culprit, limits);
+    let hold = |kept: &[usize]| grounds.hold(kept);
+    let mut shrinking = Shrinking::new(&case, by_invocation, Some(culprit));
+    shrinking.grounds = Some(&hold);
+    let (core, smallest) = shrinking.on_grounds(kept);
+    (core, smallest && grounds.is_certain.get())
 }
 
-struct Shrinking<'a, M: Model> {
-    init: &'a M,
-    /// What it holds at first, sorted.
+/// Whether operations at places count for a core.
+type Hold<'a> = &'a dyn Fn(&[usize]) -> bool;
+
+struct Shrinking<'a> {
+    case: &'a dyn Case,
+    /// What the object holds at first, sorted.
     held: Vec<u64>,
-    operations: &'a [Operation<M>],
     /// All places that the core is sought among.
     by_invocation: Vec<usize>,
-    limits: Limits<'a>,
     /// What has to stay, and to be what makes it a violation.
     culprit: Option<usize>,
+    /// For a model that does not tell reasons.
+    grounds: Option<Hold<'a>>,
     /// How many checks are left.
     checks: usize,
     /// How many operations they may walk.
     walked: usize,
 }
 
-impl<M: Model> Shrinking<'_, M> {
+impl<'a> Shrinking<'a> {
+    fn new(case: &'a dyn Case, by_invocation: Vec<usize>, culprit: Option<usize>) -> Self {
+        Shrinking {
+            case,
+            held: case.held(),
+            by_invocation,
+            culprit,
+            grounds: None,
+            checks: CHECKS_MAX / 2,
+            walked: OPERATIONS_MAX / 2,
+        }
+    }
+
+    fn by_reasons(mut self, places: &[usize]) -> (Vec<usize>, bool) {
+        let conflict = self.conflict(places);
+        let conflict = conflict.filter(|conflict| {
+            let shows = self.shows(conflict);
+            if !shows && places.len() > AROUND_CULPRIT_MAX {
+                self.culprit = None;
+            }
+            shows || self.culprit.is_none()
+        });
+        let core = self.last(conflict.unwrap_or_else(|| places.to_vec()));
+        let (core, smallest) = self.shrink(core);
+        self.checks += CHECKS_MAX / 2;
+        self.walked += OPERATIONS_MAX / 2;
+        match self.culprit.take() {
+            Some(_) => self.shrink(core),
+            None => (core, smallest),
+        }
+    }
+
+    fn on_grounds(mut self, kept: Vec<usize>) -> (Vec<usize>, bool) {
+        let core = self.last(kept);
+        self.shrink(core)
+    }
+
     fn is_over(&self) -> bool {
-        self.checks == 0 || self.walked == 0 || (self.limits.should_stop)()
+        self.checks == 0 || self.walked == 0 || self.case.is_stopped()
     }
 
     /// Whether `candidate` is a violation, and has an order without the culprit.
     fn shows(&mut self, candidate: &[usize]) -> bool {
+        if let Some(hold) = self.grounds {
+            self.spend(candidate);
+            return hold(candidate);
+        }
         let Some(culprit) = self.culprit else {
             return self.fails(candidate);
         };
@@ -104,24 +150,20 @@ impl<M: Model> Shrinking<'_, M> {
     }
 
     fn fails(&mut self, candidate: &[usize]) -> bool {
-        self.checks = self.checks.saturating_sub(1);
-        self.walked = self.walked.saturating_sub(candidate.len());
-        is_violation(self.init, &self.taken(candidate), self.limits)
+        self.spend(candidate);
+        self.case.is_violation(candidate)
     }
 
-    fn taken(&self, places: &[usize]) -> Vec<Operation<M>> {
-        places
-            .iter()
-            .map(|place| self.operations[*place].clone())
-            .collect()
+    fn spend(&mut self, candidate: &[usize]) {
+        self.checks = self.checks.saturating_sub(1);
+        self.walked = self.walked.saturating_sub(candidate.len());
     }
 
     /// What a linear-time engine finds to be a violation on its own, if there is one for the model and the history qualifies.
     fn conflict(&mut self, places: &[usize]) -> Option<Vec<usize>> {
-        let found = conflict(self.init, &self.taken(places), self.limits)?;
-        let mut candidate: Vec<usize> = found.into_iter().map(|place| places[place]).collect();
+        let mut candidate = self.case.conflict(places)?;
         // What was there at first is gone all the same.
-        let takes_held = |place: &&usize| match self.takes(**place) {
+        let takes_held = |place: &&usize| match self.case.takes(**place) {
             Takes::This(value) => self.held.binary_search(&value).is_ok(),
             Takes::Nothing | Takes::Something => false,
         };
@@ -178,7 +220,7 @@ impl<M: Model> Shrinking<'_, M> {
                 size = size.div_ceil(2);
             } else if !shrunk {
                 // A check that was stopped has found nothing out, and leaves what may be needless.
-                return (core, !(self.limits.should_stop)());
+                return (core, !self.case.is_stopped());
             }
         }
     }
@@ -189,9 +231,13 @@ impl<M: Model> Shrinking<'_, M> {
     /// others alone; and those that produced what somebody among `all` took away, and nobody among `kept` does. With: those that took
     /// away what nobody produced, since it was there at first, or that took nobody knows what.
     fn closed(&self, all: &[usize], kept: &[usize]) -> Vec<usize> {
+        if self.grounds.is_some() {
+            let kept = Members::of(kept);
+            return all.iter().copied().filter(|place| kept.has(*place)).collect();
+        }
         let ((_, ever), ever_taken) = (self.founded(all, None), self.taken_away(all));
         let kept = Members::of(kept);
-        let is_needed = |place: &usize| match self.takes(*place) {
+        let is_needed = |place: &usize| match self.case.takes(*place) {
             Takes::Nothing => false,
             Takes::This(value) => self.held.binary_search(&value).is_ok(),
             Takes::Something => true,
@@ -202,8 +248,7 @@ impl<M: Model> Shrinking<'_, M> {
             let (taken, before) = (self.taken_away(&kept), kept.len());
             let members = Members::of(&kept);
             kept.retain(|place| {
-                let operation = &self.operations[*place];
-                let produced = M::produces(&operation.op, operation.ret.as_ref());
+                let produced = self.case.produces(*place);
                 let stays = |value: &u64| {
                     taken.binary_search(value).is_err() && ever_taken.binary_search(value).is_ok()
                 };
@@ -224,9 +269,8 @@ impl<M: Model> Shrinking<'_, M> {
         let mut waiting: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
         let mut missing: Vec<usize> = Vec::with_capacity(places.len());
         for (nth, place) in places.iter().enumerate() {
-            let operation = &self.operations[*place];
             seen.clear();
-            M::observes(&operation.op, operation.ret.as_ref(), &mut seen);
+            self.case.observes(*place, &mut seen);
             seen.retain(|value| match ever {
                 Some(ever) => ever.contains(value),
                 None => self.held.binary_search(value).is_err(),
@@ -243,8 +287,7 @@ impl<M: Model> Shrinking<'_, M> {
         }
         let mut produced = FxHashSet::default();
         while let Some(nth) = ready.pop() {
-            let operation = &self.operations[places[nth]];
-            let Some(value) = M::produces(&operation.op, operation.ret.as_ref()) else {
+            let Some(value) = self.case.produces(places[nth]) else {
                 continue;
             };
             if produced.insert(value) {
@@ -263,26 +306,24 @@ impl<M: Model> Shrinking<'_, M> {
     /// Whether somebody among `kept` may have taken away what the operation at `place` missed, or nobody at all has: for then that it
     /// was missed is what can't be explained. Who did so before somebody in `kept` brought it back is no reason.
     fn has_reason(&self, place: usize, kept: &Members) -> bool {
-        let one = &self.operations[place];
-        let Some(thing) = M::misses(&one.op, one.ret.as_ref()) else {
+        let one = self.case.span(place);
+        let Some(thing) = self.case.misses(place) else {
             return true;
         };
-        let end = self
-            .by_invocation
-            .partition_point(|other| self.operations[*other].invoked <= one.returned);
+        let is_in_time = |other: &usize| self.case.span(*other).invoked <= one.returned;
+        let end = self.by_invocation.partition_point(is_in_time);
         let (mut brought_back, mut others) = (None, false);
         for &place in self.by_invocation[..end].iter().rev().take(LOOK_BACK_MAX) {
-            let other = &self.operations[place];
-            let (op, ret) = (&other.op, other.ret.as_ref());
-            let in_time = ret.is_none() || brought_back.is_none_or(|since| other.returned >= since);
-            if in_time && M::takes_away(op, ret, thing) {
+            let other = self.case.span(place);
+            let in_time = other.is_lost || brought_back.is_none_or(|since| other.returned >= since);
+            if in_time && self.case.takes_away(place, thing) {
                 if kept.has(place) {
                     return true;
                 }
                 others = true;
             }
-            let is_over = ret.is_some() && other.returned < one.invoked;
-            if is_over && M::produces(op, ret) == Some(thing) && kept.has(place) {
+            let is_over = !other.is_lost && other.returned < one.invoked;
+            if is_over && self.case.produces(place) == Some(thing) && kept.has(place) {
                 // The latest one is met first.
                 brought_back = brought_back.or(Some(other.invoked));
             }
@@ -290,16 +331,11 @@ impl<M: Model> Shrinking<'_, M> {
         !others
     }
 
-    fn takes(&self, place: usize) -> Takes {
-        let operation = &self.operations[place];
-        M::takes(&operation.op, operation.ret.as_ref())
-    }
-
     /// What operations take away, sorted.
     fn taken_away(&self, places: &[usize]) -> Vec<u64> {
         let mut taken: Vec<u64> = places
             .iter()
-            .filter_map(|place| match self.takes(*place) {
+            .filter_map(|place| match self.case.takes(*place) {
                 Takes::This(value) => Some(value),
                 Takes::Nothing | Takes::Something => None,
             })

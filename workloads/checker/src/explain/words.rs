@@ -5,58 +5,67 @@ use crate::model::Model;
 use crate::object::Operation;
 use std::fmt::Write as _;
 
-pub(super) fn call<M: Model>(operation: &Operation<M>) -> String {
-    short(M::describe_op(&operation.op))
+/// An operation in words, whatever the model.
+pub(super) struct Told {
+    pub(super) process: u64,
+    node: Option<u64>,
+    pub(super) invoked: u64,
+    /// `None` where nobody learned what it returned.
+    pub(super) returned: Option<u64>,
+    pub(super) call: String,
+    result: Option<String>,
 }
 
-/// What it returned, if anybody learned that.
-pub(super) fn result<M: Model>(operation: &Operation<M>) -> Option<String> {
-    operation.ret.as_ref().map(|ret| short(M::describe_ret(ret)))
-}
+impl Told {
+    pub(super) fn of<M: Model>(operation: &Operation<M>) -> Told {
+        let ret = operation.ret.as_ref();
+        Told {
+            process: operation.process,
+            node: operation.node,
+            invoked: operation.invoked,
+            returned: ret.map(|_| operation.returned),
+            call: short(M::describe_op(&operation.op)),
+            result: ret.map(|ret| short(M::describe_ret(ret))),
+        }
+    }
 
-pub(super) fn sentence<M: Model>(operation: &Operation<M>) -> String {
-    let node = operation
-        .node
-        .map(|node| format!(" at node {node}"))
-        .unwrap_or_default();
-    let ret = result(operation).unwrap_or_else(|| String::from("?"));
-    format!(
-        "Process {}{node}: {} returned {ret}, between {} and {}.",
-        operation.process,
-        call(operation),
-        seconds(operation.invoked),
-        seconds(operation.returned)
-    )
+    /// What it returned, or a question mark.
+    pub(super) fn result(&self) -> &str {
+        self.result.as_deref().unwrap_or("?")
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let node = self.node.map(|node| format!(" at node {node}"));
+        format!(
+            "Process {}{}: {} returned {}, between {} and {}.",
+            self.process,
+            node.unwrap_or_default(),
+            self.call,
+            self.result(),
+            seconds(self.invoked),
+            self.returned.map_or_else(|| String::from("never"), seconds)
+        )
+    }
 }
 
 fn seconds(nanoseconds: u64) -> String {
     format!("{:.6} s", nanoseconds as f64 / 1e9)
 }
 
-pub(super) fn overlaps<M: Model>(one: &Operation<M>, other: &Operation<M>) -> bool {
-    let one_returned = if one.ret.is_some() { one.returned } else { u64::MAX };
-    one.invoked <= other.returned && one_returned >= other.invoked
-}
-
-pub(super) fn table<M: Model>(text: &mut String, operations: &[Operation<M>]) {
+pub(super) fn table(text: &mut String, operations: &[Told]) {
     let mut rows: Vec<[String; 5]> =
         vec![["process", "invoked", "returned", "operation", "result"].map(String::from)];
-    let mut operations: Vec<&Operation<M>> = operations.iter().collect();
-    operations.sort_by_key(|operation| (operation.invoked, operation.process));
     for operation in operations {
-        let node = operation
-            .node
-            .map(|node| format!(" → n{node}"))
-            .unwrap_or_default();
-        let (returned, result) = match result(operation) {
-            Some(result) => (seconds(operation.returned), result),
-            None => (String::from("never"), String::from("unknown")),
+        let node = operation.node.map(|node| format!(" → n{node}"));
+        let (returned, result) = match (operation.returned, &operation.result) {
+            (Some(returned), Some(result)) => (seconds(returned), result.clone()),
+            (_, _) => (String::from("never"), String::from("unknown")),
         };
         rows.push([
-            format!("{}{node}", operation.process),
+            format!("{}{}", operation.process, node.unwrap_or_default()),
             seconds(operation.invoked),
             returned,
-            call(operation),
+            operation.call.clone(),
             result,
         ]);
     }
@@ -76,13 +85,9 @@ pub(super) fn table<M: Model>(text: &mut String, operations: &[Operation<M>]) {
     }
 }
 
-pub(super) fn faults<M: Model>(text: &mut String, core: &[Operation<M>], remarks: &[Remark]) {
+pub(super) fn faults(text: &mut String, core: &[Told], remarks: &[Remark]) {
     let from = core.iter().map(|operation| operation.invoked).min().unwrap_or(0);
-    let to = core
-        .iter()
-        .filter(|operation| operation.ret.is_some())
-        .map(|operation| operation.returned)
-        .max();
+    let to = core.iter().filter_map(|operation| operation.returned).max();
     let until = remarks
         .iter()
         .filter(|remark| remark.time <= to.unwrap_or(u64::MAX));

@@ -203,6 +203,8 @@ impl<D: Discipline, V: Datum> SequentialSpec for Container<D, V> {
 /// take can be put off until just before the next take that found nothing, since until then an item more forbids nothing; and
 /// there all that is left has to go, whichever take takes what.
 impl<D: Discipline, V: Datum> Model for Container<D, V> {
+    const TELLS_REASONS: bool = true;
+
     fn kind() -> Option<Kind<Self>> {
         D::kind()
     }

@@ -5,7 +5,6 @@ use crate::model::Model;
 use crate::models::text::{Piece, Text, Whole};
 use crate::vocabulary::{Dialect, Meaning, Vocabulary, unknown_operation};
 use stateright::semantics::SequentialSpec;
-use std::hash::{Hash, Hasher};
 
 /// How many characters of a text are shown, from its end.
 const SHOWN_MAX: usize = 64;
@@ -129,15 +128,6 @@ impl Model for KvAppend {
     fn heap_bytes(&self) -> usize {
         // The last piece; what is before it belongs to the text that this one grew from.
         size_of::<Self>() + size_of::<Piece>() + 2 * size_of::<usize>()
-    }
-
-    fn produces(op: &KvOp, _: Option<&KvRet>) -> Option<u64> {
-        let (KvOp::Put(piece) | KvOp::Append(piece)) = op else {
-            return None;
-        };
-        let mut hasher = rustc_hash::FxHasher::default();
-        piece.hash(&mut hasher);
-        Some(hasher.finish())
     }
 
     fn describe_op(op: &KvOp) -> String {

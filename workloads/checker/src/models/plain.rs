@@ -27,6 +27,8 @@ impl<V: Datum> SequentialSpec for Register<V> {
 }
 
 impl<V: Datum> Model for Register<V> {
+    const TELLS_REASONS: bool = true;
+
     fn kind() -> Option<Kind<Self>> {
         Some(Kind::register())
     }

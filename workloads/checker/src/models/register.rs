@@ -61,6 +61,8 @@ impl<V: Datum> SequentialSpec for CasRegister<V> {
 }
 
 impl<V: Datum> Model for CasRegister<V> {
+    const TELLS_REASONS: bool = true;
+
     fn kind() -> Option<Kind<Self>> {
         Some(Kind::register())
     }

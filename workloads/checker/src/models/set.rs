@@ -69,6 +69,8 @@ impl<V: Datum> SequentialSpec for Set<V> {
 }
 
 impl<V: Datum> Model for Set<V> {
+    const TELLS_REASONS: bool = true;
+
     fn kind() -> Option<Kind<Self>> {
         Some(Kind::set())
     }

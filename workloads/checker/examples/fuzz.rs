@@ -1,4 +1,5 @@
-//! Random histories for the linear-time engines, judged by three oracles too (transactions over lists by two):
+//! Random histories for the linear-time engines, judged by three oracles too: all orders, the general engine, and
+//! stateright's tester:
 //!
 //! ```text
 //! cargo run --release -p rustyraft-checker --example fuzz -- --histories 1000000 --seed 1
@@ -13,6 +14,8 @@
 
 #[path = "../tests/fuzz/mod.rs"]
 mod fuzz;
+#[path = "../tests/fuzz/tester.rs"]
+mod tester;
 #[path = "../tests/fuzz/transactions.rs"]
 mod transactions;
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+#[path = "fuzz/tester.rs"]
+mod tester;
 #[path = "fuzz/transactions.rs"]
 mod transactions;
 

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails with the reason")]
 
 mod fuzz;
+#[path = "fuzz/tester.rs"]
+mod tester;
 
 use checker::models::{
     CasRegister, Container, ContainerOp, ContainerRet, Discipline, FifoQueue, PriorityQueue, RegisterOp,

@@ -36,8 +36,18 @@ pub(crate) trait Fuzzed: Model {
     }
 }
 
+/// A history that was made.
+pub(crate) struct Made<M: Model> {
+    /// What it begins with.
+    pub(crate) init: M,
+    /// Those that may have taken effect.
+    pub(crate) operations: Vec<Operation<M>>,
+    /// How many others failed.
+    pub(crate) failed: usize,
+}
+
 /// A history of up to so many operations.
-pub(super) fn history<M: Fuzzed>(random: &mut ChaCha8Rng, operations_max: u64) -> (M, Vec<Operation<M>>) {
+pub(crate) fn history<M: Fuzzed>(random: &mut ChaCha8Rng, operations_max: u64) -> Made<M> {
     let init = M::init(random);
     let count = random.random_range(1..=operations_max);
     // Few times or many, so that few operations overlap or many.
@@ -49,7 +59,7 @@ pub(super) fn history<M: Fuzzed>(random: &mut ChaCha8Rng, operations_max: u64) -
     let mut used: Vec<u64> = (10..10 + count).collect();
     used.shuffle(random);
     let mut state = init.clone();
-    let mut operations = Vec::new();
+    let (mut operations, mut failed) = (Vec::new(), 0);
     for (process, instant) in (0..).zip(instants) {
         // Some writes repeat a number, so that the history does not qualify.
         let is_repeated = random.random_ratio(1, 10 * u32::try_from(count).expect("histories are short"));
@@ -61,7 +71,7 @@ pub(super) fn history<M: Fuzzed>(random: &mut ChaCha8Rng, operations_max: u64) -
         let op = state.call(random, fresh);
         let is_lost = random.random_ratio(1, 8);
         if !is_lost && random.random_ratio(1, 12) {
-            // It failed.
+            failed += 1;
             continue;
         }
         let ret = if is_lost && random.random() {
@@ -84,7 +94,11 @@ pub(super) fn history<M: Fuzzed>(random: &mut ChaCha8Rng, operations_max: u64) -
             corrupt(random, &mut operations, &used);
         }
     }
-    (init, operations)
+    Made {
+        init,
+        operations,
+        failed,
+    }
 }
 
 fn corrupt<M: Fuzzed>(random: &mut ChaCha8Rng, operations: &mut Vec<Operation<M>>, used: &[u64]) {

@@ -7,12 +7,12 @@
 
 mod made;
 
-pub(crate) use made::Fuzzed;
+pub(crate) use made::{Fuzzed, Made, history};
 
+use crate::tester;
 use checker::{EngineChoice, Limits, Model, ObjectVerdict, Operation, Refused, check_object, shrink};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
 use std::fmt;
 
 /// Of each history as long as brute force can take.
@@ -35,6 +35,10 @@ pub(crate) struct Tally {
     pub(crate) qualified: u64,
     /// Those of them that are violations.
     pub(crate) qualified_violations: u64,
+    /// Those with operations whose outcome nobody learned, that were pending to the end or crashed.
+    pub(crate) lost: u64,
+    /// Those with operations that failed.
+    pub(crate) failed: u64,
 }
 
 impl Tally {
@@ -52,6 +56,8 @@ impl Tally {
                 self.qualified_violations,
                 self.qualified / 8,
             ),
+            ("with lost operations", self.lost, self.histories / 8),
+            ("with failed operations", self.failed, self.histories / 8),
         ];
         match wanted.into_iter().find(|(_, count, least)| count < least) {
             Some((what, count, least)) => Err(format!("only {count} are {what}, and {least} should be")),
@@ -64,8 +70,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} histories, {} of them violations; {} qualified, {} of them violations",
-            self.histories, self.violations, self.qualified, self.qualified_violations
+            "{} histories, {} of them violations, {} with lost operations, {} with failed ones; {} qualified, {} of them violations",
+            self.histories,
+            self.violations,
+            self.lost,
+            self.failed,
+            self.qualified,
+            self.qualified_violations
         )
     }
 }
@@ -95,11 +106,11 @@ pub(crate) fn fuzz<M: Fuzzed>(histories: u64, seed: u64) -> Result<Tally, Box<Di
     let mut tally = Tally::default();
     for seed in (seed..).take(usize::try_from(histories).expect("a count that a machine gets to")) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (init, operations) = made::history::<M>(&mut random, OPERATIONS_MAX);
-        judge(seed, &init, &operations, &mut tally, true)?;
+        let made = history::<M>(&mut random, OPERATIONS_MAX);
+        judge(seed, &made, &mut tally, true)?;
         if seed.is_multiple_of(SHORT_PER_LONG) {
-            let (init, operations) = made::history::<M>(&mut random, LONG_OPERATIONS_MAX);
-            judge(seed, &init, &operations, &mut tally, false)?;
+            let made = history::<M>(&mut random, LONG_OPERATIONS_MAX);
+            judge(seed, &made, &mut tally, false)?;
         }
     }
     Ok(tally)
@@ -107,11 +118,15 @@ pub(crate) fn fuzz<M: Fuzzed>(histories: u64, seed: u64) -> Result<Tally, Box<Di
 
 fn judge<M: Fuzzed>(
     seed: u64,
-    init: &M,
-    operations: &[Operation<M>],
+    made: &Made<M>,
     tally: &mut Tally,
     is_short: bool,
 ) -> Result<(), Box<Disagreement>> {
+    let Made {
+        init,
+        operations,
+        failed,
+    } = made;
     let limits = limits(is_short);
     let by = |operations: &[Operation<M>], engine| says(init, operations, Limits { engine, ..limits });
     let Some(general) = by(operations, EngineChoice::General) else {
@@ -123,9 +138,11 @@ fn judge<M: Fuzzed>(
     all.extend(linear.map(|linear| ("linear", linear)));
     if is_short {
         all.push(("all orders", has_order(init, operations, 0)));
-        all.push(("stateright", tester(init, operations)));
+        all.push(("stateright", tester::has_order(init, operations)));
     }
     tally.histories += 1;
+    tally.lost += u64::from(operations.iter().any(|operation| operation.ret.is_none()));
+    tally.failed += u64::from(*failed > 0);
     tally.violations += u64::from(!general);
     tally.qualified += u64::from(linear.is_some());
     tally.qualified_violations += u64::from(linear == Some(false));
@@ -169,7 +186,7 @@ fn says<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> 
 }
 
 /// Whether some order of the operations that are not `done` (a bit for each place) fits, by trying all of them.
-fn has_order<M: Fuzzed>(state: &M, operations: &[Operation<M>], done: u32) -> bool {
+pub(crate) fn has_order<M: Fuzzed>(state: &M, operations: &[Operation<M>], done: u32) -> bool {
     let left = || {
         let all = operations.iter().enumerate();
         all.filter(|(place, _)| done & (1 << place) == 0)
@@ -195,25 +212,4 @@ fn has_order<M: Fuzzed>(state: &M, operations: &[Operation<M>], done: u32) -> bo
             next.iter()
                 .any(|next| has_order(next, operations, done | 1 << place))
         })
-}
-
-fn tester<M: Model>(init: &M, operations: &[Operation<M>]) -> bool {
-    let mut events: Vec<(u64, bool, usize)> = Vec::new();
-    for (place, operation) in operations.iter().enumerate() {
-        events.push((operation.invoked, false, place));
-        if operation.ret.is_some() {
-            events.push((operation.returned, true, place));
-        }
-    }
-    events.sort_unstable();
-    let mut tester = LinearizabilityTester::new(init.clone());
-    for (_, is_return, place) in events {
-        let operation = &operations[place];
-        let event = match &operation.ret {
-            Some(ret) if is_return => tester.on_return(place, ret.clone()),
-            Some(_) | None => tester.on_invoke(place, operation.op.clone()),
-        };
-        event.expect("an operation is invoked once, and then returns once");
-    }
-    tester.is_consistent()
 }

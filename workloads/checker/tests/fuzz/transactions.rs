@@ -1,6 +1,7 @@
-//! Small random histories of transactions over lists, and what the engine for them makes of each, against a search of all orders and the
-//! general engine.
+//! Small random histories of transactions over lists, and what the engine for them makes of each, against a search of all orders, the
+//! general engine, and stateright's `LinearizabilityTester`.
 
+use crate::tester;
 use checker::adya::{self, Isolation, Step, Transaction};
 use checker::history::{End, Value};
 use checker::models::{ListAppend, StoreStep};
@@ -18,6 +19,10 @@ const KINDS_MIN: usize = 17;
 pub(crate) struct Tally {
     histories: u64,
     legal: u64,
+    /// Those with transactions whose outcome nobody learned.
+    lost: u64,
+    /// Those with transactions that failed.
+    failed: u64,
     /// How often each anomaly was found, by its name.
     met: BTreeMap<&'static str, u64>,
 }
@@ -29,7 +34,12 @@ impl Tally {
     /// Of which there were too few.
     pub(crate) fn balance(&self) -> Result<(), String> {
         let (violations, least) = (self.histories - self.legal, self.histories / 4);
-        for (what, count) in [("legal", self.legal), ("violations", violations)] {
+        for (what, count) in [
+            ("legal", self.legal),
+            ("violations", violations),
+            ("with lost transactions", self.lost),
+            ("with failed transactions", self.failed),
+        ] {
             if count < least {
                 return Err(format!("only {count} are {what}, and {least} should be"));
             }
@@ -49,8 +59,8 @@ impl fmt::Display for Tally {
         let violations = self.histories - self.legal;
         write!(
             f,
-            "{} histories, {violations} of them violations; found were",
-            self.histories
+            "{} histories, {violations} of them violations, {} with lost transactions, {} with failed ones; found were",
+            self.histories, self.lost, self.failed
         )?;
         let mut before = ' ';
         for (name, count) in &self.met {
@@ -76,15 +86,24 @@ pub(crate) fn fuzz(histories: u64, seed: u64) -> Result<Tally, String> {
             Isolation::Violated(anomalies) => anomalies,
             other @ (Isolation::Ambiguous(..) | Isolation::Unknown(_)) => panic!("seed {seed}: {other:?}"),
         };
-        let says = [found.is_empty(), has_order(&transactions), general(&transactions)];
-        if says != [says[0]; 3] {
-            let [adya, orders, general] = says.map(|valid| if valid { "valid" } else { "violation" });
-            return Err(format!(
-                "seed {seed}\n  list-append: {adya}\n  all orders: {orders}\n  general: {general}\n{transactions:#?}\n{found:#?}"
-            ));
+        let operations = operations(&transactions);
+        let says = [
+            ("list-append", found.is_empty()),
+            ("all orders", has_order(&transactions)),
+            ("general", general(&operations)),
+            (
+                "stateright",
+                tester::has_order(&ListAppend::default(), &operations),
+            ),
+        ];
+        if says.iter().any(|(_, valid)| *valid != says[0].1) {
+            return Err(format!("seed {seed}: {says:?}\n{transactions:#?}\n{found:#?}"));
         }
         tally.histories += 1;
-        tally.legal += u64::from(says[0]);
+        tally.legal += u64::from(found.is_empty());
+        let ends = |end| transactions.iter().any(|transaction| transaction.end == end);
+        tally.lost += u64::from(ends(End::Info));
+        tally.failed += u64::from(ends(End::Fail));
         for anomaly in found {
             assert!(
                 anomaly.is_smallest,
@@ -138,9 +157,9 @@ fn after<'a>(state: &State<'a>, transaction: &Transaction<'a>) -> Option<State<'
     Some(state)
 }
 
-/// The verdict of the general engine.
-fn general(transactions: &[Transaction<'_>]) -> bool {
-    let operations: Vec<Operation<ListAppend>> = transactions
+/// As calls of a store of lists, those that failed left out.
+fn operations(transactions: &[Transaction<'_>]) -> Vec<Operation<ListAppend>> {
+    transactions
         .iter()
         .filter(|it| it.end != End::Fail)
         .map(|it| {
@@ -163,12 +182,16 @@ fn general(transactions: &[Transaction<'_>]) -> bool {
                 returned: it.returned,
             }
         })
-        .collect();
+        .collect()
+}
+
+/// The verdict of the general engine.
+fn general(operations: &[Operation<ListAppend>]) -> bool {
     let limits = Limits {
         engine: EngineChoice::General,
         ..Limits::default()
     };
-    match check_object(&ListAppend::default(), &operations, limits) {
+    match check_object(&ListAppend::default(), operations, limits) {
         ObjectVerdict::Valid => true,
         ObjectVerdict::Violation { .. } => false,
         other @ (ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded) => {

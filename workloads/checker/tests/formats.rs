@@ -318,6 +318,10 @@ fn a_native_history_torn_in_its_header_is_an_empty_one_with_a_warning() {
         let whole = read(&format!("{blank}{header}"));
         assert!(whole.header.is_some() && whole.warnings.is_empty(), "{whole:?}");
     }
+    for blank in ["", " ", "\n\t"] {
+        let log = Log::read_as(blank.as_bytes(), Some(Format::Native)).unwrap();
+        assert!(log.warnings.is_empty(), "{log:?}");
+    }
     // What is no beginning of a header, or more than one, is none that is torn.
     for other in [
         "{\"a\":1",

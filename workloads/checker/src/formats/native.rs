@@ -45,7 +45,7 @@ pub(crate) fn is_torn_header(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     let common = line.len().min(HEADER_START.len());
     let is_cut = || serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof());
-    line[..common] == HEADER_START[..common] && is_cut()
+    common > 0 && line[..common] == HEADER_START[..common] && is_cut()
 }
 
 /// Reads whole lines; the last one may lack its end.

@@ -66,8 +66,12 @@ fn accounts<M: Fuzzed>(account: Account, init: &M, operations: &[Operation<M>], 
     };
     match account {
         Account::Stale => has_order(init, &[&others[..], &[early]].concat(), 0),
-        Account::Lost => has_order_with(init, &[named.clone()], &others),
-        Account::Doubled => has_order_with(init, &[named.clone()], &[&others[..], &others].concat()),
+        Account::Lost => has_order_with(init, std::slice::from_ref(named), &others),
+        Account::Doubled => has_order_with(
+            init,
+            std::slice::from_ref(named),
+            &[&others[..], &others].concat(),
+        ),
     }
 }
 

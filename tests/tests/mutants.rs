@@ -100,6 +100,17 @@ fn a_command_of_a_session_that_takes_effect_twice_is_found_without_any_fault() {
 }
 
 #[test]
+fn nodes_that_lost_their_data_and_are_taken_for_what_they_were_are_found_under_wipe() {
+    let args = ["--nodes", "3", "--time-limit", "6s", "--nemesis", "wipe"];
+    found("wiped-rejoin", 1..4, &args, |report| {
+        report.contains("is not linearizable")
+            || report.contains("in different states")
+            || report.contains("ended by itself")
+            || report.contains("found its own state broken")
+    });
+}
+
+#[test]
 fn the_node_as_it_is_passes_under_the_same_faults_with_twenty_seeds() {
     let store = tempfile::tempdir().unwrap();
     for (nemesis, seed) in ["pause", "partition", "kill", "all"]

@@ -271,6 +271,43 @@ impl Cluster {
         }
     }
 
+    /// Puts a node's data aside, which is down. When it is started again, it has none, and is told to join.
+    ///
+    /// # Errors
+    /// The folder can't be moved.
+    ///
+    /// # Panics
+    /// It is up.
+    pub fn take_data_away(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        assert!(
+            !self.is_up(node),
+            "node {node} is up: its data is not to be taken away"
+        );
+        let member = self.0.member(node);
+        let path = member.spec.data();
+        if !self.is_without_data(node) {
+            std::fs::rename(&path, member.aside()).map_err(|error| ClusterError::Folder { path, error })?;
+        }
+        member.joins.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a node's data was put aside and is still there.
+    pub fn is_without_data(&self, node: NodeNumber) -> bool {
+        self.0.member(node).aside().exists()
+    }
+
+    /// Gives a node its data back that was put aside, instead of whatever it has now; it is down.
+    ///
+    /// # Errors
+    /// The folder can't be moved.
+    pub fn give_data_back(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        self.wipe(node)?;
+        let member = self.0.member(node);
+        let path = member.aside();
+        std::fs::rename(&path, member.spec.data()).map_err(|error| ClusterError::Folder { path, error })
+    }
+
     /// Whether members were ever changed, so that they may have to be put right.
     pub fn was_reconfigured(&self) -> bool {
         self.0.reconfigured.load(Ordering::Relaxed)
@@ -481,6 +518,11 @@ impl Inner {
 }
 
 impl Member {
+    /// Where its data is while it is without.
+    fn aside(&self) -> PathBuf {
+        self.spec.data().with_extension("aside")
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<NodeProcess>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }

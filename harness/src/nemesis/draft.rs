@@ -110,7 +110,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         order.shuffle(&mut random);
         let shape = match kind {
             Kind::Member => *shapes.next().expect("they come again and again"),
-            Kind::Kill | Kind::Pause | Kind::Partition | Kind::Transfer => Shape::Remove,
+            Kind::Kill | Kind::Pause | Kind::Partition | Kind::Transfer | Kind::Wipe => Shape::Remove,
         };
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
         drafts.push(Draft {
@@ -138,7 +138,7 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
     ];
     match kind {
         Kind::Kill | Kind::Pause => &PROCESSES,
-        Kind::Transfer => &PROCESSES[..1],
+        Kind::Transfer | Kind::Wipe => &PROCESSES[..1],
         Kind::Member => &PROCESSES[..3],
         // A bridge needs somebody on each side, and a ring of three is no partition.
         Kind::Partition if nodes < 3 => &LINKS[..5],

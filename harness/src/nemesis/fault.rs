@@ -5,6 +5,10 @@ use crate::cluster::{Cluster, ClusterError, NodeNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+/// For how long the others of a wiped majority miss what it acknowledges, before it loses that.
+const MISSED_FOR: Duration = Duration::from_millis(100);
 
 /// Whom a fault is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +103,9 @@ pub enum Fault {
     Transfer(NodeNumber),
     /// That becomes of these members.
     Member(Shape, Vec<NodeNumber>),
+    /// These nodes lose their data, which the others have not all of, and come back under their old ids as if nothing had happened. Later
+    /// they have their data again: until then they must be refused, and elect nobody.
+    Wipe(Vec<NodeNumber>),
 }
 
 impl Fault {
@@ -119,6 +126,7 @@ impl Fault {
             Kind::Kill => Fault::Kill(victims.to_vec()),
             Kind::Pause => Fault::Pause(victims.to_vec()),
             Kind::Transfer => Fault::Transfer(*order.get(1).unwrap_or(&order[0])),
+            Kind::Wipe => Fault::Wipe(order[..count / 2 + 1].to_vec()),
             // Somebody must be left.
             Kind::Member if count == 1 => Fault::Member(Shape::Replace, victims.to_vec()),
             Kind::Member if shape == Shape::Replace => Fault::Member(shape, victims[..1].to_vec()),
@@ -158,6 +166,7 @@ impl Fault {
             Fault::Partition(_) => Kind::Partition,
             Fault::Transfer(_) => Kind::Transfer,
             Fault::Member(..) => Kind::Member,
+            Fault::Wipe(_) => Kind::Wipe,
         }
     }
 
@@ -165,14 +174,18 @@ impl Fault {
     pub(super) fn shape(&self) -> Shape {
         match self {
             Fault::Member(shape, _) => *shape,
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Partition(_) | Fault::Transfer(_) => Shape::Remove,
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Partition(_) | Fault::Transfer(_) | Fault::Wipe(_) => {
+                Shape::Remove
+            }
         }
     }
 
     /// The nodes that it names.
     pub fn nodes(&self) -> Vec<NodeNumber> {
         match self {
-            Fault::Kill(nodes) | Fault::Pause(nodes) | Fault::Member(_, nodes) => nodes.clone(),
+            Fault::Kill(nodes) | Fault::Pause(nodes) | Fault::Member(_, nodes) | Fault::Wipe(nodes) => {
+                nodes.clone()
+            }
             Fault::Transfer(node) => vec![*node],
             Fault::Partition(links) => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
         }
@@ -182,7 +195,7 @@ impl Fault {
     pub(super) fn describe(&self, aim: Aim) -> String {
         let mut text = aim.name().to_owned();
         match self {
-            Fault::Kill(nodes) | Fault::Pause(nodes) => {
+            Fault::Kill(nodes) | Fault::Pause(nodes) | Fault::Wipe(nodes) => {
                 for node in nodes {
                     let _ = write!(text, " n{node}");
                 }
@@ -214,7 +227,7 @@ impl Fault {
     /// What its links have swallowed so far.
     pub(super) fn swallowed(&self, cluster: &Cluster) -> u64 {
         match self {
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) => 0,
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) | Fault::Wipe(_) => 0,
             Fault::Partition(links) => links.iter().map(|(from, to)| cluster.swallowed(*from, *to)).sum(),
         }
     }
@@ -243,6 +256,7 @@ impl Fault {
             }
             Fault::Transfer(node) => cluster.transfer(*node).await?,
             Fault::Member(shape, nodes) => change_members(*shape, nodes, cluster).await?,
+            Fault::Wipe(nodes) => wipe(nodes, cluster).await?,
         }
         Ok(())
     }
@@ -267,6 +281,15 @@ impl Fault {
             }
             Fault::Transfer(_) => {}
             Fault::Member(..) => put_members_right(cluster).await?,
+            Fault::Wipe(nodes) => {
+                for node in nodes.iter().filter(|node| cluster.is_without_data(**node)) {
+                    cluster.kill(*node).await?;
+                    cluster.give_data_back(*node)?;
+                }
+                for node in nodes {
+                    cluster.restart(*node).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -293,6 +316,33 @@ async fn change_members(shape: Shape, nodes: &[NodeNumber], cluster: &Cluster) -
             cluster.kill(*node).await?;
             cluster.wipe(*node)?;
         }
+    }
+    Ok(())
+}
+
+/// Lets `nodes`, a majority, acknowledge what the others don't have, and then lose it.
+async fn wipe(nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterError> {
+    let others = cluster.nodes().into_iter().filter(|node| !nodes.contains(node));
+    let links: Vec<(NodeNumber, NodeNumber)> = others
+        .flat_map(|other| {
+            nodes
+                .iter()
+                .flat_map(move |node| [(*node, other), (other, *node)])
+        })
+        .collect();
+    for (from, to) in &links {
+        cluster.cut(*from, *to);
+    }
+    tokio::time::sleep(MISSED_FOR).await;
+    for node in nodes {
+        cluster.kill(*node).await?;
+        cluster.take_data_away(*node)?;
+    }
+    for node in nodes {
+        cluster.restart(*node).await?;
+    }
+    for (from, to) in &links {
+        cluster.heal(*from, *to);
     }
     Ok(())
 }
@@ -338,7 +388,7 @@ mod tests {
             &(1..=count).collect::<Vec<_>>(),
         ) {
             Fault::Partition(links) => links,
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) => {
+            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) | Fault::Wipe(_) => {
                 panic!("a partition was asked for")
             }
         }

@@ -35,16 +35,19 @@ pub enum Kind {
     Transfer,
     /// Nodes are removed, demoted or replaced, and later come back.
     Member,
+    /// A majority comes back without its data, and later with it.
+    Wipe,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Partition,
         Kind::Transfer,
         Kind::Member,
+        Kind::Wipe,
     ];
 
     /// Its name on the command line.
@@ -55,6 +58,7 @@ impl Kind {
             Kind::Partition => "partition",
             Kind::Transfer => "transfer",
             Kind::Member => "member",
+            Kind::Wipe => "wipe",
         }
     }
 }
@@ -67,7 +71,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, all and none")]
+#[error("there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, all and none")]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
@@ -243,6 +247,10 @@ impl Nemesis {
 pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
     cluster.heal_all();
     for node in cluster.nodes() {
+        if cluster.is_without_data(node) {
+            cluster.kill(node).await?;
+            cluster.give_data_back(node)?;
+        }
         if cluster.is_paused(node) {
             cluster.resume(node).await?;
         }

@@ -46,6 +46,8 @@ pub enum Mutant {
     CompactionGap,
     /// A snapshot names an index that its state does not have yet: applied first, and the effect later.
     AppliedBeforeEffect,
+    /// A node that lost its data is taken for the one that it was.
+    WipedRejoin,
 }
 
 #[cfg(feature = "mutants")]
@@ -65,6 +67,7 @@ impl Mutant {
             ("snapshot-keeps-tail", Mutant::SnapshotKeepsTail),
             ("compaction-gap", Mutant::CompactionGap),
             ("applied-before-effect", Mutant::AppliedBeforeEffect),
+            ("wiped-rejoin", Mutant::WipedRejoin),
         ])
     }
 

@@ -143,6 +143,11 @@ impl<D: Disk, L: Logger> Replica<D, L> {
 
     /// The random identity of the data folder.
     pub fn incarnation(&self) -> u128 {
+    /// Whether whoever opens connections is to tell nodes apart by their data folders. It always is, but for a seeded bug.
+    pub fn knows_folders(&self) -> bool {
+        !mutated!(self.mutant, WipedRejoin)
+    }
+
         self.incarnation
     }
 

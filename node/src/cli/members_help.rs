@@ -25,7 +25,8 @@ Several changes at once take effect together, by way of a joint configuration, w
 the new ones. One change waits for the one before it. The last voter can't be removed, and no learner votes before it keeps up.
 
 A node that lost its data folder, or was given another one, is refused under its old id: it has forgotten what it promised. Remove
-it, start it with `--join` on an empty folder, and add it anew, under the same id or another one.
+it, start it with `--join` on an empty folder, and add it anew, under the same id or another one. Do not start it with `--cluster`
+again: a majority of nodes without data that are told to found the cluster do so, and what it held is not in that one.
 
 When a majority is lost for good, nothing can be changed any more. Stop what is left, find the node whose log ends last with
 `node wal inspect DIR`, and let it go on alone: `node recover --data DIR --cluster-id NEW --force-new-cluster`. Writes that only

@@ -16,6 +16,10 @@ use wire::{Hello, Refusal, Role, Welcome};
 pub(crate) struct Membership {
     pub(crate) id: NodeId,
     pub(crate) cluster_id: String,
+    /// The identity of this node's data folder.
+    pub(crate) incarnation: u128,
+    /// Whether nodes are told apart by their data folders. They always are, but for a seeded bug.
+    pub(crate) knows_folders: bool,
     known: RefCell<Known>,
 }
 
@@ -50,11 +54,13 @@ pub(crate) struct Introduction {
 }
 
 impl Membership {
-    /// The cluster `cluster_id` as `id` sees it. Nobody is a member before [`Membership::go_by`] says so.
-    pub(crate) fn new(id: NodeId, cluster_id: String) -> Membership {
+    /// The cluster `cluster_id` as `id` sees it, whose data folder is `incarnation`. Nobody is a member before [`Membership::go_by`] says so.
+    pub(crate) fn new(id: NodeId, cluster_id: String, incarnation: u128) -> Membership {
         Membership {
             id,
             cluster_id,
+            incarnation,
+            knows_folders: true,
             known: RefCell::default(),
         }
     }
@@ -97,6 +103,18 @@ impl Membership {
         self.known.borrow().latest_index()
     }
 
+    /// The data folder of the member `node`, as the configuration has it, or as was first heard of.
+    pub(crate) fn folder(&self, node: NodeId) -> Option<u128> {
+        let known = self.known.borrow();
+        let configured = known.member(node)?.incarnation;
+        configured.or_else(|| known.heard.get(&node).copied())
+    }
+
+    /// Whether a node whose data folder is `known` can't be the one whose folder is `said`.
+    fn is_another(&self, known: u128, said: u128) -> bool {
+        self.knows_folders && known != said
+    }
+
     /// What is answered to the payload of a connection's first frame, and who is on the other side.
     pub(crate) fn judge(&self, first_payload: &[u8]) -> Result<(Welcome, Guest), Refusal> {
         let hello: Hello = wire::decode(first_payload).map_err(|_| Refusal::NotHello)?;
@@ -122,6 +140,7 @@ impl Membership {
                 node,
                 to,
                 incarnation,
+                to_incarnation,
                 client_address,
                 address,
                 configuration,
@@ -131,6 +150,11 @@ impl Membership {
                 }
                 if NodeId(to) != self.id {
                     return Err(Refusal::Node { actual: self.id.0 });
+                }
+                // What is said to a node that had promised something is not for one that knows nothing of that.
+                let is_meant = to_incarnation.is_none_or(|known| !self.is_another(known, self.incarnation));
+                if !is_meant && Index(configuration) >= self.latest_index() {
+                    return Err(Refusal::Incarnation { node: self.id.0 });
                 }
                 let peer = Introduction {
                     node: NodeId(node),
@@ -171,7 +195,7 @@ impl Membership {
                     Some(folder) => folder,
                     None => *known.heard.entry(peer.node).or_insert(peer.incarnation),
                 };
-                let may_be = folder == peer.incarnation || peer.configuration > latest;
+                let may_be = !self.is_another(folder, peer.incarnation) || peer.configuration > latest;
                 may_be.then_some(()).ok_or(Refusal::Incarnation { node })
             }
         }
@@ -195,12 +219,15 @@ impl Known {
 mod tests {
     use super::*;
 
+    /// The folder of the node that judges.
+    const OWN_FOLDER: u128 = 1;
+
     /// Where a configuration stands, its voters, and their folders.
     type Given<'a> = (u64, &'a [(u64, Option<u128>)]);
 
     /// Node 1 of the cluster `c`, which goes by these configurations.
     fn membership(configurations: &[Given<'_>]) -> Membership {
-        let membership = Membership::new(NodeId(1), "c".to_string());
+        let membership = Membership::new(NodeId(1), "c".to_string(), OWN_FOLDER);
         go_by(&membership, configurations);
         membership
     }
@@ -241,10 +268,22 @@ mod tests {
     }
 
     fn peer(node: u64, to: u64, incarnation: u128, configuration: u64) -> Hello {
+        peer_that_means(None, node, to, incarnation, configuration)
+    }
+
+    /// One that knows the listener's folder, or doesn't.
+    fn peer_that_means(
+        to_incarnation: Option<u128>,
+        node: u64,
+        to: u64,
+        incarnation: u128,
+        configuration: u64,
+    ) -> Hello {
         hello(Role::Peer {
             node,
             to,
             incarnation,
+            to_incarnation,
             client_address: "a:1".to_string(),
             address: "b:1".to_string(),
             configuration,
@@ -353,6 +392,27 @@ mod tests {
             assert!(judged(&membership, &peer(2, 1, 5, 0)).is_ok());
             assert_eq!(judged(&membership, &peer(2, 1, 6, 0)), refused);
         }
+    }
+
+    #[test]
+    fn one_that_means_a_folder_that_is_gone_is_refused_unless_it_is_behind() {
+        let wiped = membership(&[(10, &[(1, None), (2, Some(5))])]);
+        let means = |folder, configuration| peer_that_means(Some(folder), 2, 1, 5, configuration);
+        assert!(judged(&wiped, &means(OWN_FOLDER, 10)).is_ok());
+        let refused = Err(Refusal::Incarnation { node: 1 });
+        for configuration in [10, 11] {
+            assert_eq!(judged(&wiped, &means(9, configuration)), refused);
+        }
+        // It has yet to hear that this node was added anew.
+        assert!(judged(&wiped, &means(9, 9)).is_ok());
+    }
+
+    #[test]
+    fn the_folder_of_a_member_is_the_configured_one_or_else_the_first_that_was_heard_of() {
+        let membership = membership(&[(0, &[(1, None), (2, None), (3, Some(7))])]);
+        assert!(judged(&membership, &peer(2, 1, 5, 0)).is_ok());
+        let folders = [2, 3, 4].map(|node| membership.folder(NodeId(node)));
+        assert_eq!(folders, [Some(5), Some(7), None]);
     }
 
     #[test]

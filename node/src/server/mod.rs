@@ -109,12 +109,12 @@ impl Server {
             spin,
             listener,
         } = parts;
-        let incarnation = replica.incarnation();
+        let mut membership = Membership::new(id, cluster_id, replica.incarnation());
+        membership.knows_folders = replica.knows_folders();
         let shared = Rc::new(Shared {
-            membership: Membership::new(id, cluster_id),
+            membership,
             client_address,
             address,
-            incarnation,
             inbox: Inbox::default(),
             peers: Peers::new(fixed_peers),
             clients: Places::default(),
@@ -147,7 +147,7 @@ impl Server {
         }
         self.shared.membership.go_by(raft.configurations());
         peers::follow(&self.shared);
-        let own = (self.shared.membership.id, self.shared.incarnation);
+        let own = (self.shared.membership.id, self.shared.membership.incarnation);
         for (node, incarnation) in self.shared.peers.heard().into_iter().chain([own]) {
             self.replica.heard_of(node, incarnation);
         }

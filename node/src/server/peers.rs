@@ -28,6 +28,9 @@ const DIAL_TIME_MAX: Duration = Duration::from_millis(500);
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_millis(200);
 
+/// How long to wait at most where one of both has another data folder than the other knows: that lasts until an operator sees to it.
+const BACKOFF_WIPED_MAX: Duration = Duration::from_secs(1);
+
 /// How long a node's socket may take nothing, and how long the network may acknowledge nothing, before the connection is given
 /// up and made anew.
 const STALL_MAX: Duration = Duration::from_secs(2);
@@ -212,6 +215,7 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
     let mut backoff = BACKOFF_MIN;
     let mut last_failure = String::new();
     loop {
+        let mut backoff_max = BACKOFF_MAX;
         // What it says of itself changes with the configuration.
         let hello = shared.hello_to(node);
         match dial(&address, &hello, DIAL_TIME_MAX).await {
@@ -224,6 +228,9 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
                 last_failure.clear();
             }
             Err(error) => {
+                if let DialError::Refused(Refusal::Incarnation { .. }) = error {
+                    backoff_max = BACKOFF_WIPED_MAX;
+                }
                 // A node that is down fails many times in the same way; once is enough to be told.
                 let failure = error.to_string();
                 if failure != last_failure {
@@ -237,7 +244,7 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
             }
         }
         tokio::time::sleep(backoff).await;
-        backoff = (2 * backoff).min(BACKOFF_MAX);
+        backoff = (2 * backoff).min(backoff_max);
     }
 }
 

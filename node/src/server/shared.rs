@@ -14,8 +14,6 @@ pub(crate) struct Shared {
     pub(crate) client_address: String,
     /// Where other nodes reach this node, as far as it was told; the configuration knows better.
     pub(crate) address: String,
-    /// The random identity of this node's data folder.
-    pub(crate) incarnation: u128,
     pub(crate) inbox: Inbox,
     pub(crate) peers: Peers,
     pub(crate) clients: Places,
@@ -34,7 +32,8 @@ impl Shared {
             role: wire::Role::Peer {
                 node: self.membership.id.0,
                 to: peer.0,
-                incarnation: self.incarnation,
+                incarnation: self.membership.incarnation,
+                to_incarnation: self.membership.folder(peer),
                 client_address: self.client_address.clone(),
                 address: configured.unwrap_or_else(|| self.address.clone()),
                 configuration: self.membership.latest_index().0,

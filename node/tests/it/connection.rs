@@ -27,6 +27,7 @@ pub(crate) fn peer(node: u64, to: u64, incarnation: u128) -> Role {
         node,
         to,
         incarnation,
+        to_incarnation: None,
         client_address: "127.0.0.1:1".to_string(),
         address: String::new(),
         configuration: 0,

@@ -40,6 +40,8 @@ pub enum Role {
         to: u64,
         /// The random identity of the dialer's data folder.
         incarnation: u128,
+        /// The identity of the listener's data folder as the dialer knows it; `None` if it has not heard of one.
+        to_incarnation: Option<u128>,
         /// Where clients reach the dialer: what a redirect names.
         client_address: String,
         /// Where other nodes reach the dialer, for one that does not know it as a member; empty if it doesn't say.
@@ -97,10 +99,10 @@ pub enum Refusal {
         /// The dialer's node id.
         node: u64,
     },
-    /// The dialer's id is known here with another data folder.
+    /// The dialer's id is known here with another data folder; or the listener's is to the dialer.
     #[error("node {node} is known with another data folder: its data was wiped or copied")]
     Incarnation {
-        /// The dialer's node id.
+        /// The id that has two data folders.
         node: u64,
     },
     /// All connections are taken.

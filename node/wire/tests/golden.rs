@@ -126,11 +126,12 @@ fn the_first_frame_of_a_connection() {
             node: 1,
             to: 2,
             incarnation: 128,
+            to_incarnation: Some(129),
             client_address: "a:1".to_string(),
             address: "b:1".to_string(),
             configuration: 300,
         }),
-        "7252667401ac020163010102800103613a3103623a31ac02",
+        "7252667401ac020163010102800101810103613a3103623a31ac02",
     );
 }
 

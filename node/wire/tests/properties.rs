@@ -71,11 +71,12 @@ fn hard_state() -> impl Strategy<Value = HardState> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let peer = (any::<(u64, u64, u128, u64)>(), text(), text()).prop_map(
-        |((node, to, incarnation, configuration), client_address, address)| Role::Peer {
+    let peer = (any::<(u64, u64, u128, Option<u128>, u64)>(), text(), text()).prop_map(
+        |((node, to, incarnation, to_incarnation, configuration), client_address, address)| Role::Peer {
             node,
             to,
             incarnation,
+            to_incarnation,
             client_address,
             address,
             configuration,

@@ -34,7 +34,7 @@ pub(crate) struct Directory {
     marks: Vec<Mark>,
     /// The number of each segment, and the last index before it.
     starts: VecDeque<(u64, Index)>,
-    /// The last entries, by index, within `tail_bytes_max`.
+    /// The last entries, by index, within `tail_bytes_max`. Some of the first may be nowhere else any more: see [`Directory::compact`].
     pub(crate) tail: VecDeque<Entry<Bytes>>,
     tail_bytes: usize,
     tail_bytes_max: usize,
@@ -150,6 +150,14 @@ impl Directory {
                 break;
             };
             self.tail_bytes -= oldest.size();
+            // It may have been there in memory alone.
+            if self
+                .starts
+                .front()
+                .is_some_and(|(_, start)| oldest.index <= *start)
+            {
+                self.forget(oldest.index);
+            }
         }
     }
 
@@ -176,29 +184,52 @@ impl Directory {
         self.marks[nearest - 1].location
     }
 
-    /// The snapshot `meta` covers everything up to its last entry. Of what it covers, one segment stays for followers that are only a
-    /// little behind. Returns the first segment that is still needed.
-    pub(crate) fn compact(&mut self, meta: &Arc<SnapshotMeta>, a_segment_more: bool) -> u64 {
+    /// The place among the segments of the first one that is needed beside a snapshot of everything up to `index`.
+    fn first_needed(&self, index: Index) -> usize {
         // The entries behind a segment's start lie in it and in those after it, since entries are only replaced by later ones.
         // One that begins behind the snapshot's last entry itself is not enough: what it says of that entry may have been replaced.
-        let covers = |(_, start): &&(u64, Index)| *start < meta.last.index;
+        let covers = |(_, start): &&(u64, Index)| *start < index;
         let covered = self.starts.iter().take_while(covers).count();
+        covered.saturating_sub(1)
+    }
+
+    /// The number of the first segment that is needed beside a snapshot of everything up to `index`.
+    pub(crate) fn needed_beside(&self, index: Index) -> u64 {
+        self.starts[self.first_needed(index)].0
+    }
+
+    /// The snapshot `meta` covers everything up to its last entry. Of the segments that it covers, `kept` stay, and of the entries those that
+    /// are in memory, for followers that are only a little behind. Returns the first segment that stays.
+    ///
+    /// With `a_segment_more` something is missing behind the snapshot: only a seeded bug asks for that.
+    pub(crate) fn compact(&mut self, meta: &Arc<SnapshotMeta>, kept: usize, a_segment_more: bool) -> u64 {
+        let needed = self.first_needed(meta.last.index);
         let keep_from = if a_segment_more {
-            covered.min(self.starts.len() - 1)
+            (needed + 1).min(self.starts.len() - 1)
         } else {
-            covered.saturating_sub(2)
+            needed.saturating_sub(kept)
         };
         let (segment, start) = self.starts[keep_from];
         self.starts.drain(..keep_from);
-        if let Ok(term) = self.term(start) {
-            let in_force = self.configurations.iter().rev().find(|(at, _)| *at <= start);
+        let oldest = self.tail.front().map_or(start, |oldest| oldest.index.previous());
+        let forgotten = if a_segment_more { start } else { start.min(oldest) };
+        self.forget(forgotten);
+        segment
+    }
+
+    /// Forgets everything up to `index`, which a snapshot covers.
+    fn forget(&mut self, index: Index) {
+        if index <= self.base.last.index {
+            return;
+        }
+        if let Ok(term) = self.term(index) {
+            let in_force = self.configurations.iter().rev().find(|(at, _)| *at <= index);
             let configuration = in_force.map_or(&self.base.configuration, |(_, configuration)| configuration);
             self.begin_behind(Arc::new(SnapshotMeta {
-                last: LogPosition { term, index: start },
+                last: LogPosition { term, index },
                 configuration: configuration.clone(),
             }));
         }
-        segment
     }
 
     /// Forgets everything up to the last entry of `base`, which is committed.

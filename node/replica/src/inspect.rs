@@ -52,6 +52,10 @@ pub enum Found {
 #[derive(Debug, Default)]
 pub struct Inspector {
     secret: Option<u64>,
+    /// Whether the identity told the secret, and not the log itself.
+    is_identified: bool,
+    /// What is wrong with the identity.
+    damaged_identity: Option<String>,
     /// Where the next batch belongs, once there was one.
     link: Option<Link>,
     last_number: Option<u64>,
@@ -60,11 +64,22 @@ pub struct Inspector {
 impl Inspector {
     /// For the log beside the file `identity` of this content; without it, the log's first batch is believed.
     pub fn new(identity: Option<&[u8]>) -> Inspector {
-        let known = identity.and_then(|bytes| identity::parse(bytes).ok());
+        let known = identity.map(identity::parse).transpose();
+        let (known, damage) = match known {
+            Ok(known) => (known, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         Inspector {
+            is_identified: known.is_some(),
             secret: known.map(|known| identity::secret(known.incarnation)),
+            damaged_identity: damage,
             ..Inspector::default()
         }
+    }
+
+    /// What is wrong with the file `identity`, in words.
+    pub fn damaged_identity(&self) -> Option<&str> {
+        self.damaged_identity.as_deref()
     }
 
     /// What the segment holds whose file has this name and content; `None` if that is no segment's name.
@@ -78,13 +93,22 @@ impl Inspector {
             found.push(Found::Corrupt { offset: 0, reason });
             self.link = None;
         }
-        self.last_number = Some(number);
+        let is_first = self.last_number.replace(number).is_none();
         if self.secret.is_none() {
             // `generation` is its own inverse.
             self.secret = Batch::parse(contents).map(|first| generation(number, first.generation));
         }
         let of_segment = self.secret.map(|secret| generation(number, secret));
         let end = self.batches(contents, of_segment, &mut found);
+        // The identity is written when the log has begun.
+        if is_first && end == 0 && self.is_identified {
+            let reason = match Batch::parse(contents) {
+                Some(_) => "an intact batch of another log is here: the identity beside it is not this log's",
+                None => "no intact batch is here, and the identity beside it proves that there was one",
+            };
+            let reason = String::from(reason);
+            found.push(Found::Corrupt { offset: 0, reason });
+        }
         self.rest(contents, end, of_segment, &mut found);
         Some(found)
     }
@@ -132,9 +156,13 @@ impl Inspector {
             })
         });
         if let Some(later) = later {
-            let reason = format!(
-                "no intact batch is here that belongs here, and the one at {later} proves that there was one"
-            );
+            let reason = if later == end {
+                String::from("the batch here does not follow the one before it, or the file ends within it")
+            } else {
+                format!(
+                    "no intact batch is here that belongs here, and the one at {later} proves that there was one"
+                )
+            };
             found.push(Found::Corrupt {
                 offset: end as u64,
                 reason,

@@ -28,7 +28,7 @@
 //! - Only a bounded tail of the log is in memory.
 //! - A command that a client gives in a session is carried out at most once, however often and wherever it is sent: what was answered is
 //!   part of the state machine and of its snapshots.
-//! - A snapshot is taken when the log has grown by as much as the state has, beside service and in small steps; then the segments that
+//! - A snapshot is taken when it makes as much of the log needless as the state has, beside service and in small steps; then the segments that
 //!   it covers go. One that comes from the leader counts as soon as its file is whole: a crash leaves the old state or the new.
 //!
 //! # What is absent

@@ -129,6 +129,7 @@ impl<D: Disk> LogStore<D> {
         let found = self.directory.term(last.index);
         if found == Ok(last.term) || (conflict == Conflict::Keep && found.is_ok()) {
             self.directory.begin_behind(snapshot.meta.clone());
+            self.release_beside(&snapshot, 0, false);
             self.snapshot = Some(snapshot);
             return Ok(());
         }
@@ -163,8 +164,16 @@ impl<D: Disk> LogStore<D> {
         self.directory.reset(hard_state, snapshot.meta.clone());
         let taken_in = self.directory.wrote(hard_state, entries.to_vec(), location);
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
+        self.release_beside(&snapshot, 0, false);
         self.snapshot = Some(snapshot);
         Ok(())
+    }
+
+    /// Beside `snapshot`, which is whole, only as many of the segments that it covers are needed as have `kept_bytes` together.
+    fn release_beside(&mut self, snapshot: &Stored, kept_bytes: u64, a_segment_more: bool) {
+        let kept = usize::try_from(kept_bytes / self.wal.segment_bytes).unwrap_or(usize::MAX);
+        let needed = self.directory.compact(&snapshot.meta, kept, a_segment_more);
+        self.wal.release_before(needed);
     }
 
     fn append(&mut self, record: &Record, durability: Durability) -> Result<Location, DiskError> {
@@ -187,28 +196,43 @@ impl<D: Disk> LogStore<D> {
         self.snapshot.as_ref()
     }
 
-    /// A snapshot of this node's own state is whole: what it covers is needed no more. Gives back the one before it.
+    /// A snapshot of this node's own state is whole: what it covers is needed no more, but for as many segments as have `kept_bytes`
+    /// together. Gives back the snapshot before it.
     ///
     /// With `a_segment_more` something is missing behind it: only a seeded bug asks for that.
-    pub(crate) fn compact(&mut self, snapshot: Stored, a_segment_more: bool) -> Option<Stored> {
-        let needed = self.directory.compact(&snapshot.meta, a_segment_more);
-        self.wal.release_before(needed);
+    pub(crate) fn compact(
+        &mut self,
+        snapshot: Stored,
+        kept_bytes: u64,
+        a_segment_more: bool,
+    ) -> Option<Stored> {
+        self.release_beside(&snapshot, kept_bytes, a_segment_more);
         self.snapshot.replace(snapshot)
     }
 
-    /// How many bytes of batches the log holds, segments that are released not counted.
-    pub(crate) fn log_bytes(&self) -> u64 {
-        self.wal.bytes()
+    /// How many bytes of segments a snapshot of everything up to `index` would make needless that the latest one does not.
+    pub(crate) fn newly_covered_bytes(&self, index: Index) -> u64 {
+        let covered = |index| self.wal.bytes_before(self.directory.needed_beside(index));
+        let already = self
+            .snapshot
+            .as_ref()
+            .map_or(0, |stored| covered(stored.meta.last.index));
+        covered(index).saturating_sub(already)
     }
 
-    /// Whether the log's files have something to be done that nobody waits for.
-    pub(crate) fn has_housework(&self) -> bool {
-        self.wal.has_housework()
+    /// The usual size of a segment.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.wal.segment_bytes
+    }
+
+    /// Whether the log's files, which may have `room` bytes together, have something to be done that nobody waits for.
+    pub(crate) fn has_housework(&self, room: u64) -> bool {
+        self.wal.has_housework(room)
     }
 
     /// Does a step of it.
-    pub(crate) fn do_housework(&mut self) -> Result<(), DiskError> {
-        self.wal.do_housework()
+    pub(crate) fn do_housework(&mut self, room: u64) -> Result<(), DiskError> {
+        self.wal.do_housework(room)
     }
 
     /// The voters that the cluster began with.

@@ -30,7 +30,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How much of the log's end is kept in memory.
     pub tail_bytes_max: usize,
-    /// A snapshot is taken when the log has grown by as many bytes, or by as many as the state has, whichever is more.
+    /// A snapshot is taken when it makes segments of the log needless that have as many bytes, or as many as the state has, whichever is more.
     pub snapshot_log_bytes: u64,
     /// How long a session that is opened while this node leads lives unused. Whole milliseconds; at least one.
     pub session_lifetime: Duration,

@@ -70,8 +70,6 @@ pub struct Replica<D: Disk, L: Logger> {
     replaced: Vec<Stored>,
     /// What is to be told to other nodes about snapshots.
     parcels: Vec<(NodeId, Parcel)>,
-    /// How many bytes the log held when it was last compacted.
-    compacted_bytes: u64,
     snapshot_log_bytes: u64,
     /// After as many ticks without a word what was sent of a snapshot is sent again.
     resend_ticks: u32,
@@ -126,7 +124,6 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             taking: None,
             replaced: Vec::new(),
             parcels: Vec::new(),
-            compacted_bytes: 0,
             snapshot_log_bytes: options.snapshot_log_bytes,
             resend_ticks: options.timing.election_ticks_max,
             admin: Admin::default(),
@@ -143,12 +140,12 @@ impl<D: Disk, L: Logger> Replica<D, L> {
 
     /// The random identity of the data folder.
     pub fn incarnation(&self) -> u128 {
+        self.incarnation
+    }
+
     /// Whether whoever opens connections is to tell nodes apart by their data folders. It always is, but for a seeded bug.
     pub fn knows_folders(&self) -> bool {
         !mutated!(self.mutant, WipedRejoin)
-    }
-
-        self.incarnation
     }
 
     /// The core, to look at.

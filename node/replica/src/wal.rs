@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Filling a segment with zeros beforehand makes a durable write cheap: neither the file's length nor its blocks change any more. The
-//! next segment is made ready ahead of need, in small steps, under another name until it is filled; or an older one that nobody needs any
-//! more is given the next number, and keeps what is in it: batches of another generation, which are none here. A batch that doesn't fit
+//! next segment is made ready ahead of need, if there is room, in small steps, under another name until it is filled; or an older one that
+//! nobody needs any more is given the next number, and keeps what is in it: batches of another generation, which are none here. A batch that doesn't fit
 //! into what is left begins the next segment; one that fits into no segment of the usual size gets one of its own.
 //!
 //! Every batch is durable before the next one is written. So an intact batch proves that all before it were durable, and damage to one of
@@ -53,9 +53,6 @@ pub(crate) enum Durability {
 
 /// The file in which a segment is made ready.
 pub(crate) const PREPARING: &str = "wal.part";
-
-/// How many segments that nobody needs are kept at most, to be used again.
-const SPARES_MAX: usize = 2;
 
 /// How many bytes of it are filled with zeros, durably, at once: what comes meanwhile waits no longer than for that.
 const PREPARE_BYTES: usize = 256 << 10;
@@ -169,9 +166,10 @@ impl<D: Disk> Wal<D> {
         self.last_segment().number
     }
 
-    /// How many bytes of batches the segments hold.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.end).sum()
+    /// How many bytes the segments before `number` have.
+    pub(crate) fn bytes_before(&self, number: u64) -> u64 {
+        let before = self.segments.iter().take_while(|segment| segment.number < number);
+        before.map(|segment| segment.bytes).sum()
     }
 
     /// The segments before `number` are needed no more.
@@ -180,23 +178,39 @@ impl<D: Disk> Wal<D> {
         self.released.extend(self.segments.drain(..keep_from));
     }
 
-    /// Whether there is something to do that nobody waits for.
-    pub(crate) fn has_housework(&self) -> bool {
-        self.next.is_none() || self.must_remove()
+    /// Whether there is something to do that nobody waits for, where all files may have `room` bytes together.
+    pub(crate) fn has_housework(&self, room: u64) -> bool {
+        self.must_remove(room) || self.may_make_ready(room)
+    }
+
+    /// How many bytes all files have, but for the one that is being made ready.
+    fn file_bytes(&self) -> u64 {
+        let next = self.next.map_or(0, |_| self.segment_bytes);
+        let segments = self.segments.iter().chain(&self.released);
+        next + segments.map(|segment| segment.bytes).sum::<u64>()
     }
 
     /// Whether the oldest segment that nobody needs is not kept to be used again.
-    fn must_remove(&self) -> bool {
+    fn must_remove(&self, room: u64) -> bool {
         let unusual = |segment: &Segment| segment.bytes != self.segment_bytes;
-        self.released.len() > SPARES_MAX || self.released.front().is_some_and(unusual)
+        let is_too_much = |_: &Segment| self.file_bytes() > room;
+        let oldest = self.released.front();
+        oldest.is_some_and(|oldest| unusual(oldest) || (self.next.is_some() && is_too_much(oldest)))
+    }
+
+    /// Whether the next segment is to be made ready: of one that nobody needs, or of a new one, if there is room. If there is none, a
+    /// snapshot is about to make a segment needless.
+    fn may_make_ready(&self, room: u64) -> bool {
+        let is_room = || self.file_bytes() + self.segment_bytes <= room;
+        self.next.is_none() && (!self.released.is_empty() || self.preparing.is_some() || is_room())
     }
 
     /// Does a step of it: removes a segment that nobody needs, or makes the next one ready.
     ///
     /// Segments go in the order of their numbers, so that a crash leaves no gap.
-    pub(crate) fn do_housework(&mut self) -> Result<(), DiskError> {
-        let must_remove = self.must_remove();
-        if !must_remove && self.next.is_some() {
+    pub(crate) fn do_housework(&mut self, room: u64) -> Result<(), DiskError> {
+        let must_remove = self.must_remove(room);
+        if !must_remove && !self.may_make_ready(room) {
             return Ok(());
         }
         match self.released.pop_front() {

@@ -14,7 +14,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let store = self.node.raft().storage();
         let needless = |stored: &Stored| !self.carrier.carries(stored.file);
         self.taking.is_some()
-            || store.has_housework()
+            || store.has_housework(self.log_room())
             || self.replaced.iter().any(needless)
             || self.must_snapshot()
     }
@@ -27,9 +27,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             .position(|stored| !self.carrier.carries(stored.file));
         let must_snapshot = self.must_snapshot();
         let meta = self.node.raft().snapshot_meta();
+        let (room, kept) = (self.log_room(), self.kept_log_bytes());
         let store = self.node.storage_mut();
-        if store.has_housework() {
-            store.do_housework()
+        if store.has_housework(room) {
+            store.do_housework(room)
         } else if let Some(place) = needless {
             let stored = self.replaced.remove(place);
             store.disk_mut().remove(&snapshot::file_name(stored.meta.last))
@@ -37,8 +38,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             if let Some(stored) = taking.go_on(store.disk_mut())? {
                 self.taking = None;
                 let a_segment_more = mutated!(self.mutant, CompactionGap);
-                self.replaced.extend(store.compact(stored, a_segment_more));
-                self.compacted_bytes = store.log_bytes();
+                self.replaced.extend(store.compact(stored, kept, a_segment_more));
             }
             Ok(())
         } else if must_snapshot && let Some(meta) = meta {
@@ -53,11 +53,37 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub(super) fn must_snapshot(&self) -> bool {
         let raft = self.node.raft();
         let store = raft.storage();
-        let covered = store.snapshot().map_or(Index(0), |meta| meta.last.index);
-        let grown = store.log_bytes().saturating_sub(self.compacted_bytes);
+        let (applied, covered) = (
+            raft.applied_index(),
+            store.snapshot().map_or(Index(0), |meta| meta.last.index),
+        );
         self.taking.is_none()
-            && raft.applied_index() > covered
-            && (grown >= self.snapshot_log_bytes.max(self.machine.bytes()) || self.is_asked_for_snapshot())
+            && applied > covered
+            && (store.newly_covered_bytes(applied) >= self.compacts_after() || self.is_asked_for_snapshot())
+    }
+
+    /// After how many bytes of needless segments a snapshot is taken: what is written for it is then no more than what was written since.
+    fn compacts_after(&self) -> u64 {
+        self.snapshot_log_bytes.max(self.machine.bytes())
+    }
+
+    /// How many bytes of segments that a snapshot covers stay for followers that are a little behind, beside what is in memory.
+    fn kept_log_bytes(&self) -> u64 {
+        self.machine.bytes() / 4
+    }
+
+    /// How many bytes the files of the log may have together: a node is to stay under four times the state's size and two segments, of which
+    /// two snapshots take two (the latest one, and the one that is being taken or arrives). A snapshot is due when `compacts_after` bytes are
+    /// needless; beside them there are what stays, a segment that is not filled, one to come, and what rounds up to the next. Where the
+    /// state is small there are but two: one that is filled and one to come, and the first becomes the next when a snapshot covers it.
+    fn log_room(&self) -> u64 {
+        let segment = self.node.raft().storage().segment_bytes();
+        let due = self.compacts_after();
+        if due <= segment {
+            return 2 * segment;
+        }
+        let kept = self.kept_log_bytes() / segment * segment;
+        due.saturating_add(kept + 3 * segment)
     }
 
     /// A snapshot of what is no more this node's state is not wanted.

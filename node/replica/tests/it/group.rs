@@ -22,6 +22,8 @@ pub(crate) fn options(id: u64, voters: u64) -> Options {
     );
     options.segment_bytes = 4 * 4096;
     options.snapshot_log_bytes = 5 * 4096;
+    // Some entries: whoever misses more needs a snapshot, when the log was compacted.
+    options.tail_bytes_max = 600;
     options.incarnation = u128::from(id);
     options.seed = id;
     options
@@ -54,6 +56,8 @@ pub(crate) struct Group {
     pub(crate) pieces: Vec<u64>,
     /// Which piece is lost, counted from the first.
     pub(crate) lost_piece: Option<usize>,
+    /// From which piece on all are lost.
+    pub(crate) lost_pieces_from: Option<usize>,
     /// Which piece arrives damaged.
     pub(crate) bad_piece: Option<usize>,
 }
@@ -76,6 +80,7 @@ impl Group {
             alone: false,
             pieces: Vec::new(),
             lost_piece: None,
+            lost_pieces_from: None,
             bad_piece: None,
         };
         for place in 0..count {
@@ -153,7 +158,7 @@ impl Group {
         {
             let place = self.pieces.len();
             self.pieces.push(*offset);
-            if self.lost_piece == Some(place) {
+            if self.lost_piece == Some(place) || self.lost_pieces_from.is_some_and(|from| place >= from) {
                 return None;
             }
             if self.bad_piece == Some(place) {

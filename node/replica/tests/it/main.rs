@@ -6,6 +6,8 @@ mod admin;
 mod common;
 mod corruption;
 mod crash_everywhere;
+mod crash_members;
+mod disk_space;
 mod durable_after_restart;
 mod failed_sync;
 mod forged_batch;

@@ -25,7 +25,17 @@ pub(crate) fn inspect(folder: &Path, as_json: bool) -> Result<u8, Failure> {
     names.sort_unstable();
     let identity = fs::read(folder.join("identity")).ok();
     let mut inspector = Inspector::new(identity.as_deref());
-    let (mut text, mut segments, mut corrupt) = (String::new(), 0, false);
+    let (mut text, mut segments) = (String::new(), 0);
+    let mut corrupt = inspector.damaged_identity().is_some();
+    if let Some(reason) = inspector.damaged_identity() {
+        let reason = reason.to_string();
+        let found = Found::Corrupt { offset: 0, reason };
+        text.push_str(&if as_json {
+            json_line("identity", &found)
+        } else {
+            format!("identity\n{}", line(&found))
+        });
+    }
     for name in names {
         if !name.starts_with("wal-") {
             continue;
@@ -109,6 +119,13 @@ pub(crate) fn recover(folder: &Path, cluster_id: &str, force: bool) -> Result<u8
     if !folder.is_dir() {
         return Err(Failure::Usage(format!(
             "{}: there is no such folder",
+            folder.display()
+        )));
+    }
+    // Looked for before the folder is locked, which leaves a file there.
+    if !folder.join("identity").is_file() {
+        return Err(Failure::Usage(format!(
+            "{}: this is no node's data folder",
             folder.display()
         )));
     }

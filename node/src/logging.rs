@@ -5,8 +5,10 @@
 
 use crate::cli::LogLevel;
 use crate::exit::Failure;
-use raft::{Event, Logger, NodeId};
+use raft::{Event, Logger, NodeId, RoleKind};
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -123,12 +125,54 @@ pub(crate) fn finish(last_words: &str) {
     let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
 }
 
-/// Logs what happens in the protocol.
-#[derive(Debug)]
-pub(crate) struct EventLog;
+/// How often what happened, since the node started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventCounts {
+    pub(crate) candidacies: Rc<Cell<u64>>,
+    pub(crate) elections_won: Rc<Cell<u64>>,
+    pub(crate) leader_changes: Rc<Cell<u64>>,
+    pub(crate) snapshots_installed: Rc<Cell<u64>>,
+    pub(crate) configurations: Rc<Cell<u64>>,
+}
+
+/// Logs what happens in the protocol, and counts it.
+#[derive(Debug, Default)]
+pub(crate) struct EventLog {
+    counts: EventCounts,
+}
+
+impl EventLog {
+    /// What it counts, from here on, too.
+    pub(crate) fn counts(&self) -> EventCounts {
+        self.counts.clone()
+    }
+
+    fn count(&self, event: &Event) {
+        let EventCounts {
+            candidacies,
+            elections_won,
+            leader_changes,
+            snapshots_installed,
+            configurations,
+        } = &self.counts;
+        let count = match event {
+            Event::RoleChanged { role, .. } => match role {
+                RoleKind::Candidate => candidacies,
+                RoleKind::Leader => elections_won,
+                RoleKind::Follower | RoleKind::PreCandidate => return,
+            },
+            Event::LeaderKnown { .. } => leader_changes,
+            Event::SnapshotInstalled { .. } => snapshots_installed,
+            Event::ConfigurationChanged { .. } => configurations,
+            Event::TermAdvanced { .. } | Event::Voted { .. } | Event::Committed { .. } => return,
+        };
+        count.set(count.get() + 1);
+    }
+}
 
 impl Logger for EventLog {
     fn log(&mut self, id: NodeId, event: Event) {
+        self.count(&event);
         match event {
             Event::TermAdvanced { .. }
             | Event::Voted { .. }

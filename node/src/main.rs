@@ -60,14 +60,13 @@ mod probe;
 mod serve;
 mod server;
 
-use clap::{CommandFactory, Parser};
-use cli::{Address, Cli, Command, Members, Reach, ServeArgs, WalCommand};
+use clap::CommandFactory;
+use cli::{Address, Cli, Command, Members, NoCommand, Reach, ServeArgs, WalCommand};
 use exit::Failure;
 use raft::NodeId;
 use serde::Serialize;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 use wire::client::{MemberChange, RequestBody};
@@ -78,16 +77,12 @@ use wire::client::{MemberChange, RequestBody};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come this way too. Where it can't be printed there is nobody to tell.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                exit::USAGE
-            } else {
-                exit::DONE
-            });
+        Err(NoCommand::Shown(text)) => return ExitCode::from(output::print(text.as_bytes())),
+        Err(NoCommand::Wrong(line)) => {
+            output::complain(&format!("error: {line}"));
+            return ExitCode::from(exit::USAGE);
         }
     };
     let code = dispatch(cli.command).unwrap_or_else(|failure| {
@@ -100,28 +95,10 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve(*args),
-        Command::Get { key, reach } => request(
-            RequestBody::Get {
-                key: client::bytes(key),
-            },
-            &reach,
-        ),
-        Command::Put { key, value, reach } => {
-            let (key, value) = (client::bytes(key), client::bytes(value));
-            request(RequestBody::Put { key, value }, &reach)
+        Command::Data(command) => {
+            let (body, reach) = client::request_of(command)?;
+            request(body, &reach)
         }
-        Command::Cas {
-            key,
-            values,
-            absent,
-            reach,
-        } => request(cas(key, values, absent)?, &reach),
-        Command::Delete { key, reach } => request(
-            RequestBody::Delete {
-                key: client::bytes(key),
-            },
-            &reach,
-        ),
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
         Command::Members { json, reach } => block_on(client::list(&reach, json)),
         Command::Add {
@@ -178,22 +155,6 @@ fn serve(args: ServeArgs) -> Result<u8, Failure> {
     // Its last lines are worth a moment, and no more than that.
     logging::finish("");
     Ok(exit::DONE)
-}
-
-fn cas(key: OsString, values: Vec<OsString>, absent: bool) -> Result<RequestBody, Failure> {
-    let mut values = values.into_iter().map(client::bytes);
-    let (expected, value) = match (absent, values.next(), values.next()) {
-        (true, Some(value), None) => (None, value),
-        (false, Some(expected), Some(value)) => (Some(expected), value),
-        (true, ..) => return Err(Failure::Usage("cas --absent takes KEY NEW".to_string())),
-        (false, ..) => {
-            return Err(Failure::Usage(
-                "cas takes KEY EXPECTED NEW, or --absent KEY NEW".to_string(),
-            ));
-        }
-    };
-    let key = client::bytes(key);
-    Ok(RequestBody::Cas { key, expected, value })
 }
 
 fn change(nodes: Vec<u64>, change: impl Fn(u64) -> MemberChange, reach: &Reach) -> Result<u8, Failure> {
@@ -258,11 +219,12 @@ fn help(topic: Option<&str>) -> Result<String, Failure> {
     command.build();
     match topic {
         None => Ok(format!(
-            "{}\nTopics: `node help exit-codes`, `node help members`\n",
+            "{}\nTopics: `node help exit-codes`, `node help members`, `node help transactions`\n",
             command.render_long_help()
         )),
         Some("exit-codes") => Ok(exit::HELP.to_string()),
         Some("members") => Ok(cli::MEMBERS_HELP.to_string()),
+        Some("transactions") => Ok(cli::TRANSACTIONS_HELP.to_string()),
         Some(topic) => {
             let explained = command.find_subcommand_mut(topic);
             let explained = explained.ok_or_else(|| {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -28,6 +28,8 @@ struct Ready {
     node: u64,
     /// What was bound.
     listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
     version: &'static str,
     wire_min: u16,
     wire_max: u16,
@@ -71,8 +73,23 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let notified = Arc::clone(&written);
     disk.write_beside(move || notified.notify_one())
         .map_err(|error| Failure::Internal(format!("there is no thread for the log: {error}")))?;
+    let metrics = match settings.metrics {
+        Some(address) => Some(self::listen(address).await?),
+        None => None,
+    };
+    let event_log = EventLog::default();
+    let events = event_log.counts();
+    let begun = Instant::now();
     let replica =
-        Replica::open(disk, &options(&settings)?, EventLog).map_err(|error| open_failure(&error))?;
+        Replica::open(disk, &options(&settings)?, event_log).map_err(|error| open_failure(&error))?;
+    let raft = replica.core().raft();
+    tracing::info!(
+        "{} was opened in {} ms: a state as of entry {}, and a log up to entry {}",
+        settings.data.display(),
+        begun.elapsed().as_millis(),
+        raft.applied_index(),
+        raft.last().index
+    );
     let client_address = match &settings.client_address {
         Some(address) => address.as_str().to_string(),
         None => listen.to_string(),
@@ -80,6 +97,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     // Both listen in the same place, so what clients are told is the best guess.
     let address = settings.members.get(&settings.id);
     let address = address.map_or_else(|| client_address.clone(), ToString::to_string);
+    let metrics_address = metrics.as_ref().map(|(_, bound)| *bound);
     let mut server = Server::begin(Parts {
         id: settings.id,
         cluster_id: settings.cluster_id,
@@ -91,9 +109,11 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         disk_account,
         written,
         spin: settings.spin,
+        events,
         listener,
+        metrics: metrics.map(|(listener, _)| listener),
     });
-    say_ready(settings.id, listen);
+    say_ready(settings.id, listen, metrics_address);
     server
         .run(stop)
         .await
@@ -133,6 +153,9 @@ fn options(settings: &Settings) -> Result<Options, Failure> {
         // Not counted: what an earlier process was answered may still be on its way, and a folder may be put back from a copy.
         options.raft.life = Some(Life(u64::from_ne_bytes(random()?)));
     }
+    options.session_lifetime = settings.session_lifetime;
+    options.segment_bytes = settings.segment_bytes.unwrap_or(options.segment_bytes);
+    options.snapshot_log_bytes = settings.snapshot_log_bytes.unwrap_or(options.snapshot_log_bytes);
     #[cfg(feature = "mutants")]
     {
         options.mutant = settings.mutant;
@@ -160,10 +183,11 @@ fn open_failure(error: &OpenError) -> Failure {
 }
 
 /// Prints the ready line. Whoever does not read it does not miss it: the node serves all the same.
-fn say_ready(node: NodeId, listen: SocketAddr) {
+fn say_ready(node: NodeId, listen: SocketAddr, metrics: Option<SocketAddr>) {
     let ready = Ready {
         node: node.0,
         listen: listen.to_string(),
+        metrics: metrics.map(|metrics| metrics.to_string()),
         version: env!("CARGO_PKG_VERSION"),
         wire_min: wire::VERSION_MIN,
         wire_max: wire::VERSION_MAX,

@@ -19,6 +19,19 @@ impl Address {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The address, if somebody can be reached there.
+    ///
+    /// # Errors
+    /// It has port 0, which lets the system choose where one listens, and leads to nobody.
+    pub(crate) fn reachable(self) -> Result<Address, String> {
+        match self.0.rsplit_once(':') {
+            Some((_, port)) if port.parse() == Ok(0_u16) => {
+                Err(format!("{:?}: nobody is reached at port 0", self.0))
+            }
+            Some(_) | None => Ok(self),
+        }
+    }
 }
 
 impl FromStr for Address {
@@ -74,7 +87,8 @@ impl FromStr for Members {
                 .ok()
                 .filter(|id| *id >= 1)
                 .ok_or_else(|| format!("{id:?} is no node id: ids are whole numbers from 1 on"))?;
-            if members.insert(NodeId(id), address.parse()?).is_some() {
+            let address = address.parse().and_then(Address::reachable)?;
+            if members.insert(NodeId(id), address).is_some() {
                 return Err(format!("node {id} is named twice"));
             }
         }
@@ -115,6 +129,7 @@ mod tests {
             ("1=a", "HOST:PORT"),
             ("1=:1", "names no host"),
             ("1=a:65536", "no port"),
+            ("1=a:0", "nobody is reached at port 0"),
         ] {
             let error = text.parse::<Members>().unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");

@@ -2,15 +2,20 @@
 
 mod address;
 mod config_file;
+mod data;
 mod members_help;
 mod serve;
+mod transactions_help;
+mod usage;
 
 pub(crate) use address::{Address, Members};
+pub(crate) use data::DataCommand;
 pub(crate) use members_help::MEMBERS_HELP;
 pub(crate) use serve::{LogLevel, ServeArgs, Settings};
+pub(crate) use transactions_help::TRANSACTIONS_HELP;
+pub(crate) use usage::{NoCommand, parse};
 
 use clap::{Args, Parser, Subcommand};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::limits::CLUSTER_ID_BYTES_MAX;
@@ -30,54 +35,8 @@ pub(crate) enum Command {
     /// When it serves, it prints one line to stdout: `ready` and a JSON object that says what was bound. Logs go to stderr.
     /// SIGTERM and SIGINT stop it.
     Serve(Box<ServeArgs>),
-    /// Prints the value at a key.
-    ///
-    /// The read is linearizable. Exits with 1 where the key has no value.
-    Get {
-        /// The key.
-        key: OsString,
-        #[command(flatten)]
-        reach: Reach,
-    },
-    /// Writes a value.
-    ///
-    /// It is tried again until it is answered, and takes effect once. Exits with 2 where it was sent and no answer came in time.
-    Put {
-        /// The key.
-        key: OsString,
-        /// What it holds afterwards.
-        value: OsString,
-        #[command(flatten)]
-        reach: Reach,
-    },
-    /// Writes a value if the key holds what is expected.
-    ///
-    /// Exits with 1 where it doesn't, and with 2 where it can't be known whether the write took effect.
-    #[command(
-        override_usage = "node cas [OPTIONS] --endpoints <HOST:PORT,…> <KEY> <EXPECTED> <NEW>\n       \
-                                 node cas [OPTIONS] --endpoints <HOST:PORT,…> --absent <KEY> <NEW>"
-    )]
-    Cas {
-        /// The key.
-        key: OsString,
-        /// What it must hold, unless `--absent`; then what it holds afterwards.
-        #[arg(required = true, num_args = 1..=2, value_names = ["EXPECTED", "NEW"])]
-        values: Vec<OsString>,
-        /// Expect the key to have no value.
-        #[arg(long)]
-        absent: bool,
-        #[command(flatten)]
-        reach: Reach,
-    },
-    /// Removes a key.
-    ///
-    /// Exits with 1 where it had no value, and with 2 where it can't be known whether the removal took effect.
-    Delete {
-        /// The key.
-        key: OsString,
-        #[command(flatten)]
-        reach: Reach,
-    },
+    #[command(flatten)]
+    Data(DataCommand),
     /// Shows how each endpoint is.
     ///
     /// Every node answers from what it knows itself. Exits with 1 where an endpoint did not answer.
@@ -206,7 +165,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Explains a command, or a topic: `exit-codes`, `members`.
+    /// Explains a command, or a topic: `exit-codes`, `members`, `transactions`.
     Help {
         /// The command or topic.
         topic: Option<String>,
@@ -240,12 +199,17 @@ pub(crate) struct Reach {
         short,
         required = true,
         value_delimiter = ',',
+        value_parser = endpoint,
         value_name = "HOST:PORT,…"
     )]
     pub(crate) endpoints: Vec<Address>,
     /// How long to try, all in all.
     #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
+}
+
+fn endpoint(text: &str) -> Result<Address, String> {
+    text.parse().and_then(Address::reachable)
 }
 
 fn cluster_id(text: &str) -> Result<String, String> {

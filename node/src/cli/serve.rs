@@ -19,6 +19,10 @@ const ELECTION_TICKS: ElectionTicks = ElectionTicks { min: 15, max: 30 };
 const HEARTBEAT_TICKS: u32 = 4;
 /// Timers and signals wait as long while a node spins.
 const SPIN_MAX: Duration = Duration::from_millis(10);
+const SESSION_LIFETIME: Duration = Duration::from_secs(60 * 60);
+const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(1);
+/// Least and most of both sizes of the log.
+const LOG_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 
 /// The flags of `node serve`; also, but for `--config`, the keys of its configuration file.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
@@ -61,6 +65,11 @@ pub(crate) struct ServeArgs {
     /// For nodes behind proxies or translated addresses, and such as will be added later, too. It concerns this node alone.
     #[arg(long, value_name = "ID=HOST:PORT,…")]
     pub(crate) peers: Option<Members>,
+    /// Where monitoring systems ask how this node is: `GET /metrics`, in the text format of Prometheus [default: nowhere]
+    ///
+    /// Port 0 takes a free one; the ready line says which. Other addresses than loopback need `--insecure`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) metrics: Option<Address>,
     /// The data folder; made if there is none. Required.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -95,6 +104,19 @@ pub(crate) struct ServeArgs {
     /// wants. One client alone gets its answers sooner [default: not at all]
     #[arg(long, value_name = "DURATION")]
     pub(crate) spin: Option<Period>,
+    /// How long a client's session lives unused; from 1s to 1day [default: 1h]
+    ///
+    /// A setting of the cluster: give it to every node. Time is leaders' time, which stands still while nobody leads. Each session keeps the
+    /// lifetime that it was opened with, whoever leads later; a command in a session that has expired is refused, and has no effect.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) session_lifetime: Option<Period>,
+    /// How many bytes a segment of the log has; segments are made full of zeros, and used again [default: 8388608]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) segment_bytes: Option<u64>,
+    /// By how many bytes the log grows before a snapshot is taken and what it covers is dropped; at least by as many as the state has
+    /// [default: 8388608]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) snapshot_log_bytes: Option<u64>,
     /// Listen on other addresses than loopback. Connections are neither encrypted nor authenticated.
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -184,6 +206,7 @@ pub(crate) struct Settings {
     pub(crate) cluster_id: String,
     pub(crate) listen: SocketAddr,
     pub(crate) client_address: Option<Address>,
+    pub(crate) metrics: Option<SocketAddr>,
     /// Whom the cluster begins with, this node included; nobody if it joins one.
     pub(crate) members: BTreeMap<NodeId, Address>,
     /// Where others are reached, whatever the configuration says.
@@ -192,6 +215,10 @@ pub(crate) struct Settings {
     pub(crate) tick: Duration,
     pub(crate) timing: Timing,
     pub(crate) seed: Option<u64>,
+    pub(crate) session_lifetime: Duration,
+    /// Both as the replica has it where `None`.
+    pub(crate) segment_bytes: Option<u64>,
+    pub(crate) snapshot_log_bytes: Option<u64>,
     /// For how long a leader that a majority has heard from answers reads by itself, if it does.
     pub(crate) lease: Option<Duration>,
     /// Whether it answers reads while it follows.
@@ -223,6 +250,7 @@ impl ServeArgs {
             cluster: self.cluster.or(file.cluster),
             join: self.join || file.join,
             peers: self.peers.or(file.peers),
+            metrics: self.metrics.or(file.metrics),
             data: self.data.or(file.data),
             tick: self.tick.or(file.tick),
             election_ticks: self.election_ticks.or(file.election_ticks),
@@ -231,6 +259,9 @@ impl ServeArgs {
             lease_reads: self.lease_reads || file.lease_reads,
             follower_reads: self.follower_reads || file.follower_reads,
             spin: self.spin.or(file.spin),
+            session_lifetime: self.session_lifetime.or(file.session_lifetime),
+            segment_bytes: self.segment_bytes.or(file.segment_bytes),
+            snapshot_log_bytes: self.snapshot_log_bytes.or(file.snapshot_log_bytes),
             insecure: self.insecure || file.insecure,
             log_level: self.log_level.or(file.log_level),
             #[cfg(feature = "mutants")]
@@ -264,18 +295,26 @@ impl ServeArgs {
         if !self.join && !members.contains_key(&id) {
             return Err(format!("--cluster does not name this node, {}", id.0));
         }
-        let listen = resolve(&listen)?;
-        if !listen.ip().is_loopback() && !self.insecure {
-            return Err(format!(
-                "--listen {listen} is not loopback, and connections are neither encrypted nor authenticated: \
-                 say --insecure if that is meant"
-            ));
+        let listen = resolve("listen", &listen)?;
+        let metrics = self
+            .metrics
+            .map(|address| resolve("metrics", &address))
+            .transpose()?;
+        for (flag, address) in [("listen", Some(listen)), ("metrics", metrics)] {
+            if let Some(address) = address.filter(|address| !address.ip().is_loopback() && !self.insecure) {
+                return Err(format!(
+                    "--{flag} {address} is not loopback, and connections are neither encrypted nor authenticated: \
+                     say --insecure if that is meant"
+                ));
+            }
         }
         if listen.ip().is_unspecified() && self.client_address.is_none() {
             return Err(format!(
                 "--listen {listen} is no address that clients can reach: give --client-address"
             ));
         }
+        let client_address = self.client_address.map(Address::reachable).transpose();
+        let client_address = client_address.map_err(|reason| format!("--client-address {reason}"))?;
         let tick = self.tick.map_or(TICK, |period| period.0);
         if tick < Duration::from_millis(1) || tick > TICK_MAX {
             return Err("--tick must be from 1ms to 10s".to_string());
@@ -291,17 +330,37 @@ impl ServeArgs {
             heartbeat_ticks: self.heartbeat_ticks.unwrap_or(HEARTBEAT_TICKS),
         };
         timing.validate().map_err(|error| error.to_string())?;
+        let session_lifetime = self.session_lifetime.map_or(SESSION_LIFETIME, |period| period.0);
+        if session_lifetime < SESSION_LIFETIME_MIN {
+            return Err("--session-lifetime must be from 1s to 1day".to_string());
+        }
+        for (flag, bytes) in [
+            ("segment-bytes", self.segment_bytes),
+            ("snapshot-log-bytes", self.snapshot_log_bytes),
+        ] {
+            let block = replica::BLOCK_BYTES as u64;
+            if bytes.is_some_and(|bytes| !LOG_BYTES.contains(&bytes) || !bytes.is_multiple_of(block)) {
+                let (least, most) = (LOG_BYTES.start(), LOG_BYTES.end());
+                return Err(format!(
+                    "--{flag} must be a multiple of {block} from {least} to {most}"
+                ));
+            }
+        }
         Ok(Settings {
             id,
             cluster_id,
             listen,
-            client_address: self.client_address,
+            client_address,
+            metrics,
             members,
             fixed_peers: self.peers.map_or_else(BTreeMap::new, |Members(peers)| peers),
             data,
             tick,
             timing,
             seed: self.seed,
+            session_lifetime,
+            segment_bytes: self.segment_bytes,
+            snapshot_log_bytes: self.snapshot_log_bytes,
             lease: self.lease_reads.then(|| lease(tick, timing)),
             follower_reads: self.follower_reads,
             spin,
@@ -322,14 +381,14 @@ fn given<T>(value: Option<T>, flag: &str) -> Result<T, String> {
     value.ok_or_else(|| format!("--{flag} is missing; `node help serve` explains it"))
 }
 
-fn resolve(address: &Address) -> Result<SocketAddr, String> {
+fn resolve(flag: &str, address: &Address) -> Result<SocketAddr, String> {
     let mut resolved = address
         .as_str()
         .to_socket_addrs()
-        .map_err(|error| format!("--listen {address}: {error}"))?;
+        .map_err(|error| format!("--{flag} {address}: {error}"))?;
     resolved
         .next()
-        .ok_or_else(|| format!("--listen {address}: the name has no address"))
+        .ok_or_else(|| format!("--{flag} {address}: the name has no address"))
 }
 
 #[cfg(feature = "mutants")]
@@ -386,7 +445,7 @@ mod tests {
     #[test]
     fn each_mistake_has_its_line() {
         type Mistake = fn(&mut ServeArgs);
-        let mistakes: [(Mistake, &str); 11] = [
+        let mistakes: [(Mistake, &str); 15] = [
             (|args| args.id = None, "--id is missing"),
             (|args| args.id = Some(0), "at least 1"),
             (|args| args.id = Some(3), "does not name this node"),
@@ -394,6 +453,10 @@ mod tests {
             (|args| args.cluster_id = Some("x".repeat(65)), "1 to 64 bytes"),
             (|args| args.data = None, "--data is missing"),
             (|args| args.listen = "192.0.2.1:1".parse().ok(), "--insecure"),
+            (
+                |args| args.metrics = "192.0.2.1:1".parse().ok(),
+                "--metrics 192.0.2.1:1 is not",
+            ),
             (
                 |args| {
                     args.listen = "0.0.0.0:1".parse().ok();
@@ -404,6 +467,15 @@ mod tests {
             (|args| args.heartbeat_ticks = Some(15), "heartbeat_ticks"),
             (|args| args.tick = Some(Period(Duration::from_nanos(1))), "--tick"),
             (|args| args.spin = Some(Period(Duration::from_secs(1))), "--spin"),
+            (
+                |args| args.session_lifetime = Some(Period(Duration::from_millis(999))),
+                "--session-lifetime",
+            ),
+            (|args| args.segment_bytes = Some(65_535), "--segment-bytes"),
+            (
+                |args| args.snapshot_log_bytes = Some((1 << 30) + 1),
+                "--snapshot-log-bytes must be a multiple of 4096 from 65536 to 1073741824",
+            ),
         ];
         assert!(complete().validated().is_ok());
         for (mistake, part) in mistakes {

@@ -1,24 +1,20 @@
-//! The client for people: `node get`, `put`, `cas`, `delete`, `status`, and what operators ask.
+//! The client for people: what they read and write, `node status`, and what operators ask.
 
 mod ask;
+mod data;
 mod members;
 mod status;
+mod transaction;
 
+pub(crate) use data::request as request_of;
 pub(crate) use members::{add, list, snapshot};
 pub(crate) use status::status;
 
 use crate::cli::Reach;
 use crate::{exit, output};
 use ask::{Outcome, ask};
-use bytes::Bytes;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use wire::client::{Reply, RequestBody};
-
-/// The bytes of an argument.
-pub(crate) fn bytes(argument: OsString) -> Bytes {
-    Bytes::from(argument.into_vec())
-}
+use wire::record::OperationAnswer;
 
 /// Asks the cluster, prints what it answers, and returns the exit code.
 pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
@@ -45,27 +41,48 @@ fn done(outcome: Outcome) -> Result<Reply, u8> {
 
 fn print(reply: Reply) -> u8 {
     match reply {
-        Reply::Value(Some(value)) => {
-            let mut line = value.to_vec();
-            line.push(b'\n');
-            output::print(&line)
-        }
+        Reply::Value(Some(value)) => output::print(&line(&value)),
         Reply::Value(None) => nothing("the key has no value"),
         Reply::Length(length) => output::print(format!("{length}\n").as_bytes()),
         Reply::Sum(sum) => output::print(format!("{sum}\n").as_bytes()),
         Reply::Written
         | Reply::Swapped(true)
         | Reply::Deleted(true)
-        | Reply::Transaction { .. }
         | Reply::SessionOpened { .. }
         | Reply::SessionClosed => exit::DONE,
         Reply::Swapped(false) => nothing("not done: the key does not hold what is expected"),
         Reply::Deleted(false) => nothing("the key had no value"),
+        Reply::Transaction { held, answers } => {
+            let lines: Vec<u8> = answers.into_iter().flat_map(answer_line).collect();
+            match output::print(&lines) {
+                exit::DONE if !held => nothing("a condition does not hold"),
+                code => code,
+            }
+        }
         Reply::Reconfigured | Reply::Transferred => exit::DONE,
         Reply::Status(_) | Reply::Stages(_) | Reply::Snapshotted { .. } | Reply::Members(_) => {
             nothing(ask::MISANSWERED)
         }
     }
+}
+
+fn line(value: &[u8]) -> Vec<u8> {
+    let mut line = value.to_vec();
+    line.push(b'\n');
+    line
+}
+
+/// What an operation of a transaction returned.
+fn answer_line(answer: OperationAnswer) -> Vec<u8> {
+    let text = match answer {
+        OperationAnswer::Value(Some(value)) => return line(&value),
+        OperationAnswer::Value(None) | OperationAnswer::Deleted(false) => "(nil)".to_string(),
+        OperationAnswer::Written => "ok".to_string(),
+        OperationAnswer::Deleted(true) => "deleted".to_string(),
+        OperationAnswer::Length(length) => length.to_string(),
+        OperationAnswer::Sum(sum) => sum.to_string(),
+    };
+    line(text.as_bytes())
 }
 
 fn nothing(why: &str) -> u8 {

@@ -108,6 +108,11 @@ impl Places {
         self.0.get() < CLIENTS_MAX
     }
 
+    /// How many clients are served.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.get()
+    }
+
     fn take_place(&self) -> Place {
         self.0.set(self.0.get() + 1);
         Place(Rc::clone(&self.0))

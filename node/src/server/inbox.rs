@@ -5,7 +5,7 @@ use raft::NodeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use wire::client::Request;
 use wire::peer::Packet;
 
@@ -31,6 +31,8 @@ pub(crate) enum Input {
     Unreachable(NodeId),
     /// Another node has introduced itself; the identity of its data folder.
     Heard(NodeId, u128),
+    /// A monitoring system asks how the node is.
+    Metrics(oneshot::Sender<String>),
 }
 
 /// What has come in. It lives on one thread: tasks that read put in, the loop takes out.

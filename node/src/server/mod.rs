@@ -5,18 +5,21 @@ mod clients;
 mod clock;
 mod handshake;
 mod inbox;
+mod metrics;
 mod peers;
 mod request;
+mod scrape;
 mod shared;
 mod stages;
 mod status;
 
 use crate::cli::Address;
 use crate::disk::{DataFolder, DiskAccount};
-use crate::logging::EventLog;
+use crate::logging::{EventCounts, EventLog};
 use clients::{Client, Places};
 use handshake::Membership;
 use inbox::{Inbox, Input};
+use metrics::Metrics;
 use peers::Peers;
 use raft::{NodeId, RoleKind};
 use replica::{Fatal, Outbox, Refusal, Replica, Ticket};
@@ -56,7 +59,11 @@ pub(crate) struct Parts {
     pub(crate) written: Arc<Notify>,
     /// How long to look whether something comes before the thread sleeps.
     pub(crate) spin: Duration,
+    /// What the replica's log of events counts.
+    pub(crate) events: EventCounts,
     pub(crate) listener: TcpListener,
+    /// Where monitoring systems ask, if anywhere.
+    pub(crate) metrics: Option<TcpListener>,
 }
 
 /// A node that serves.
@@ -79,6 +86,7 @@ pub(crate) struct Server {
     /// When the writes came that are being answered. Empty between turns; kept for its memory.
     done: Vec<Instant>,
     stages: Stages,
+    events: EventCounts,
     /// How long taking in took since the last turn.
     taken_in: Duration,
 }
@@ -107,7 +115,9 @@ impl Server {
             disk_account,
             written,
             spin,
+            events,
             listener,
+            metrics,
         } = parts;
         let mut membership = Membership::new(id, cluster_id, replica.incarnation());
         membership.knows_folders = replica.knows_folders();
@@ -120,6 +130,9 @@ impl Server {
             clients: Places::default(),
         });
         tokio::task::spawn_local(accept::accept(listener, Rc::clone(&shared)));
+        if let Some(listener) = metrics {
+            tokio::task::spawn_local(scrape::listen(listener, Rc::clone(&shared)));
+        }
         let mut server = Server {
             shared,
             replica,
@@ -133,6 +146,7 @@ impl Server {
             out: Outbox::default(),
             done: Vec::new(),
             stages: Stages::new(disk_account),
+            events,
             taken_in: Duration::ZERO,
         };
         server.follow_configurations();
@@ -221,6 +235,10 @@ impl Server {
                     self.replica.unreachable(node);
                 }
                 Input::Heard(node, incarnation) => self.replica.heard_of(node, incarnation),
+                Input::Metrics(asked) => {
+                    // Whoever asked may be gone.
+                    let _ = asked.send(self.metrics());
+                }
             }
         }
         self.inputs = inputs;
@@ -250,8 +268,7 @@ impl Server {
                 self.replica.close_session(ticket, session);
             }
             Ok(Task::Status) => {
-                let own = &self.shared.membership;
-                let status = status::to_wire(own.id, &own.cluster_id, self.replica.status());
+                let status = self.status();
                 self.answer(client, id, Ok(Reply::Status(status)));
             }
             Ok(Task::Stages) => {
@@ -281,6 +298,22 @@ impl Server {
             }
             Err(error) => self.answer(client, id, Err(error)),
         }
+    }
+
+    fn status(&self) -> wire::client::Status {
+        let own = &self.shared.membership;
+        status::to_wire(own.id, &own.cluster_id, self.replica.status())
+    }
+
+    fn metrics(&self) -> String {
+        Metrics {
+            status: &self.status(),
+            stages: &self.stages.to_wire(),
+            events: &self.events,
+            clients: self.shared.clients.taken(),
+            requests: self.asked.len(),
+        }
+        .text()
     }
 
     fn ticket(&mut self, client: Rc<Client>, id: u64, write_came: Option<Instant>) -> Ticket {

@@ -156,7 +156,7 @@ fn sensible(change: &MemberChange) -> Result<(), Error> {
     let invalid = |reason: String| Err(Error::Invalid { reason });
     let node = match change {
         MemberChange::AddLearner { node, address } => {
-            if let Err(reason) = address.parse::<Address>() {
+            if let Err(reason) = address.parse().and_then(Address::reachable) {
                 return invalid(format!("the address of node {node}: {reason}"));
             }
             node

@@ -8,7 +8,7 @@ fn replica(data: &Path, apply_bytes_max: usize) -> Replica<DataFolder, EventLog>
     let disk = DataFolder::lock(data).unwrap();
     let mut options = Options::new(NodeId(1), "test".to_string(), vec![NodeId(1)]);
     options.raft.apply_bytes_max = apply_bytes_max;
-    Replica::open(disk, &options, EventLog).unwrap()
+    Replica::open(disk, &options, EventLog::default()).unwrap()
 }
 
 /// Leaves a log of `commands` commands that are known to be committed.
@@ -56,6 +56,8 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
             disk_account: DiskAccount::default(),
             written: Arc::default(),
             spin: Duration::ZERO,
+            events: EventCounts::default(),
+            metrics: None,
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
         });
         // Somebody else on this thread, who must have had some turns before the node is told to stop.

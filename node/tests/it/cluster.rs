@@ -42,11 +42,22 @@ impl Cluster {
         cluster
     }
 
+    /// One node that is the only member of its cluster, and that others reach from here on.
+    pub(crate) fn around(id: u64, spec: Spec, node: Node) -> Cluster {
+        let relay = Relay::start();
+        relay.set_target(Some(node.address));
+        Cluster {
+            relays: BTreeMap::from([(id, relay)]),
+            specs: BTreeMap::from([(id, spec)]),
+            nodes: BTreeMap::from([(id, node)]),
+        }
+    }
+
     /// Starts node `id` below `dir`, which waits to be added.
     pub(crate) fn start_joining(&mut self, dir: &Path, id: u64) {
         let spec = Spec {
             id,
-            cluster_id: CLUSTER_ID.to_string(),
+            cluster_id: self.cluster_id(),
             members: String::new(),
             data: dir.join(id.to_string()),
             listen: "127.0.0.1:0".to_string(),
@@ -60,6 +71,11 @@ impl Cluster {
     /// Node `id` and where the others reach it, as `node add` takes it.
     pub(crate) fn named(&self, id: u64) -> String {
         format!("{id}={}", self.relays[&id].address)
+    }
+
+    fn cluster_id(&self) -> String {
+        let some = self.specs.values().next();
+        some.map_or_else(|| CLUSTER_ID.to_string(), |spec| spec.cluster_id.clone())
     }
 
     pub(crate) fn restart(&mut self, id: u64) {

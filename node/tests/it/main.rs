@@ -5,11 +5,13 @@
 mod cluster;
 mod command_line;
 mod connection;
+mod data;
 mod durable;
 mod folder;
 mod hostile;
 mod logs;
 mod members;
+mod metrics;
 mod probe;
 mod process;
 mod relay;

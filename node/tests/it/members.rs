@@ -153,6 +153,13 @@ fn what_makes_no_sense_is_refused_in_one_line_and_changes_nothing() {
         "the last voter can't be removed",
     );
     refused(&cluster, &["remove", "1", "1"], "two changes are about n1");
+    refused(&cluster, &["demote", "9"], "n9 is no member");
+    refused(&cluster, &["promote", "9"], "n9 is no member");
+    refused(
+        &cluster,
+        &["demote", "1", "2", "3"],
+        "the last voter can't be removed",
+    );
     refused(&cluster, &["transfer", "9"], "n9");
     refused(&cluster, &["add", "1=127.0.0.1:1"], "n1 is a voter already");
     refused(
@@ -164,7 +171,17 @@ fn what_makes_no_sense_is_refused_in_one_line_and_changes_nothing() {
     done(&cluster, &["add", "4=127.0.0.1:1", "--learner"]);
     refused(&cluster, &["promote", "4"], "n4 has not caught up as a learner");
     refused(&cluster, &["transfer", "4"], "n4");
+    refused(&cluster, &["demote", "4"], "n4 is a learner already");
+    refused(
+        &cluster,
+        &["add", "4=127.0.0.1:2"],
+        "n4 is a learner already, at 127.0.0.1:1",
+    );
     done(&cluster, &["remove", "4"]);
+    // Whoever leads has nothing to hand over to itself.
+    let leader = cluster.leader();
+    done(&cluster, &["transfer", &leader.to_string()]);
+    assert_eq!(cluster.leader(), leader);
     let leader = cluster.leader();
     cluster.kill(leader);
     done(&cluster, &["put", "k", "v"]);

@@ -135,7 +135,7 @@ impl Life {
         let four = NodeId(4);
         let address = String::from("a:4");
         self.change(
-            vec![MemberChange::AddLearner { node: 4, address }],
+            &[MemberChange::AddLearner { node: 4, address }],
             |configuration| configuration.is_member(four),
         );
         self.append(2);
@@ -146,14 +146,14 @@ impl Life {
             MemberChange::Remove { node: 2 },
         ];
         self.voters = [1, 3, 4].map(NodeId).to_vec();
-        self.change_voters(changes);
+        self.change_voters(&changes);
         self.append(2);
         self.part_ends("joint");
         self.take_snapshots();
         self.part_ends("snapshots again");
         let gone = self.leader().map_or(NodeId(1), |place| NodeId(place as u64 + 1));
         self.voters.retain(|voter| *voter != gone);
-        self.change_voters(vec![MemberChange::Remove { node: gone.0 }]);
+        self.change_voters(&[MemberChange::Remove { node: gone.0 }]);
         self.append(2);
         self.part_ends("removal");
         self.take_snapshots();
@@ -328,7 +328,7 @@ impl Life {
         }
     }
 
-    fn change_voters(&mut self, changes: Vec<MemberChange>) {
+    fn change_voters(&mut self, changes: &[MemberChange]) {
         let voters = self.voters.clone();
         self.change(changes, |configuration| {
             !configuration.is_joint() && configuration.voters() == voters
@@ -336,7 +336,7 @@ impl Life {
     }
 
     /// Has the members changed until that is acknowledged, or was done by an earlier attempt.
-    fn change(&mut self, changes: Vec<MemberChange>, is_done: impl Fn(&raft::Configuration) -> bool) {
+    fn change(&mut self, changes: &[MemberChange], is_done: impl Fn(&raft::Configuration) -> bool) {
         let is_in_force = |group: &Group| {
             let leads = |node: &&Node| node.core().raft().role() == RoleKind::Leader;
             let raft = group
@@ -350,7 +350,7 @@ impl Life {
             (raft.configurations().len() == 1 && is_done(raft.configuration())).then_some(())
         };
         self.ask(
-            |node, ticket| node.reconfigure(ticket, &changes),
+            |node, ticket| node.reconfigure(ticket, changes),
             |group, ticket| {
                 let done = &mut group.told.done;
                 let place = done.iter().position(|(told, _)| *told == ticket)?;

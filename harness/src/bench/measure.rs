@@ -146,7 +146,7 @@ pub(super) fn measure(
     })
 }
 
-fn accepted(measured: &Measured) -> Result<(), MeasureError> {
+pub(super) fn accepted(measured: &Measured) -> Result<(), MeasureError> {
     match measured.refusals() {
         None => Ok(()),
         Some((count, first)) => Err(MeasureError::Refused(count, first.to_owned())),

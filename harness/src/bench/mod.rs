@@ -10,6 +10,7 @@
 //! - `load`: the load generator;
 //! - `measure`: one measurement of one system; `history`: whether what clients saw meanwhile is linearizable; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
 //! - `stages`: where the node's time went;
+//! - `away`: what it costs when a node comes back that was away for long;
 //! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
 //!
 //! # What can be trusted
@@ -18,6 +19,7 @@
 //! from nothing on the same file system, and what is compared are the ratios within one round: their median and their spread. A
 //! round during which somebody else used the processors is marked.
 
+mod away;
 mod baseline;
 mod cpu;
 mod floor;
@@ -83,6 +85,8 @@ pub(crate) struct BenchOptions {
     pub(crate) node_binary: Option<PathBuf>,
     /// Further arguments for each node.
     pub(crate) node_args: Vec<String>,
+    /// Observe instead how a node comes back that was away while so many entries went by.
+    pub(crate) away: Option<u64>,
     /// Whether it is shown where the node's time went.
     pub(crate) stages: bool,
     /// Whether JSON lines are printed instead of a table.
@@ -91,6 +95,9 @@ pub(crate) struct BenchOptions {
 
 /// Measures, and tells what came of it.
 pub(crate) fn bench(options: &BenchOptions) -> Exit {
+    if let Some(entries) = options.away {
+        return away::away(options, entries);
+    }
     let baseline = match options.baseline.as_deref().map(Baseline::read).transpose() {
         Ok(baseline) => baseline.unwrap_or_default(),
         Err(error) => return refused(&error.to_string()),

@@ -16,6 +16,8 @@ const CLIENTS_MAX: usize = 1000;
 const PIPELINE_MAX: usize = 1024;
 /// The most rounds.
 const ROUNDS_MAX: u32 = 1000;
+/// The most entries that go by while a node is away.
+const ENTRIES_MAX: u64 = 1_000_000_000;
 /// The most keys.
 const KEYS_MAX: u32 = 10_000_000;
 
@@ -69,6 +71,13 @@ pub(super) struct BenchArgs {
     /// A further argument for each node; may be given several times.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     node_arg: Vec<String>,
+    /// Observes something else instead, of three of this project's nodes: one is away while so many entries go by, and comes back.
+    ///
+    /// Shown are the latencies of puts in an open loop at half of the rate that saturates the nodes: with all of them, without the one, and
+    /// while it catches up by a snapshot; and the most that a node had on disk. The first number of `--clients` counts, and
+    /// `--system`, `--nodes`, `--op`, `--rate`, `--rounds` and `--pipeline` have no say.
+    #[arg(long, value_name = "ENTRIES", value_parser = entries, conflicts_with_all = ["baseline", "stages"])]
+    away: Option<u64>,
     /// Shows where the time of the node that leads went, from what it counts itself, over all rounds with their warming up.
     ///
     /// queue: a request waits for its turn. encode: what came is taken in, and appends are encoded and sent. log_write and sync: of
@@ -97,6 +106,7 @@ pub(super) fn execute(arguments: BenchArgs) -> Exit {
         baseline: arguments.baseline,
         node_binary: arguments.node_binary,
         node_args: arguments.node_arg,
+        away: arguments.away,
         stages: arguments.stages,
         json: arguments.json,
     })
@@ -126,6 +136,10 @@ fn nodes(text: &str) -> Result<u64, String> {
 
 fn clients(text: &str) -> Result<usize, String> {
     values::within(text, 1, CLIENTS_MAX)
+}
+
+fn entries(text: &str) -> Result<u64, String> {
+    values::within(text, 1, ENTRIES_MAX)
 }
 
 fn pipeline(text: &str) -> Result<usize, String> {

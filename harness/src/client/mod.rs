@@ -62,6 +62,8 @@ pub struct Client {
     cluster_id: String,
     address_of: AddressOf,
     timeout: Duration,
+    /// Until when answers are waited for.
+    answer_by: Instant,
     at_home: Option<Connection>,
     leader: Option<Redirected>,
     /// Whether a request is out whose effect is unknown.
@@ -102,6 +104,7 @@ impl Client {
             cluster_id,
             address_of,
             timeout,
+            answer_by: Instant::now(),
             at_home: None,
             leader: None,
             in_doubt: false,
@@ -139,30 +142,16 @@ impl Client {
     /// There is none to be had within the time-out; in words. The operation has then not happened.
     pub async fn reach(&mut self, op: &Op) -> Result<(), String> {
         let timeout = self.timeout;
+        self.answer_by = Instant::now() + timeout;
         let ready = async {
             let at_home = self.asks_at_home(op);
             self.dial_where_needed(op.is_read(), at_home)
                 .await
                 .map_err(|broken| broken.to_string())?;
-            match op {
-                Op::AppendOnce { .. } => self.open_session().await,
-                Op::Read { .. }
-                | Op::Write { .. }
-                | Op::Cas { .. }
-                | Op::Add { .. }
-                | Op::Count { .. }
-                | Op::Enqueue { .. }
-                | Op::Dequeue { .. }
-                | Op::Insert { .. }
-                | Op::Elements { .. }
-                | Op::Text { .. }
-                | Op::Transaction { .. }
-                | Op::Transfer { .. }
-                | Op::Balances { .. }
-                | Op::Generate { .. }
-                | Op::Acquire { .. }
-                | Op::Release { .. } => Ok(()),
+            if matches!(op, Op::AppendOnce { .. }) {
+                return self.open_session().await;
             }
+            Ok(())
         };
         let reached = tokio::time::timeout(timeout, ready).await;
         let failed = match reached {
@@ -182,30 +171,11 @@ impl Client {
     /// Carries out `op`, after [`Client::reach`] has succeeded for it.
     pub async fn call(&mut self, op: &Op) -> Completion {
         self.in_doubt = false;
-        let completion = match op {
-            Op::AppendOnce { is_doubled, .. } => self.call_once(op, *is_doubled).await,
-            Op::Read { .. }
-            | Op::Write { .. }
-            | Op::Cas { .. }
-            | Op::Add { .. }
-            | Op::Count { .. }
-            | Op::Enqueue { .. }
-            | Op::Dequeue { .. }
-            | Op::Insert { .. }
-            | Op::Elements { .. }
-            | Op::Text { .. }
-            | Op::Transaction { .. }
-            | Op::Transfer { .. }
-            | Op::Balances { .. }
-            | Op::Generate { .. }
-            | Op::Acquire { .. }
-            | Op::Release { .. } => match tokio::time::timeout(self.timeout, self.exchange(op)).await {
-                Ok(completion) => completion,
-                Err(_) => {
-                    self.given_up();
-                    self.unanswered(op, TIMED_OUT)
-                }
-            },
+        self.answer_by = Instant::now() + self.timeout;
+        let completion = if let Op::AppendOnce { is_doubled, .. } = op {
+            self.call_once(op, *is_doubled).await
+        } else {
+            self.exchange(op).await
         };
         if let Completion::Info(_) = completion {
             self.at_home = None;
@@ -263,9 +233,20 @@ impl Client {
         }
     }
 
-    /// Asks where the leader is to be found, and follows redirects. If `is_doubled`, the question is sent twice in a row, and the
-    /// answer is that to the second.
+    /// Asks until the time is up that the operation, or this sending of its command, has. If `is_doubled`, the question is sent twice in a
+    /// row, and the answer is that to the second.
     async fn ask(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
+        let answer_by = self.answer_by.into();
+        let asking = self.ask_around(body, is_doubled);
+        if let Ok(answer) = tokio::time::timeout_at(answer_by, asking).await {
+            return answer;
+        }
+        self.given_up();
+        Err(Unanswered::because(TIMED_OUT))
+    }
+
+    /// Asks where the leader is to be found, and follows redirects.
+    async fn ask_around(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
         let mut redirects = 0;
         let is_read = matches!(body, RequestBody::Get { .. });
         let stays_at_home = is_read && self.reads_at_home;

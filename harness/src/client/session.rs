@@ -5,7 +5,7 @@
 //! tells the cluster so: what is still on its way is then carried out never, or was before.
 
 use super::request::append;
-use super::{Client, MISANSWERED, Redirected, TIMED_OUT, Unanswered};
+use super::{Client, MISANSWERED, Redirected, Unanswered};
 use crate::client::{BrokenConnection, Connection};
 use std::time::{Duration, Instant};
 use wire::client::{Error, Reply, RequestBody};
@@ -70,7 +70,8 @@ impl Client {
         let mut sent = 0;
         loop {
             sent += 1;
-            let unanswered = match self.send_once(&body, is_doubled).await {
+            self.answer_by = Instant::now() + self.timeout;
+            let unanswered = match self.ask(&body, is_doubled).await {
                 Ok(reply) => {
                     self.in_doubt |= was_in_doubt;
                     return self.replied(op, &reply);
@@ -87,16 +88,6 @@ impl Client {
             }
             tokio::time::sleep(PAUSE).await;
             self.turn_to_another(sent).await;
-        }
-    }
-
-    async fn send_once(&mut self, body: &RequestBody, is_doubled: bool) -> Result<Reply, Unanswered> {
-        match tokio::time::timeout(self.timeout, self.ask(body, is_doubled)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.given_up();
-                Err(Unanswered::because(TIMED_OUT))
-            }
         }
     }
 

@@ -5,9 +5,12 @@ mod node;
 mod process;
 mod redis;
 
+pub(super) use node::{NodeNumber, Nodes};
+
 use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};
 use process::Process;
+use std::borrow::BorrowMut;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::io;
@@ -165,7 +168,7 @@ impl System {
     pub(super) fn start(&self, nodes: u64, dir: &Path) -> Result<Running, SystemError> {
         let nodes = self.nodes(nodes);
         let (servers, leader) = match self.name {
-            SystemName::Node => node::start(&self.program, &self.extra_args, nodes, dir)?,
+            SystemName::Node => Nodes::start(&self.program, &self.extra_args, nodes, dir)?.into_parts(),
             SystemName::Etcd => etcd::start(&self.program, self.threads, nodes, dir)?,
             SystemName::Redis => redis::start(&self.program, dir)?,
         };
@@ -219,12 +222,8 @@ impl Running {
     /// # Errors
     /// One of its processes has ended.
     pub(super) fn check(&mut self) -> Result<(), SystemError> {
-        check(&mut self.servers)
+        self.servers.iter_mut().try_for_each(Process::check)
     }
-}
-
-fn check(servers: &mut [Process]) -> Result<(), SystemError> {
-    servers.iter_mut().try_for_each(Process::check)
 }
 
 /// Where a program is that the system finds.
@@ -237,13 +236,18 @@ fn installed(program: &'static str, hint: &'static str) -> Result<PathBuf, Syste
 }
 
 /// Asks again and again until somebody serves.
-fn wait_for<T>(servers: &mut [Process], mut ask: impl FnMut() -> Option<T>) -> Result<T, SystemError> {
+fn wait_for<T, P: BorrowMut<Process>>(
+    servers: &mut [P],
+    mut ask: impl FnMut() -> Option<T>,
+) -> Result<T, SystemError> {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return Ok(answer);
         }
-        check(servers)?;
+        servers
+            .iter_mut()
+            .try_for_each(|server| server.borrow_mut().check())?;
         if begun.elapsed() > START_TIME_MAX {
             return Err(SystemError::NotServing(START_TIME_MAX));
         }

@@ -4,11 +4,11 @@ use super::process::Process;
 use super::{ELECTION, HEARTBEAT, SystemError, free_addresses, wait_for};
 use crate::client::Connection;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use wire::client::{NodeRole, Reply, RequestBody, StageTimes};
+use wire::client::{NodeRole, Reply, RequestBody, StageTimes, Status};
 
 /// How long the nodes' ticks are.
 const TICK: Duration = Duration::from_millis(10);
@@ -16,29 +16,77 @@ const TICK: Duration = Duration::from_millis(10);
 /// How long a node may take to answer how it is.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// Starts `nodes` nodes that reach each other directly; the processes, and where the leader is.
-pub(super) fn start(
-    program: &Path,
-    extra_args: &[String],
-    nodes: u64,
-    dir: &Path,
-) -> Result<(Vec<Process>, SocketAddr), SystemError> {
-    let addresses = free_addresses(nodes)?;
-    let members: Vec<String> = (1..)
-        .zip(&addresses)
-        .map(|(id, at)| format!("{id}={at}"))
-        .collect();
-    let members = members.join(",");
-    let ticks = |time: Duration| time.as_millis() / TICK.as_millis();
-    let mut servers = Vec::new();
-    for (id, address) in (1_u64..).zip(&addresses) {
-        let mut command = Command::new(program);
+/// A node's number: `1..=n`.
+pub(in crate::bench) type NodeNumber = u64;
+
+/// Nodes that reach each other directly. When this is dropped, they are killed; they die with the thread that started them.
+#[derive(Debug)]
+pub(in crate::bench) struct Nodes {
+    program: PathBuf,
+    extra_args: Vec<String>,
+    dir: PathBuf,
+    /// Where each listens, in the order of their numbers.
+    addresses: Vec<SocketAddr>,
+    /// `None` where it was killed.
+    servers: Vec<Option<Process>>,
+    /// Who led when it was started.
+    leader: NodeNumber,
+    runtime: Runtime,
+}
+
+impl Nodes {
+    /// Starts `nodes` nodes with no data in the fresh folder `dir`, and waits until one serves.
+    ///
+    /// # Errors
+    /// They don't start, or none serves in time.
+    pub(in crate::bench) fn start(
+        program: &Path,
+        extra_args: &[String],
+        nodes: u64,
+        dir: &Path,
+    ) -> Result<Nodes, SystemError> {
+        let mut all = Nodes {
+            program: program.to_owned(),
+            extra_args: extra_args.to_vec(),
+            dir: dir.to_owned(),
+            addresses: free_addresses(nodes)?,
+            servers: Vec::new(),
+            leader: 0,
+            runtime: runtime()?,
+        };
+        for node in 1..=nodes {
+            let process = all.spawn(node)?;
+            all.servers.push(Some(process));
+        }
+        let Nodes {
+            addresses,
+            servers,
+            runtime,
+            leader,
+            ..
+        } = &mut all;
+        let mut running: Vec<&mut Process> = servers.iter_mut().flatten().collect();
+        *leader = wait_for(&mut running, || {
+            (1..)
+                .zip(addresses.iter())
+                .find_map(|(node, address)| leads(runtime, *address).then_some(node))
+        })?;
+        Ok(all)
+    }
+
+    fn spawn(&self, node: NodeNumber) -> Result<Process, SystemError> {
+        let members: Vec<String> = (1..)
+            .zip(&self.addresses)
+            .map(|(id, at)| format!("{id}={at}"))
+            .collect();
+        let ticks = |time: Duration| time.as_millis() / TICK.as_millis();
+        let mut command = Command::new(&self.program);
         command
             .args(["serve", "--cluster-id=bench", "--log-level=warn"])
-            .arg(format!("--id={id}"))
-            .arg(format!("--listen={address}"))
-            .arg(format!("--cluster={members}"))
-            .arg(format!("--data={}", dir.join(id.to_string()).display()))
+            .arg(format!("--id={node}"))
+            .arg(format!("--listen={}", self.address(node)))
+            .arg(format!("--cluster={}", members.join(",")))
+            .arg(format!("--data={}", self.dir.join(node.to_string()).display()))
             .arg(format!("--tick={}ms", TICK.as_millis()))
             .arg(format!(
                 "--election-ticks={}..{}",
@@ -46,17 +94,51 @@ pub(super) fn start(
                 2 * ticks(ELECTION)
             ))
             .arg(format!("--heartbeat-ticks={}", ticks(HEARTBEAT)))
-            .args(extra_args);
-        servers.push(Process::start(&format!("node-{id}"), command, dir)?);
+            .args(&self.extra_args);
+        Process::start(&format!("node-{node}"), command, &self.dir)
     }
-    let runtime = runtime()?;
-    let leader = wait_for(&mut servers, || {
-        addresses
-            .iter()
-            .copied()
-            .find(|address| leads(&runtime, *address))
-    })?;
-    Ok((servers, leader))
+
+    /// Who led when it was started.
+    pub(in crate::bench) fn leader(&self) -> NodeNumber {
+        self.leader
+    }
+
+    /// Where clients reach a node.
+    pub(in crate::bench) fn address(&self, node: NodeNumber) -> SocketAddr {
+        self.addresses[place(node)]
+    }
+
+    /// Kills a node.
+    pub(in crate::bench) fn kill(&mut self, node: NodeNumber) {
+        self.servers[place(node)] = None;
+    }
+
+    /// Starts a node that was killed on the data that it had.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(in crate::bench) fn start_again(&mut self, node: NodeNumber) -> Result<(), SystemError> {
+        self.servers[place(node)] = Some(self.spawn(node)?);
+        Ok(())
+    }
+
+    /// How a node is, if it says so.
+    pub(in crate::bench) fn status(&self, node: NodeNumber) -> Option<Status> {
+        match ask(&self.runtime, self.address(node), RequestBody::Status) {
+            Some(Reply::Status(status)) => Some(status),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The processes, and where the leader is.
+    pub(super) fn into_parts(self) -> (Vec<Process>, SocketAddr) {
+        let leader = self.address(self.leader);
+        (self.servers.into_iter().flatten().collect(), leader)
+    }
+}
+
+fn place(node: NodeNumber) -> usize {
+    usize::try_from(node - 1).expect("there are few nodes")
 }
 
 fn runtime() -> Result<Runtime, SystemError> {

@@ -102,6 +102,17 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   fsync           whether every answer came after its write was durable; false if the data lay in memory
   checked         how many requests, all of those on a sample of the keys, were judged and found to be linearizable, in all rounds
 
+`harness bench --away` prints one line instead:
+
+  clients, value_bytes, keys, checked   as above
+  entries               how many entries went by while the node was away
+  saturated_per_second  in a closed loop, with three nodes
+  calm                  in an open loop at half of that: {\"per_second\":…,\"p50_us\":…,\"p99_us\":…,\"max_us\":…}; also
+                        without (the node), and catching_up, from the node's start on
+  caught_up_seconds     from its start until it had applied what the leader had committed
+  disk                  {\"peak_bytes\":…,\"state_bytes\":…,\"segment_bytes\":…}: the most that one node had at any moment, its
+                        largest snapshot, its largest segment of log
+
 `harness check` prints a line for each file:
 
   file           as given

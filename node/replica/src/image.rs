@@ -108,6 +108,14 @@ impl StateMachine {
         }
     }
 
+    /// In an image, lets go of what lies before `next`, and was written down.
+    pub(crate) fn let_go_before(&mut self, next: &Cursor) {
+        match next {
+            Cursor::Pairs(place) => self.map.let_go(Some(place)),
+            Cursor::Sessions(_) | Cursor::Replies(_) | Cursor::End => self.map.let_go(None),
+        }
+    }
+
     /// Takes a part in. Returns whether it was the last.
     ///
     /// # Errors

@@ -75,6 +75,16 @@ impl Map {
         })
     }
 
+    /// In an image that is gone through, lets go of the parts before `place`, or of all: they need not be copied any more before they are
+    /// written to, and what was replaced in them goes now and not with all the rest at the end.
+    pub(crate) fn let_go(&mut self, place: Option<&Place>) {
+        let empty = Arc::default();
+        let end = place.map_or(SHARDS, |place| place.shard);
+        for shard in self.shards[..end].iter_mut().filter(|shard| !shard.is_empty()) {
+            *shard = Arc::clone(&empty);
+        }
+    }
+
     pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
         let shard = Arc::make_mut(&mut self.shards[shard_of(&key)]);
         self.hash = self.hash.wrapping_add(pair_hash(&key, &value));

@@ -209,6 +209,7 @@ impl Taking {
         self.write(disk, &part)?;
         disk.sync(self.file)?;
         if let Some(next) = next {
+            self.image.let_go_before(&next);
             self.next = next;
             return Ok(None);
         }

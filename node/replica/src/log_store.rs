@@ -171,7 +171,8 @@ impl<D: Disk> LogStore<D> {
 
     /// Beside `snapshot`, which is whole, only as many of the segments that it covers are needed as have `kept_bytes` together.
     fn release_beside(&mut self, snapshot: &Stored, kept_bytes: u64, a_segment_more: bool) {
-        let kept = usize::try_from(kept_bytes / self.wal.segment_bytes).unwrap_or(usize::MAX);
+        let needed = self.directory.needed_beside(snapshot.meta.last.index);
+        let kept = self.wal.last_within(needed, kept_bytes);
         let needed = self.directory.compact(&snapshot.meta, kept, a_segment_more);
         self.wal.release_before(needed);
     }

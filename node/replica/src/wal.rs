@@ -172,6 +172,20 @@ impl<D: Disk> Wal<D> {
         before.map(|segment| segment.bytes).sum()
     }
 
+    /// How many of the last segments before `number` have at most `bytes` together.
+    pub(crate) fn last_within(&self, number: u64, bytes: u64) -> usize {
+        let before = self
+            .segments
+            .iter()
+            .rev()
+            .filter(|segment| segment.number < number);
+        let sums = before.scan(0_u64, |sum, segment| {
+            *sum += segment.bytes;
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= bytes).count()
+    }
+
     /// The segments before `number` are needed no more.
     pub(crate) fn release_before(&mut self, number: u64) {
         let keep_from = self.segments.partition_point(|segment| segment.number < number);

@@ -23,7 +23,7 @@
 //! - A server that sticks to a leader does not stand on request either: its own vote is a vote.
 //! - Leases are a setting of the cluster: where one server grants them, all must keep the promises.
 //!
-//! Times are no part of [`Raft`]: [`crate::RawNode`] keeps them, and asks here whether all the rest is given.
+//! Times are no part of [`Raft`]: [`crate::RawNode`] keeps them in a [`LeaseTimes`], and asks here whether all the rest is given.
 
 use crate::mutant::mutated;
 use crate::protocol::Raft;
@@ -84,9 +84,9 @@ impl<S: Storage> Raft<S> {
     }
 }
 
-/// The times of a leader's rounds, by the driver's clock.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LeaseTimes {
+/// The times of a leader's rounds, by the driver's clock. [`crate::RawNode`] has one; who drives a [`Raft`] without it keeps one beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseTimes {
     /// `None` as long as the driver tells no time: then there are no leases.
     now: Option<Duration>,
     /// The latest round, and the time before its first heartbeat was sent, if it was known.
@@ -96,12 +96,14 @@ pub(crate) struct LeaseTimes {
 }
 
 impl LeaseTimes {
-    pub(crate) fn time_is(&mut self, now: Duration) {
+    /// It is `now`, by a clock that does not go back.
+    pub fn time_is(&mut self, now: Duration) {
         self.now = self.now.max(Some(now));
     }
 
-    /// Takes in how far the rounds are; to be called whenever that may have changed.
-    pub(crate) fn observe(&mut self, latest: Option<Round>, length: Duration) {
+    /// Takes in how far the rounds are ([`Raft::latest_round`]), and how long a lease is; to be called whenever the former may have
+    /// changed.
+    pub fn observe(&mut self, latest: Option<Round>, length: Duration) {
         let Some(latest) = latest else {
             self.begun = None;
             self.until = None;
@@ -122,7 +124,7 @@ impl LeaseTimes {
     }
 
     /// Whether a lease of `term` runs.
-    pub(crate) fn runs(&self, term: Term) -> bool {
+    pub fn runs(&self, term: Term) -> bool {
         match (self.until, self.now) {
             (Some((of, until)), Some(now)) => of == term && now < until,
             (None, _) | (_, None) => false,

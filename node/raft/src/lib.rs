@@ -80,6 +80,7 @@ mod ready;
 mod reconfigure;
 mod replication;
 mod role;
+pub mod shown;
 mod snapshot;
 mod step;
 mod storage;
@@ -92,7 +93,7 @@ pub use config::{Config, ConfigError, Timing};
 pub use configuration::{Change, Configuration, InvalidChange, InvalidConfiguration};
 pub use event::{Event, Logger, Silent};
 pub use forward::{Life, ReadRequest};
-pub use lease::Round;
+pub use lease::{LeaseTimes, Round};
 pub use message::{Envelope, Message};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

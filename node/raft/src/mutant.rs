@@ -98,6 +98,8 @@ pub enum Mutant {
     SnapshotBehindApplied,
     /// A snapshot takes the place of a log that has all of it and more.
     SnapshotTruncatesNewer,
+    /// Where a snapshot ends, the entry of the log that it replaced stays in force.
+    SnapshotKeepsConflict,
     /// Who takes part is still read from the log that a snapshot replaced.
     ConfigFromReplacedLog,
     /// A commit index goes back when nothing else is written with it.
@@ -107,7 +109,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them, by the names that configurations use.
-    pub const ALL: [(&'static str, Mutant); 37] = [
+    pub const ALL: [(&'static str, Mutant); 38] = [
         ("vote-not-persisted", Mutant::VoteNotPersisted),
         ("index-before-term", Mutant::IndexBeforeTerm),
         ("stamp-after-step-down", Mutant::StampAfterStepDown),
@@ -146,6 +148,7 @@ impl Mutant {
         ("joint-unelectable", Mutant::JointUnelectable),
         ("snapshot-behind-applied", Mutant::SnapshotBehindApplied),
         ("snapshot-truncates-newer", Mutant::SnapshotTruncatesNewer),
+        ("snapshot-keeps-conflict", Mutant::SnapshotKeepsConflict),
         ("config-from-replaced-log", Mutant::ConfigFromReplacedLog),
         ("commit-regresses", Mutant::CommitRegresses),
     ];

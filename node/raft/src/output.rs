@@ -216,7 +216,11 @@ impl<S: Storage> Raft<S> {
 
     /// A snapshot takes the place of the log, and the state behind it that of the state machine.
     pub(crate) fn restore(&mut self, snapshot: Arc<SnapshotMeta>) {
-        self.log.restore(snapshot.last);
+        let mut last = snapshot.last;
+        if mutated!(self.config, SnapshotKeepsConflict) {
+            last.term = self.log.term(last.index).unwrap_or(last.term);
+        }
+        self.log.restore(last);
         for write in &mut self.pending_writes {
             write.stable = write.stable.min(snapshot.last.index);
         }

@@ -33,8 +33,8 @@ mod words;
 
 use crate::server::Server;
 use bytes::Bytes;
+use raft::shown::Glimpse;
 use raft::{Change, Config, Envelope, MemoryStorage, NodeId, Raft, ReadToken, SnapshotStatus};
-use shown::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use words::{change, node, number, selection};
@@ -50,7 +50,7 @@ pub(crate) struct Interpreter {
     options: Vec<String>,
     manual_persist: bool,
     slots: BTreeMap<NodeId, Slot>,
-    seen: BTreeMap<NodeId, Seen>,
+    seen: BTreeMap<NodeId, Glimpse>,
     network: Vec<Envelope<Bytes>>,
     isolated: BTreeSet<NodeId>,
     /// How often each server was started.

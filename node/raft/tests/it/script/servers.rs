@@ -1,10 +1,10 @@
 //! Servers come up, go down, and do what they ask for.
 
-use super::shown::{Seen, who};
 use super::words::{given_log, node, number, show, show_write};
 use super::{Interpreter, Slot};
 use crate::server::Server;
 use core::time::Duration;
+use raft::shown::{Glimpse, who};
 use raft::{
     Config, Configuration, HardState, Index, Life, MemoryStorage, NodeId, Raft, ReadOutcome, Term, Write,
     WriteId,
@@ -78,7 +78,7 @@ impl Interpreter {
         };
         *self.lives.entry(id).or_default() += 1;
         let server = Server::start(self.config(id), storage);
-        self.seen.insert(id, Seen::of(&server.raft));
+        self.seen.insert(id, Glimpse::of(&server.raft));
         self.slots.insert(id, Slot::Up(Box::new(server)));
     }
 

@@ -2,80 +2,24 @@
 
 use super::words::{node, show};
 use super::{Interpreter, Slot};
-use bytes::Bytes;
-use raft::{Configuration, Index, MemoryStorage, NodeId, ProgressState, Raft, Term};
-
-/// What is shown of a server when it changes.
-#[derive(Clone, PartialEq)]
-pub(super) struct Seen {
-    who: String,
-    vote: Option<NodeId>,
-    term: Term,
-    commit: Index,
-    configuration: Configuration,
-    /// Where its log begins.
-    first: Index,
-}
-
-impl Seen {
-    pub(super) fn of(raft: &Raft<MemoryStorage<Bytes>>) -> Seen {
-        Seen {
-            who: who(raft),
-            vote: raft.vote(),
-            term: raft.term(),
-            commit: raft.commit_index(),
-            configuration: raft.configuration().clone(),
-            first: raft.first_index(),
-        }
-    }
-}
-
-pub(super) fn who(raft: &Raft<MemoryStorage<Bytes>>) -> String {
-    let leader = raft.leader().filter(|leader| *leader != raft.id());
-    let leader = leader.map_or(String::new(), |leader| format!("({leader})"));
-    format!("{}@{} {}{leader}", raft.id(), raft.term(), raft.role())
-}
+use raft::shown::{Glimpse, status};
+use raft::{NodeId, ProgressState};
 
 impl Interpreter {
     /// Shows what changed at a server.
     pub(super) fn observe(&mut self, id: NodeId) {
-        let after = Seen::of(&self.server(id).raft);
+        let after = Glimpse::of(&self.server(id).raft);
         let before = self.seen.insert(id, after.clone()).expect("every server is seen");
-        if before.who != after.who {
-            self.say(format_args!("{} ⇨ {}", before.who, after.who));
-        }
-        if let Some(candidate) = after.vote
-            && (before.term, before.vote) != (after.term, after.vote)
-        {
-            self.say(format_args!("{id}@{} votes for {candidate}", after.term));
-        }
-        if before.first != after.first {
-            self.say(format_args!("{id} begins its log at {}", after.first));
-        }
-        if before.configuration != after.configuration {
-            self.say(format_args!(
-                "{id} has the configuration ({})",
-                after.configuration
-            ));
-        }
-        if before.commit != after.commit {
-            self.say(format_args!("{id} commits {}", after.commit));
+        for line in before.changes(&after) {
+            self.say(line);
         }
     }
 
     pub(super) fn status_line(&mut self, id: NodeId) -> String {
-        let raft = match &self.slots[&id] {
-            Slot::Up(server) => &server.raft,
-            Slot::Down(_) => return format!("{id} down"),
-        };
-        format!(
-            "{} last={} stable={} commit={} applied={}",
-            who(raft),
-            raft.last(),
-            raft.stable_index(),
-            raft.commit_index(),
-            raft.applied_index(),
-        )
+        match &self.slots[&id] {
+            Slot::Up(server) => status(&server.raft),
+            Slot::Down(_) => format!("{id} down"),
+        }
     }
 
     pub(super) fn status(&mut self) {

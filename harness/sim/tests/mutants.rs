@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// The bugs, within which seeds each is found, and by what. Another invariant that breaks is no proof that *this* bug
 /// was found.
-const FOUND: [(&str, Range<u64>, &[Invariant]); 33] = [
+const FOUND: [(&str, Range<u64>, &[Invariant]); 34] = [
     ("vote-not-persisted", 0..2000, &[Invariant::Promise]),
     (
         "index-before-term",
@@ -55,6 +55,11 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 33] = [
     ("config-not-rolled-back", 0..2000, &[Invariant::Membership]),
     ("removed-leader-quorum", 0..2000, &[Invariant::Durability]),
     ("joint-unelectable", 0..2000, &[Invariant::Liveness]),
+    (
+        "snapshot-keeps-conflict",
+        0..2000,
+        &[Invariant::Assertion, Invariant::Liveness],
+    ),
     ("config-from-replaced-log", 0..2000, &[Invariant::Membership]),
     (
         "retry-applied-twice",

@@ -1,6 +1,6 @@
 //! The worlds of the model checker: complete, clean, and of the size they had. A change that moves a number is looked at.
 
-use sim::model::{Judge, Limits, Tier, World, WorldReport, by_name, check, worlds};
+use sim::model::{Judge, Limits, Subject, Tier, World, WorldReport, by_name, check, worlds};
 
 /// Far more steps than any of these worlds takes.
 const LIMITS: Limits = Limits {
@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// How many states each world of every change has: canonical ones, where servers are alike.
-const SIZES: [(&str, usize); 28] = [
+const SIZES: [(&str, usize); 32] = [
     ("elections", 1_552),
     ("replication", 5_755),
     ("figure-8", 108_274),
@@ -23,10 +23,13 @@ const SIZES: [(&str, usize); 28] = [
     ("reads", 18_995),
     ("read-rounds", 99_503),
     ("linearizability", 58_711),
+    ("lease-transfer", 4_833),
+    ("lease-promise", 2_743),
     ("votes", 208_397),
     ("durability", 8_239),
     ("append-aba", 9_427),
     ("bad-tail", 101_916),
+    ("wiped-disk", 28_151),
     ("snapshots", 3_734),
     ("snapshot-conflict", 515_867),
     ("snapshot-covered", 6_513),
@@ -39,6 +42,7 @@ const SIZES: [(&str, usize); 28] = [
     ("learner", 378_227),
     ("learners-count-nothing", 106_133),
     ("snapshot-membership", 3_505),
+    ("hints", 922_715),
 ];
 
 fn world(name: &str) -> World {
@@ -61,10 +65,10 @@ fn every_world_of_every_change_is_clean_and_as_large_as_it_was() {
     let of_every_change = worlds().into_iter().filter(|world| world.tier == Tier::Ci);
     let names: Vec<&str> = of_every_change.map(|world| world.name).collect();
     let reports: Vec<WorldReport> = names.iter().map(|name| explore(&world(name))).collect();
-    // The disk's world changes with what the node writes, and is pinned by nothing but its verdict.
+    // The worlds of a disk change with what the node writes, and are pinned by nothing but their verdicts.
     let sizes: Vec<(&str, usize)> = reports
         .iter()
-        .filter(|report| report.world != "disk")
+        .filter(|report| world(report.world).subject == Subject::Cores)
         .map(|report| (report.world, report.unique_states))
         .collect();
     for report in &reports {
@@ -160,7 +164,7 @@ mod mutants {
     use sim::model::{Judge, Tier, World, check, worlds};
 
     /// Every bug that breaks a promise: in which world, and which. Another promise that breaks is no proof that *this* bug was found.
-    const FOUND: [(&str, &str, &str); 28] = [
+    const FOUND: [(&str, &str, &str); 38] = [
         ("vote-not-persisted", "votes", "durability"),
         ("torn-hard-state", "disk", "durability"),
         ("index-before-term", "divergence", "leader completeness"),
@@ -172,6 +176,8 @@ mod mutants {
         ("learner-counted", "learners-count-nothing", "leader completeness"),
         ("stale-progress", "bad-tail", "durability"),
         ("ack-before-fsync", "durability", "durability"),
+        ("lease-survives-transfer", "lease-transfer", "linearizable reads"),
+        ("lease-forgets-promise", "lease-promise", "linearizable reads"),
         ("read-before-noop", "reads", "linearizable reads"),
         ("read-context-reused", "read-rounds", "linearizable reads"),
         ("read-batch-first-index", "read-rounds", "linearizable reads"),
@@ -197,6 +203,14 @@ mod mutants {
         ("config-from-replaced-log", "snapshot-membership", "membership"),
         ("commit-regresses", "replication", "monotonicity"),
         ("append-after-torn-tail", "disk", "durability"),
+        ("nack-hint-as-match", "hints", "durability"),
+        ("wiped-rejoin", "wiped-disk", "election safety"),
+        ("sole-voter-unsynced", "disk-alone", "recovery"),
+        ("failover-empties", "disk-alone", "durability"),
+        ("retry-applied-twice", "disk-alone", "linearizability"),
+        ("snapshot-keeps-conflict", "snapshot-conflict", "panic"),
+        ("snapshot-keeps-tail", "disk-snapshot", "durability"),
+        ("applied-before-effect", "disk-alone", "durability"),
     ];
 
     /// Every bug that keeps something from ever happening: in which world, and what.
@@ -237,6 +251,21 @@ mod mutants {
             "a server stands that is to leave, but may be needed",
         ),
     ];
+
+    /// What no world shows. A read can be ahead of what is applied only where a leader waits for its own disk; an acknowledgement of too
+    /// much takes five servers, three terms and a crash, which a golden script of the core plays; and a compaction that takes too much
+    /// shows only where a log has grown on beside it. The simulation finds all three.
+    const ELSEWHERE: [&str; 3] = ["read-before-applied", "ack-last-index", "compaction-gap"];
+
+    #[test]
+    fn every_bug_is_listed() {
+        let listed = FOUND.iter().chain(&UNMET).map(|(name, ..)| *name);
+        let mut listed: Vec<&str> = listed.chain(ELSEWHERE).collect();
+        let mut all: Vec<&str> = Mutant::all().map(|(name, _)| name).collect();
+        listed.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(listed, all);
+    }
 
     #[test]
     fn bugs_that_break_a_promise_are_found() {

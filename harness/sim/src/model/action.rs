@@ -18,6 +18,9 @@ pub(super) enum Action {
     Crash(u8),
     Propose(u8),
     Read(u8),
+    LeaseRead(u8),
+    Tick(u8),
+    Wipe(u8),
     Compact(u8),
     /// At this server, this one of the world's changes.
     Change(u8, u8),
@@ -42,6 +45,9 @@ impl Action {
             | Action::Crash(place)
             | Action::Propose(place)
             | Action::Read(place)
+            | Action::LeaseRead(place)
+            | Action::Tick(place)
+            | Action::Wipe(place)
             | Action::Compact(place)
             | Action::Change(place, _)
             | Action::Transfer(place, _)
@@ -66,6 +72,9 @@ impl Action {
             Action::Change(_, which) => code(10, which),
             Action::Transfer(_, to) => code(11, to),
             Action::SnapshotLost(_, to) => code(12, to),
+            Action::LeaseRead(_) => code(13, left.reads),
+            Action::Tick(_) => code(14, 0),
+            Action::Wipe(_) => code(15, 0),
         }
     }
 
@@ -84,6 +93,9 @@ impl Action {
             // Each command and each read is told from the others by how many were left.
             Action::Propose(_) => Input::Propose(left.proposals),
             Action::Read(_) => Input::Read(left.reads),
+            Action::LeaseRead(_) => Input::LeaseRead(left.reads),
+            Action::Tick(_) => Input::Tick,
+            Action::Wipe(_) => Input::Wipe,
             Action::Compact(_) => Input::Compact,
             Action::Change(_, which) => Input::Change(which),
             Action::Transfer(_, to) => Input::Transfer(id(to)),
@@ -113,6 +125,10 @@ impl Step {
             Input::Crash => format!("crash {id}"),
             Input::Propose(command) => format!("propose {id} {}", command_name(*command)),
             Input::Read(token) => format!("read {id} {token}"),
+            Input::LeaseRead(token) => format!("lease-read {id} {token}"),
+            // Scripts know no times: a comment.
+            Input::Wipe => format!("given {id} term=0"),
+            Input::Tick => format!("# The clock of n{id} goes on by a tick."),
             Input::Compact => format!("compact {id}"),
             Input::Change(which) => {
                 let words = changes[usize::from(*which)]

@@ -5,6 +5,7 @@ use super::run::{Explored, Explores, properties};
 use super::state::{Left, State};
 use super::universe::Universe;
 use super::worlds::World;
+use raft::shown::who;
 use raft::{Entry, EntryData};
 use stateright::{Model, Property};
 use std::fmt;
@@ -50,18 +51,10 @@ impl fmt::Debug for ShownState {
         for key in self.state.servers() {
             let server = &self.universe.server(*key).server;
             let raft = &server.raft;
-            let leader = raft.leader().filter(|leader| *leader != server.id);
-            let leader = leader.map_or(String::new(), |leader| format!("({leader})"));
             let vote = raft
                 .vote()
                 .map_or(String::from("nobody"), |vote| vote.to_string());
-            write!(
-                f,
-                "{}@{} {}{leader} voted={vote}",
-                server.id,
-                raft.term(),
-                raft.role()
-            )?;
+            write!(f, "{} voted={vote}", who(raft))?;
             write!(f, " commit={} log=[", raft.commit_index())?;
             let log = (raft.first_index().0..=raft.last().index.0).map(raft::Index);
             for (place, index) in log.enumerate() {
@@ -136,6 +129,7 @@ impl Model for Shown {
             // Which command or read it is, the state says.
             Action::Propose(place) => format!("propose {}", id(*place).0),
             Action::Read(place) => format!("read {}", id(*place).0),
+            Action::LeaseRead(place) => format!("lease-read {}", id(*place).0),
             Action::Timeout(_)
             | Action::Silent(_)
             | Action::Heartbeat(_)
@@ -143,6 +137,8 @@ impl Model for Shown {
             | Action::Deliver(_)
             | Action::Persist(_)
             | Action::Crash(_)
+            | Action::Tick(_)
+            | Action::Wipe(_)
             | Action::Compact(_)
             | Action::Change(..)
             | Action::Transfer(..)

@@ -63,13 +63,13 @@ impl Ghost {
             return;
         }
         match (input, effects.taken_in) {
-            (Input::Crash, _) => {
+            (Input::Crash | Input::Wipe, _) => {
                 self.reads.retain(|(_, asked, _)| *asked != server.id);
                 if let Some(observer) = &mut self.observer {
                     observer.crashed(server.id);
                 }
             }
-            (Input::Read(token), Some(_)) => {
+            (Input::Read(token) | Input::LeaseRead(token), Some(_)) => {
                 let token = ReadToken(u64::from(*token));
                 self.reads.push((token, server.id, self.acknowledged));
                 if let Some(observer) = &mut self.observer {
@@ -87,7 +87,8 @@ impl Ghost {
         for outcome in &effects.reads {
             self.decided(server, *outcome);
         }
-        if server.leads() {
+        // Whoever is not let in may take itself for a leader, by votes that were given to what it was before.
+        if server.leads() && server.is_let_in {
             self.look_at_leader(server);
         }
         self.look_at_commits(server);
@@ -238,6 +239,10 @@ fn configuration(data: &EntryData<u8>) -> Option<&Configuration> {
 /// Two logs that have an entry of the same index and term are equal up to there (Raft §5.3). And what a leader takes a follower to
 /// hold, the follower's disk holds, until it follows a later term (a leader commits by that).
 pub(super) fn disagreement(one: &Server, other: &Server) -> Option<String> {
+    if !one.is_let_in || !other.is_let_in {
+        // Nobody goes by what the other one has.
+        return None;
+    }
     let (a, b) = (&one.raft, &other.raft);
     let first = a.first_index().max(b.first_index());
     let last = a.last().index.min(b.last().index);
@@ -260,7 +265,8 @@ pub(super) fn disagreement(one: &Server, other: &Server) -> Option<String> {
 
 fn overrated(leader: &Server, follower: &Server) -> Option<String> {
     let progress = leader.raft.progress()?.get(follower.id)?;
-    if follower.raft.term() > leader.raft.term() {
+    // What a wiped server had is no more; whether that matters is seen when somebody goes by what it says.
+    if follower.raft.term() > leader.raft.term() || follower.was_wiped() {
         return None;
     }
     let disk = follower.raft.storage();

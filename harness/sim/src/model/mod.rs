@@ -17,12 +17,14 @@
 
 mod action;
 mod catalogue;
+mod clock;
 mod disk;
 mod explore;
 mod ghost;
 mod observer;
 mod reach;
 mod run;
+mod search;
 mod server;
 mod state;
 mod story;
@@ -34,9 +36,10 @@ mod worlds;
 pub use catalogue::{by_name, worlds};
 pub use explore::serve;
 pub use reach::Reach;
-pub use run::{Limits, Progress, Watch, WorldReport, check};
+pub use run::check;
+pub use search::{Limits, Progress, Watch, WorldReport};
 pub use story::Story;
-pub use worlds::{Judge, Planned, Subject, Tier, World};
+pub use worlds::{Judge, Planned, Scenery, Subject, Tier, World};
 
 /// The names of the bugs that can be seeded into a world's servers.
 #[cfg(feature = "mutants")]

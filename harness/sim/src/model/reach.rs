@@ -72,6 +72,10 @@ pub enum Reach {
     AppendTold,
     /// A loss of power comes when something is not synced.
     PowerLoss,
+    /// A node on a simulated disk has a snapshot.
+    SnapshotStored,
+    /// A server that holds something committed loses its disk.
+    Wiped,
 }
 
 impl Reach {
@@ -111,6 +115,8 @@ impl Reach {
             Reach::VoteTold => "a vote is told",
             Reach::AppendTold => "an append is acknowledged",
             Reach::PowerLoss => "a loss of power comes when something is not synced",
+            Reach::SnapshotStored => "a snapshot is stored",
+            Reach::Wiped => "a server loses its disk with committed entries on it",
         }
     }
 
@@ -152,18 +158,20 @@ impl Reach {
             | Reach::WindowEmptied
             | Reach::VoteTold
             | Reach::AppendTold
-            | Reach::PowerLoss => state.marks & self.bit() != 0,
+            | Reach::PowerLoss
+            | Reach::SnapshotStored
+            | Reach::Wiped => state.marks & self.bit() != 0,
         }
     }
 
-    fn bit(self) -> u32 {
-        1 << self as u32
+    pub(super) fn bit(self) -> u64 {
+        1 << self as u64
     }
 
     /// Whether a step of one server is an instance of it; not for what a state says.
     fn happened(self, before: &Server, after: &Server, input: &Input, effects: &Effects) -> bool {
         let (old, new) = (&before.raft, &after.raft);
-        let crashed = matches!(input, Input::Crash);
+        let crashed = matches!(input, Input::Crash | Input::Wipe);
         let message = input.message().map(|envelope| &envelope.message);
         let snapshot = match message {
             Some(Message::Snapshot { snapshot }) if old.term() == new.term() => Some(snapshot.last),
@@ -178,7 +186,8 @@ impl Reach {
             | Reach::JointCommit
             | Reach::VoteTold
             | Reach::AppendTold
-            | Reach::PowerLoss => false,
+            | Reach::PowerLoss
+            | Reach::SnapshotStored => false,
             Reach::Read => effects
                 .reads
                 .iter()
@@ -192,6 +201,7 @@ impl Reach {
                     && old.awaits_read_index()
                     && effects.reads.is_empty()
             }
+            Reach::Wiped => matches!(input, Input::Wipe) && old.commit_index() > Index(0),
             Reach::LostWrite => crashed && !before.writing.is_empty(),
             Reach::StaleCompletion => {
                 let written = before.writing.front().and_then(|write| write.entries.last());
@@ -229,7 +239,9 @@ impl Reach {
             }
             Reach::SnapshotConflict => {
                 let there = |last: raft::LogPosition| old.log_term(last.index);
-                !late && snapshot.is_some_and(|last| there(last).is_some_and(|term| term != last.term))
+                let replaces = |last: raft::LogPosition| there(last).is_some_and(|term| term != last.term);
+                let in_place = |last: raft::LogPosition| new.log_term(last.index) == Some(last.term);
+                !late && snapshot.is_some_and(|last| replaces(last) && in_place(last))
             }
             Reach::ChangeUndone => {
                 let known = |server: &Server| server.raft.storage().initial_state().configurations.len();
@@ -293,7 +305,7 @@ pub(super) fn marks(
     after: &Server,
     input: &Input,
     effects: &Effects,
-) -> u32 {
+) -> u64 {
     let met = reaches
         .iter()
         .filter(|reach| reach.happened(before, after, input, effects));

@@ -3,91 +3,36 @@
 use super::action::Action;
 use super::disk;
 use super::reach::Reach;
+use super::search::{Limits, Notes, PROMISES, Searched, Watch, WorldReport, search};
 use super::state::State;
 use super::story::{Story, tell};
 use super::universe::Universe;
 use super::worlds::{Subject, World};
-use stateright::{Checker, Model, Property};
+use stateright::{Model, Path, Property};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-
-/// The name of the property that no promise was broken.
-const PROMISES: &str = "promises are kept";
-
-/// What bounds the exploration of a world, beside the world itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many threads.
-    pub threads: usize,
-    /// How many steps; a world that takes more is not complete.
-    pub steps_max: usize,
-    /// How far from the beginning; a world is not complete then. It takes one thread: with several, what is near might be reached first by
-    /// a long way.
-    pub depth_max: Option<usize>,
-}
-
-/// How far an exploration has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// How many states there are so far.
-    pub unique_states: usize,
-    /// How many steps were taken.
-    pub generated_states: usize,
-    /// How far from the beginning.
-    pub depth: usize,
-}
-
-/// What came of exploring a world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorldReport {
-    /// The world.
-    pub world: &'static str,
-    /// Whether every state within the world's bounds was visited.
-    pub complete: bool,
-    /// How many states there are.
-    pub unique_states: usize,
-    /// How many steps were taken.
-    pub generated_states: usize,
-    /// The longest of the shortest ways to a state. With several threads it may be a little more than that.
-    pub depth: usize,
-    /// The broken promise, if one was found, with the shortest story of how.
-    pub violation: Option<Story>,
-    /// What should be reachable and was not.
-    pub unmet: Vec<&'static str>,
-}
 
 /// A world as stateright sees it.
 pub(super) struct Explored {
     pub(super) universe: Arc<Universe>,
-    /// What was reached, a bit each.
-    met: AtomicU64,
-    broken: AtomicBool,
-    /// Nothing more is to be explored.
-    stopped: AtomicBool,
+    notes: Notes,
 }
 
 impl Explored {
     pub(super) fn new(world: World) -> Explored {
         Explored {
             universe: Arc::new(Universe::new(world)),
-            met: AtomicU64::new(0),
-            broken: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            notes: Notes::default(),
         }
     }
 
-    /// Whether a state shows it, and none did before: stateright notes one witness each, and keeps the last one that it is told of.
+    /// Whether a state shows it, and none did before.
     pub(super) fn meets_first(&self, state: &State, reach: Reach) -> bool {
-        let bit = 1 << reach as u64;
-        self.met.load(Ordering::Relaxed) & bit == 0
-            && reach.is_met(&self.universe, state)
-            && self.met.fetch_or(bit, Ordering::Relaxed) & bit == 0
+        !self.notes.has_met(reach) && reach.is_met(&self.universe, state) && self.notes.meet(reach)
     }
 
     /// Whether a promise is broken in a state, and was in none before.
     pub(super) fn breaks_first(&self, state: &State) -> bool {
-        state.is_broken(&self.universe) && !self.broken.swap(true, Ordering::Relaxed)
+        state.is_broken(&self.universe) && self.notes.break_first()
     }
 }
 
@@ -140,6 +85,8 @@ pub(super) fn properties<M: Explores>(model: &M) -> Vec<Property<M>> {
         Reach::VoteTold => sometimes!(VoteTold),
         Reach::AppendTold => sometimes!(AppendTold),
         Reach::PowerLoss => sometimes!(PowerLoss),
+        Reach::SnapshotStored => sometimes!(SnapshotStored),
+        Reach::Wiped => sometimes!(Wiped),
     };
     let promises = Property::always(PROMISES, |model: &M, state: &M::State| {
         !model.explored().breaks_first(M::compact(state))
@@ -169,7 +116,7 @@ impl Model for Explored {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if !self.stopped.load(Ordering::Relaxed) {
+        if !self.notes.is_stopped() {
             state.actions(&self.universe, actions);
         }
     }
@@ -219,70 +166,23 @@ pub fn check(world: &World, limits: &Limits, mut watch: Option<Watch<'_>>) -> Wo
     if again.violation.is_some() { again } else { report }
 }
 
-/// Looks on while a world is explored, and says whether to go on.
-pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> bool;
-
-/// Waits for the threads of a search, and lets `watch` look on; `stop` tells the model that it is to end.
-pub(super) fn watched<M: Model>(
-    checker: &impl Checker<M>,
-    threads: Vec<JoinHandle<()>>,
-    watch: Option<Watch<'_>>,
-    stop: impl Fn(&M),
-) {
-    if let Some(watch) = watch {
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            let progress = Progress {
-                unique_states: checker.unique_state_count(),
-                generated_states: checker.state_count(),
-                depth: checker.max_depth(),
-            };
-            if !watch(progress) {
-                stop(checker.model());
-            }
-        }
+impl Searched for Explored {
+    fn notes(&self) -> &Notes {
+        &self.notes
     }
-    for thread in threads {
-        thread.join().expect("a thread of the search ends by itself");
+
+    fn has_met(&self, reach: Reach) -> bool {
+        self.notes.has_met(reach) || self.universe.has_happened(reach)
+    }
+
+    fn story(&self, path: Path<State, Action>) -> Story {
+        tell(&self.universe, &path.into_actions())
     }
 }
 
 fn explore(world: &World, limits: &Limits, watch: Option<Watch<'_>>) -> WorldReport {
-    if let Subject::Node { visits } = world.subject {
-        return disk::explore(world, visits, limits, watch);
-    }
-    let explored = Explored::new(world.clone());
-    let universe = Arc::clone(&explored.universe);
-    let mut builder = explored
-        .checker()
-        .threads(limits.threads)
-        .finish_when(stateright::HasDiscoveries::AnyFailures)
-        .target_state_count(limits.steps_max);
-    if let Some(depth) = limits.depth_max {
-        builder = builder.target_max_depth(depth);
-    }
-    let mut checker = builder.spawn_bfs();
-    let handles = checker.handles();
-    watched(&checker, handles, watch, |explored| {
-        explored.stopped.store(true, Ordering::Relaxed);
-    });
-    // Stories are told by taking their steps again, which there must be.
-    let stopped = checker.model().stopped.swap(false, Ordering::Relaxed);
-    let met = checker.model().met.load(Ordering::Relaxed) | u64::from(universe.happened());
-    let unmet = world
-        .reaches
-        .iter()
-        .filter(|reach| met & 1 << **reach as u64 == 0);
-    let violation = checker
-        .discovery(PROMISES)
-        .map(|path| tell(&universe, &path.into_actions()));
-    let ended = stopped || checker.state_count() >= limits.steps_max;
-    WorldReport {
-        world: world.name,
-        complete: !ended && limits.depth_max.is_none() && violation.is_none(),
-        unique_states: checker.unique_state_count(),
-        generated_states: checker.state_count(),
-        depth: checker.max_depth(),
-        unmet: unmet.map(|reach| reach.name()).collect(),
-        violation,
+    match world.subject {
+        Subject::Cores => search(world, Explored::new(world.clone()), limits, watch),
+        Subject::Node { scene, visits } => disk::explore(world, scene, visits, limits, watch),
     }
 }

@@ -1,5 +1,6 @@
 //! One server: the production core, what its disk is doing, and what one input leads to.
 
+use super::clock::Clock;
 use super::worlds::World;
 use raft::{
     Configuration, Entry, Envelope, Index, Life, LogPosition, MemoryStorage, Message, NodeId, Permute,
@@ -10,6 +11,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+/// The data folder that every server begins with, by which the others know it.
+const FOLDER: u8 = 1;
+
 /// One server: the production core, and what its disk is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Server {
@@ -19,6 +23,12 @@ pub(super) struct Server {
     pub raft: Raft<MemoryStorage<u8>>,
     /// Writes that were handed out and are not durable.
     pub writing: VecDeque<Write<u8>>,
+    /// What leases are timed by.
+    pub clock: Clock,
+    /// Which data folder it has; every other server knows the first.
+    pub folder: u8,
+    /// Whether others let it in with that.
+    pub is_let_in: bool,
 }
 
 /// Something that comes to a server.
@@ -42,6 +52,12 @@ pub(super) enum Input {
     Propose(u8),
     /// A client reads.
     Read(u8),
+    /// A client reads while the server has a lease.
+    LeaseRead(u8),
+    /// The server's clock goes on by a tick.
+    Tick,
+    /// The server loses its disk, and starts again as one that never was up, under its old id.
+    Wipe,
     /// What was applied becomes a snapshot, and leaves the log.
     Compact,
     /// Members are changed, as this one of the world's changes says.
@@ -76,13 +92,17 @@ pub(super) struct Effects {
 }
 
 impl Server {
-    pub(super) fn new(world: &World, id: NodeId, life: Life, storage: MemoryStorage<u8>) -> Server {
+    /// A server that starts at `now` of its clock.
+    fn started(world: &World, id: NodeId, life: Life, storage: MemoryStorage<u8>, now: u8) -> Server {
         let config = world.config(id, life);
         let raft = Raft::new(config, storage).expect("a world's settings can work");
         Server {
             id,
             raft,
             writing: VecDeque::new(),
+            clock: Clock::of_process(world, now),
+            folder: FOLDER,
+            is_let_in: true,
         }
     }
 
@@ -99,12 +119,17 @@ impl Server {
             Configuration::default()
         };
         let storage = MemoryStorage::with_configuration(configuration);
-        Server::new(world, id, Life(1), storage)
+        Server::started(world, id, Life(1), storage, 0)
     }
 
     /// The highest term that it can't go back behind.
     pub(super) fn durable_term(&self) -> Term {
         self.raft.storage().hard_state().term
+    }
+
+    /// Whether its disk was lost, and what it had promised with it.
+    pub(super) fn was_wiped(&self) -> bool {
+        self.folder != FOLDER
     }
 
     pub(super) fn leads(&self) -> bool {
@@ -135,7 +160,7 @@ impl Server {
         let mut effects = Effects::default();
         let taken = catch_unwind(AssertUnwindSafe(|| self.step(world, input, &mut effects)));
         match taken {
-            Ok(()) if !matches!(input, Input::Crash) => {
+            Ok(()) if !matches!(input, Input::Crash | Input::Wipe) => {
                 let accusation = before.accuse(self);
                 effects.accusation = effects.accusation.take().or(accusation);
             }
@@ -152,14 +177,34 @@ impl Server {
     fn step(&mut self, world: &World, input: &Input, effects: &mut Effects) {
         match input {
             Input::Timeout => self.raft.election_timeout(),
-            Input::Silent => self.raft.leader_silent(),
+            Input::Silent => {
+                self.raft.leader_silent();
+                self.clock.is_silent();
+            }
             Input::Heartbeat => self.raft.heartbeat_timeout(),
             Input::QuorumCheck => self.raft.quorum_check(),
-            Input::Deliver(envelope) => self.raft.step(envelope.clone()),
+            Input::Deliver(envelope) => {
+                self.raft.step(envelope.clone());
+                let from_leader =
+                    envelope.term == self.raft.term() && self.raft.leader() == Some(envelope.from);
+                self.clock.heard(world, &envelope.message, from_leader);
+            }
             Input::Persist => self.persist(),
             Input::Crash => {
                 let life = self.raft.life().map_or(Life(1), |life| Life(life.0 + 1));
-                *self = Server::new(world, self.id, life, self.raft.storage().clone());
+                let storage = self.raft.storage().clone();
+                *self = Server::started(world, self.id, life, storage, self.clock.now());
+            }
+            Input::Tick => self.clock.tick(),
+            Input::Wipe => {
+                let folder = self.folder + 1;
+                *self = Server::fresh(world, self.id);
+                self.folder = folder;
+                self.is_let_in = !world.knows_folders();
+            }
+            Input::LeaseRead(token) => {
+                let token = ReadToken(u64::from(*token));
+                effects.taken_in = self.raft.read_by_lease(token).then_some(None);
             }
             Input::Propose(command) => {
                 effects.taken_in = self.raft.propose(*command).ok().map(Some);
@@ -183,9 +228,14 @@ impl Server {
             Input::SnapshotLost(to) => self.raft.report_snapshot(*to, SnapshotStatus::Failed),
         }
         self.settle(world, effects);
+        if !self.is_let_in {
+            // Nobody hears it.
+            effects.sent.clear();
+        }
     }
 
     fn settle(&mut self, world: &World, effects: &mut Effects) {
+        self.clock.observe(world, &self.raft);
         while self.raft.has_ready() {
             let Ready {
                 messages,
@@ -193,6 +243,7 @@ impl Server {
                 committed,
                 reads,
             } = self.raft.ready(WriteId(0));
+            self.clock.observe(world, &self.raft);
             for envelope in &messages {
                 if let Some(accusation) = self.covers(envelope) {
                     effects.accusation.get_or_insert(accusation);
@@ -210,6 +261,7 @@ impl Server {
             }
             effects.applied.extend(committed);
             effects.reads.extend(reads);
+            self.clock.observe(world, &self.raft);
         }
     }
 
@@ -350,11 +402,21 @@ impl Standing {
 
 impl Permute for Server {
     fn permute(&self, permutation: &[(NodeId, NodeId)]) -> Self {
-        let Server { id, raft, writing } = self;
+        let Server {
+            id,
+            raft,
+            writing,
+            clock,
+            folder,
+            is_let_in,
+        } = self;
         Server {
             id: Permute::permute(id, permutation),
             raft: raft.permute(permutation),
             writing: writing.permute(permutation),
+            clock: clock.clone(),
+            folder: *folder,
+            is_let_in: *is_let_in,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The state of a world, and its steps.
 
 use super::action::{Action, id};
+use super::clock::{APART_MAX, Clock};
 use super::symmetry::canonical;
 use super::universe::{Expiry, GhostKey, MessageKey, ServerKey, Universe};
 use raft::{Envelope, Message, RoleKind};
@@ -19,6 +20,7 @@ pub(super) struct Left {
     pub(super) reads: u8,
     pub(super) compactions: u8,
     pub(super) transfers: u8,
+    pub(super) wipes: u8,
     /// A bit for each of the world's changes.
     pub(super) changes: u8,
 }
@@ -32,7 +34,7 @@ pub(super) struct State {
     pub(super) ghost: GhostKey,
     pub(super) left: Left,
     /// What the world wants to see and the last step was, a bit each.
-    pub(super) marks: u32,
+    pub(super) marks: u64,
 }
 
 impl State {
@@ -54,6 +56,7 @@ impl State {
                 reads: world.reads,
                 compactions: world.compactions,
                 transfers: world.transfers,
+                wipes: world.wipes,
                 changes: u8::try_from((1_u32 << world.changes.len()) - 1)
                     .expect("a world has up to 8 changes"),
             },
@@ -81,7 +84,7 @@ impl State {
             let record = universe.server(*key);
             if record.role == RoleKind::Leader {
                 self.leader_actions(universe, place, actions);
-            } else {
+            } else if record.server.clock.may_be_silent() {
                 if record.term.0 < world.term_max && place < world.candidates {
                     actions.push(Action::Timeout(place));
                 }
@@ -89,11 +92,16 @@ impl State {
                     actions.push(Action::Silent(place));
                 }
             }
+            if world.has_leases() && self.clock_may_go_on(universe, &record.server.clock) {
+                actions.push(Action::Tick(place));
+            }
             if left.proposals > 0 {
                 actions.push(Action::Propose(place));
             }
-            if left.reads > 0 {
+            if left.reads > 0 && !world.has_leases() {
                 actions.push(Action::Read(place));
+            } else if left.reads > 0 && record.server.clock.lease_runs(&record.server.raft) {
+                actions.push(Action::LeaseRead(place));
             }
             if left.compactions > 0 && record.server.can_compact() {
                 actions.push(Action::Compact(place));
@@ -104,8 +112,21 @@ impl State {
             if left.crashes > 0 {
                 actions.push(Action::Crash(place));
             }
+            if left.wipes > 0 {
+                actions.push(Action::Wipe(place));
+            }
         }
         actions.extend(self.network.iter().copied().map(Action::Deliver));
+    }
+
+    /// Clocks run apart no further than they may, and to the world's bound.
+    fn clock_may_go_on(&self, universe: &Universe, clock: &Clock) -> bool {
+        let others = self
+            .servers()
+            .iter()
+            .map(|other| universe.server(*other).server.clock.now());
+        let slowest = others.min().expect("a world has servers");
+        clock.now() < universe.world.ticks_max && clock.now() < slowest + APART_MAX
     }
 
     fn leader_actions(&self, universe: &Universe, place: u8, actions: &mut Vec<Action>) {
@@ -114,7 +135,8 @@ impl State {
         if world.heartbeats {
             actions.push(Action::Heartbeat(place));
         }
-        if world.check_quorum || world.transfers > 0 {
+        // A leader that stays one has its lease for longest.
+        if (world.check_quorum && !world.has_leases()) || world.transfers > 0 {
             actions.push(Action::QuorumCheck(place));
         }
         for (which, change) in (0..).zip(world.changes) {
@@ -156,6 +178,10 @@ impl State {
         }
         let mut network = Vec::with_capacity(self.network.len() + outcome.sent.len());
         network.extend_from_slice(&self.network);
+        if matches!(action, Action::Wipe(_)) {
+            // Its connections end with it, and what was on them.
+            network.retain(|message| message.from() != place && message.to() != place);
+        }
         if sent_new {
             network.extend(sent.copied());
             network.sort_unstable();
@@ -183,8 +209,9 @@ impl State {
         let once = u8::from(taken_in);
         match action {
             Action::Crash(_) => left.crashes -= 1,
+            Action::Wipe(_) => left.wipes -= 1,
             Action::Propose(_) => left.proposals -= once,
-            Action::Read(_) => left.reads -= once,
+            Action::Read(_) | Action::LeaseRead(_) => left.reads -= once,
             Action::Compact(_) => left.compactions -= once,
             Action::Transfer(..) => left.transfers -= once,
             Action::Change(_, which) => left.changes &= !(once << which),
@@ -194,6 +221,7 @@ impl State {
             | Action::QuorumCheck(_)
             | Action::Deliver(_)
             | Action::Persist(_)
+            | Action::Tick(_)
             | Action::SnapshotLost(..) => {}
         }
         left

@@ -9,7 +9,8 @@ use super::server::{Effects, Input, Server};
 use super::state::State;
 use super::universe::{Permutation, Universe};
 use super::worlds::World;
-use raft::{Envelope, NodeId, Permute, Raft, ReadOutcome};
+use raft::shown::{Glimpse, status, who};
+use raft::{Envelope, NodeId, Permute, ReadOutcome};
 
 /// How a promise was broken, step by step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,9 @@ impl Permute for Input {
             | Input::Crash
             | Input::Propose(_)
             | Input::Read(_)
+            | Input::LeaseRead(_)
+            | Input::Tick
+            | Input::Wipe
             | Input::Compact
             | Input::Change(_) => self.clone(),
         }
@@ -107,6 +111,9 @@ impl Teller<'_> {
                 self.lines.push(format!("  {}", status(&server.raft)));
             }
         }
+        if self.world.estranged {
+            self.lines.push(String::from("silent 2"));
+        }
         for (place, step) in steps.iter().enumerate() {
             match &step.input {
                 Input::Deliver(envelope) => self.deliver(envelope, &steps[place + 1..]),
@@ -120,6 +127,11 @@ impl Teller<'_> {
                     self.lines.push(format!("  {now}"));
                     self.applied(step.server, &before.1);
                 }
+                Input::Wipe => {
+                    // The interpreter shows nothing of that.
+                    self.lines.push(step.words(self.world.changes));
+                    self.take(step.server, &Input::Wipe);
+                }
                 Input::Timeout
                 | Input::Silent
                 | Input::Heartbeat
@@ -127,6 +139,8 @@ impl Teller<'_> {
                 | Input::Persist
                 | Input::Propose(_)
                 | Input::Read(_)
+                | Input::LeaseRead(_)
+                | Input::Tick
                 | Input::Compact
                 | Input::Change(_)
                 | Input::Transfer(_)
@@ -201,10 +215,10 @@ impl Teller<'_> {
     }
 
     /// Gives a server an input; returns how it was, and what came of it.
-    fn take(&mut self, id: NodeId, input: &Input) -> (Seen, Effects) {
+    fn take(&mut self, id: NodeId, input: &Input) -> (Glimpse, Effects) {
         let world = self.world;
         let server = self.server(id);
-        let before = Seen::of(&server.raft);
+        let before = Glimpse::of(&server.raft);
         let effects = server.take(world, input);
         self.flight.extend(effects.sent.iter().cloned());
         (before, effects)
@@ -215,10 +229,13 @@ impl Teller<'_> {
         match (input, effects.taken_in) {
             (_, Some(Some(position))) => self.lines.push(format!("  {id} takes in {position}")),
             (Input::Transfer(to), Some(None)) => self.lines.push(format!("  {id} makes way for {to}")),
+            (Input::LeaseRead(token), Some(None)) => {
+                self.lines.push(format!("  {id} needs to ask nobody for {token}"));
+            }
             _ => {}
         }
-        let after = Seen::of(&self.server(id).raft);
-        for line in before.changes(&after, id) {
+        let after = Glimpse::of(&self.server(id).raft);
+        for line in before.changes(&after) {
             self.lines.push(format!("  {line}"));
         }
         self.applied(id, &effects);
@@ -240,68 +257,4 @@ impl Teller<'_> {
             self.lines.push(format!("  {id} applies {}", applied.join(" ")));
         }
     }
-}
-
-/// What is shown of a server when it changes.
-struct Seen {
-    who: String,
-    vote: Option<NodeId>,
-    term: raft::Term,
-    commit: raft::Index,
-    first: raft::Index,
-    configuration: String,
-}
-
-impl Seen {
-    fn of(raft: &Core) -> Seen {
-        Seen {
-            who: who(raft),
-            vote: raft.vote(),
-            term: raft.term(),
-            commit: raft.commit_index(),
-            first: raft.first_index(),
-            configuration: raft.configuration().to_string(),
-        }
-    }
-
-    fn changes(&self, after: &Seen, id: NodeId) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.who != after.who {
-            lines.push(format!("{} ⇨ {}", self.who, after.who));
-        }
-        if let Some(candidate) = after.vote
-            && (self.term, self.vote) != (after.term, after.vote)
-        {
-            lines.push(format!("{id}@{} votes for {candidate}", after.term));
-        }
-        if self.first != after.first {
-            lines.push(format!("{id} begins its log at {}", after.first));
-        }
-        if self.configuration != after.configuration {
-            lines.push(format!("{id} has the configuration ({})", after.configuration));
-        }
-        if self.commit != after.commit {
-            lines.push(format!("{id} commits {}", after.commit));
-        }
-        lines
-    }
-}
-
-type Core = Raft<raft::MemoryStorage<u8>>;
-
-fn who(raft: &Core) -> String {
-    let leader = raft.leader().filter(|leader| *leader != raft.id());
-    let leader = leader.map_or(String::new(), |leader| format!("({leader})"));
-    format!("{}@{} {}{leader}", raft.id(), raft.term(), raft.role())
-}
-
-fn status(raft: &Core) -> String {
-    format!(
-        "{} last={} stable={} commit={} applied={}",
-        who(raft),
-        raft.last(),
-        raft.stable_index(),
-        raft.commit_index(),
-        raft.applied_index()
-    )
 }

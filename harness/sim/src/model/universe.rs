@@ -7,7 +7,7 @@
 //! Numbers are given in the order in which things occur: they are the same in every run with one thread, and only there.
 
 use super::ghost::{Ghost, disagreement};
-use super::reach::marks;
+use super::reach::{Reach, marks};
 use super::server::{Effects, Input, Server};
 use super::table::Table;
 use super::worlds::World;
@@ -17,7 +17,7 @@ use raft::{Envelope, Message, NodeId, Permute, RoleKind, Term};
 use rustc_hash::FxBuildHasher;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// How the ids of servers may be exchanged: pairs, sorted.
@@ -116,7 +116,7 @@ pub(super) struct Outcome {
     /// Whether the other servers have to be compared with this one.
     pub(super) concerns_others: bool,
     /// What happened that the world wants to see.
-    pub(super) marks: u32,
+    pub(super) marks: u64,
     input: Input,
     effects: Effects,
 }
@@ -129,7 +129,7 @@ pub(super) struct Universe {
     /// Whether messages that can change nothing any more are taken away.
     pub(super) forgets: bool,
     /// What happened in some step, a bit each.
-    happened: AtomicU32,
+    happened: AtomicU64,
     servers: Table<ServerRecord>,
     server_keys: DashMap<Server, ServerKey, FxBuildHasher>,
     messages: Table<MessageRecord>,
@@ -150,7 +150,7 @@ impl Universe {
         Universe {
             group: world.group(),
             forgets: world.forgets_stale_messages(),
-            happened: AtomicU32::new(0),
+            happened: AtomicU64::new(0),
             world,
             servers: Table::new(),
             server_keys: DashMap::default(),
@@ -182,15 +182,15 @@ impl Universe {
     }
 
     /// Notes what a step was an instance of. (A step that changes nothing leads to no state that would show it.)
-    pub(super) fn note(&self, marks: u32) {
+    pub(super) fn note(&self, marks: u64) {
         if marks & !self.happened.load(Ordering::Relaxed) != 0 {
             self.happened.fetch_or(marks, Ordering::Relaxed);
         }
     }
 
-    /// What happened in some step, a bit each.
-    pub(super) fn happened(&self) -> u32 {
-        self.happened.load(Ordering::Relaxed)
+    /// Whether it happened in some step.
+    pub(super) fn has_happened(&self, reach: Reach) -> bool {
+        self.happened.load(Ordering::Relaxed) & reach.bit() != 0
     }
 
     fn no_images<T>(&self) -> Box<[OnceLock<T>]> {
@@ -289,8 +289,10 @@ impl Universe {
         let effects = server.take(&self.world, &input);
         let sent = effects.sent.iter().cloned();
         let sent = sent.map(|envelope| self.message_key(envelope)).collect();
-        let inside =
-            server.raft.term().0 <= self.world.term_max && server.raft.last().index.0 <= self.world.log_max;
+        let rounds = server.raft.latest_round().map_or(0, |round| round.number);
+        let inside = server.raft.term().0 <= self.world.term_max
+            && server.raft.last().index.0 <= self.world.log_max
+            && rounds <= self.world.rounds_max;
         let log_changed = before.raft.last() != server.raft.last()
             || before.raft.first_index() != server.raft.first_index()
             || before.raft.storage() != server.raft.storage();
@@ -304,7 +306,7 @@ impl Universe {
                 || asked
                 || leads_anew
                 || commit_changed
-                || matches!(input, Input::Crash)
+                || matches!(input, Input::Crash | Input::Wipe)
                 || before.raft.first_index() != server.raft.first_index()
                 || !effects.applied.is_empty()
                 || !effects.reads.is_empty(),

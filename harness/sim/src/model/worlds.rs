@@ -1,5 +1,6 @@
 //! What a world is, and what bounds it.
 
+use super::clock::LEASE;
 use super::ghost::Ghost;
 use super::reach::Reach;
 use super::server::{Input, Server};
@@ -35,9 +36,22 @@ pub enum Subject {
     Cores,
     /// One production node, with its log and its recovery, on a simulated disk.
     Node {
+        /// What may come to it.
+        scene: Scenery,
         /// How often it starts, has something to do, and stops.
         visits: u8,
     },
+}
+
+/// What may come to a node on a simulated disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenery {
+    /// Candidates ask for its vote, and two leaders send logs that part.
+    Follower,
+    /// A leader sends a snapshot that takes the place of a log.
+    Snapshot,
+    /// It is its own majority, and clients write and read.
+    Alone,
 }
 
 /// A change of members that may be asked for, once.
@@ -70,6 +84,8 @@ pub struct World {
     pub candidates: u8,
     /// Whether it begins when the first server leads term 1, and everybody has committed that term's first entry.
     pub led: bool,
+    /// Whether the second server, when it begins, has not heard from the first for so long that it may stand.
+    pub estranged: bool,
     /// The highest term that is explored.
     pub term_max: u64,
     /// The highest index that is explored, no-ops included.
@@ -78,6 +94,8 @@ pub struct World {
     pub proposals: u8,
     /// How often servers crash.
     pub crashes: u8,
+    /// How often servers lose their disks.
+    pub wipes: u8,
     /// How many reads clients ask for.
     pub reads: u8,
     /// Whether followers take reads in, and ask their leader about them.
@@ -86,6 +104,10 @@ pub struct World {
     pub compactions: u8,
     /// How often leaders are asked to hand over.
     pub transfers: u8,
+    /// How many ticks clocks count; 0: there are no leases. With leases, reads are those that a lease answers.
+    pub ticks_max: u8,
+    /// How many rounds of heartbeats a leader begins in a term.
+    pub rounds_max: u64,
     /// The changes of members that may be asked for.
     pub changes: &'static [Planned],
     /// Whether a write that was handed out takes a step of its own to become durable.
@@ -125,14 +147,18 @@ impl World {
             learners: false,
             candidates: 3,
             led: false,
+            estranged: false,
             term_max: 2,
             log_max: 2,
             proposals: 0,
             crashes: 0,
+            wipes: 0,
             reads: 0,
             follower_reads: false,
             compactions: 0,
             transfers: 0,
+            ticks_max: 0,
+            rounds_max: u64::MAX,
             changes: &[],
             writes_take_time: false,
             heartbeats: false,
@@ -166,6 +192,22 @@ impl World {
         }
     }
 
+    /// Whether servers are told apart by their data folders, so that nobody lets one in under its old id whose disk was lost.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "only a mutant lets it in")]
+    pub(super) fn knows_folders(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(super) fn knows_folders(&self) -> bool {
+        self.mutant != Some(replica::Mutant::WipedRejoin)
+    }
+
+    pub(super) fn has_leases(&self) -> bool {
+        self.ticks_max > 0
+    }
+
     pub(super) fn config(&self, id: NodeId, life: Life) -> Config {
         Config {
             life: self.follower_reads.then_some(life),
@@ -174,6 +216,7 @@ impl World {
             append_entries_max: self.append_entries_max,
             in_flight_messages_max: self.window,
             promote_caught_up_only: false,
+            lease: self.has_leases().then_some(LEASE),
             #[cfg(feature = "mutants")]
             mutant: self.core_mutant(),
             ..Config::new(id)
@@ -200,6 +243,7 @@ impl World {
         option(true, &format!("entries-max={}", self.append_entries_max));
         option(true, &format!("window={}", self.window));
         option(!self.changes.is_empty(), "promote=any");
+        option(self.has_leases(), "leases=on");
         option(self.writes_take_time, "persist=manual");
         option(self.led, "leader=1");
         line
@@ -229,7 +273,7 @@ impl World {
     /// Whether messages that can change nothing any more are taken away. Where a bug lets terms go back, or lets a server hear what
     /// is long over, they can.
     pub(super) fn forgets_stale_messages(&self) -> bool {
-        self.forgets && self.terms_only_grow()
+        self.forgets && self.wipes == 0 && self.terms_only_grow()
     }
 
     #[cfg(not(feature = "mutants"))]
@@ -257,6 +301,9 @@ impl World {
                 self.come_to_rest(&mut servers, &mut ghost, input);
             }
             assert!(servers[0].leads(), "{} is not led at its beginning", self.name);
+        }
+        if self.estranged {
+            servers[1].take(self, &Input::Silent);
         }
         (servers, ghost)
     }

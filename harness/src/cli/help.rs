@@ -62,17 +62,19 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   seconds            how long it took
   steps              how many events there were
 
-`harness mutants` prints a line for each bug:
+`harness mutants` prints a line for each bug, and the score to stderr:
 
   mutant       its name; \"none\" is the node as it is
   found        whether it was found
   by           the first layer that found it: \"model\", \"simulate\" or \"run\"; null if none did
   seconds      how long that layer took; all of them, if none did
-  trace_steps  how long the story is: steps of the model, commands of the golden script of a shrunk world, operations of a run
+  trace_steps  how long the story is: steps of the model, commands of the golden script of a shrunk world, operations of a run;
+               null for what never happens where it should
   effort       what it took: states, a seed, or runs
   what         what broke
   replay       the command that repeats it, for a harness with seeded bugs
-  layers       each layer that looked: {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…}
+  layers       each layer that looked, in the same words:
+               {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…,\"trace_steps\":…,\"what\":…,\"replay\":…}
 
 `harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
 

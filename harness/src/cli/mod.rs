@@ -293,6 +293,8 @@ struct MutantsArgs {
     )]
     layer: Vec<mutants::Layer>,
     /// Sends each bug through all layers, not only until one finds it.
+    ///
+    /// Real processes are still not asked for a bug that was found and that they can't be hoped to show.
     #[arg(long)]
     every_layer: bool,
     /// How long one layer looks for one bug.

@@ -1,5 +1,6 @@
 //! The layers, each as a child that is told which bug to have, and stopped when its time is over.
 
+use super::faults::Faults;
 use super::programs::Programs;
 use crate::cluster::spawn_tied;
 use serde_json::Value;
@@ -10,10 +11,11 @@ use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How long a run of real processes loads its cluster.
-const RUN_SECONDS: u64 = 8;
 /// The seeds of runs of real processes, beginning with this one.
 const FIRST_RUN_SEED: u64 = 1;
+
+/// What a run says of a cluster that does not serve.
+const STANDSTILLS: [&str; 2] = ["the cluster did not come back", "no operation was ok"];
 
 /// A layer that looks for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,8 @@ pub(super) struct Hunt {
 pub(super) struct Found {
     /// What broke, in one line.
     pub(super) what: String,
-    /// How long the story is.
-    pub(super) trace_steps: u64,
+    /// How long the story is; there is none of something that never happens.
+    pub(super) trace_steps: Option<u64>,
     /// The command that repeats it.
     pub(super) replay: String,
 }
@@ -92,23 +94,30 @@ pub(super) enum HuntError {
     Start(&'static str, std::io::Error),
     #[error("`harness {0}` ended with {1} and no word")]
     Silent(&'static str, std::process::ExitStatus),
-    #[error("seed {seed} fails without {mutant}, too: {what}")]
-    NotItsDoing { seed: u64, mutant: String, what: String },
 }
 
-/// Looks for `mutant` (or for anything at all, where there is none) in one layer.
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quarry<'a> {
+    /// The bug; or anything at all, where there is none.
+    pub(super) mutant: Option<&'a str>,
+    /// Whether it lets something be said that is wrong. Or else it keeps something from happening.
+    pub(super) breaks_safety: bool,
+}
+
+/// Looks for a bug in one layer.
 pub(super) fn hunt(
     programs: &Programs,
     layer: Layer,
-    mutant: Option<&str>,
+    quarry: Quarry<'_>,
     budget: &Budget,
 ) -> Result<Hunt, HuntError> {
     let begun = Instant::now();
     let deadline = begun + budget.time;
     let (effort, found) = match layer {
-        Layer::Model => model(programs, mutant, budget, deadline)?,
-        Layer::Simulate => simulate(programs, mutant, budget)?,
-        Layer::Run => run(programs, mutant, deadline)?,
+        Layer::Model => model(programs, quarry, budget, deadline)?,
+        Layer::Simulate => simulate(programs, quarry.mutant, budget, deadline)?,
+        Layer::Run => run(programs, quarry, deadline)?,
     };
     Ok(Hunt {
         layer,
@@ -159,6 +168,20 @@ impl Speaking {
     }
 }
 
+impl Speaking {
+    /// The one line that a child has to say.
+    fn word(&mut self, layer: Layer, deadline: Instant) -> Result<Value, HuntError> {
+        if let Some(line) = self.next(deadline) {
+            return Ok(line);
+        }
+        // One that still runs has had its time.
+        let _ = self.child.kill();
+        let ended = self.child.wait();
+        let status = ended.map_err(|error| HuntError::Start(layer.name(), error))?;
+        Err(HuntError::Silent(layer.name(), status))
+    }
+}
+
 impl Drop for Speaking {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nobody to kill.
@@ -194,86 +217,108 @@ fn text(value: &Value) -> String {
 
 type Sought = (String, Option<Found>);
 
+/// Goes through the worlds until a promise is broken; or, for a bug that breaks none, until something never happens that does without it.
 fn model(
+    programs: &Programs,
+    quarry: Quarry<'_>,
+    budget: &Budget,
+    deadline: Instant,
+) -> Result<Sought, HuntError> {
+    let (mut command, words) = command(programs, Layer::Model, quarry.mutant);
+    command.args(["--threads", &budget.threads.to_string()]);
+    let child = Speaking::start(Layer::Model, &mut command)?;
+    let (mut states, mut worlds) = (0, 0);
+    let mut never: Option<Sought> = None;
+    while let Some(line) = child.next(deadline) {
+        worlds += 1;
+        states += number(&line, "unique_states");
+        let world = text(&line["world"]);
+        let effort = format!("{} states of {world}", number(&line, "unique_states"));
+        let replay = format!("{words} --world {world}");
+        if let Some(violation) = line["violations"].get(0) {
+            let steps = violation["steps"].as_array().map_or(0, Vec::len);
+            let found = Found {
+                what: text(&violation["what"]),
+                trace_steps: Some(steps as u64),
+                replay,
+            };
+            return Ok((effort, Some(found)));
+        }
+        if line["complete"] == Value::Bool(true)
+            && let Some(unmet) = line["unmet"].get(0)
+        {
+            let found = Found {
+                what: format!("never: {}", text(unmet)),
+                trace_steps: None,
+                replay,
+            };
+            never.get_or_insert((effort, Some(found)));
+            if !quarry.breaks_safety {
+                break;
+            }
+        }
+    }
+    Ok(never.unwrap_or_else(|| (format!("{states} states of {worlds} worlds"), None)))
+}
+
+/// Runs seeds until one fails that does not without the bug.
+fn simulate(
     programs: &Programs,
     mutant: Option<&str>,
     budget: &Budget,
     deadline: Instant,
 ) -> Result<Sought, HuntError> {
-    let (mut command, words) = command(programs, Layer::Model, mutant);
-    command.args(["--threads", &budget.threads.to_string()]);
-    let child = Speaking::start(Layer::Model, &mut command)?;
-    let (mut states, mut worlds) = (0, 0);
-    while let Some(line) = child.next(deadline) {
-        worlds += 1;
-        states += number(&line, "unique_states");
-        let world = text(&line["world"]);
-        if let Some(violation) = line["violations"].get(0) {
-            let steps = violation["steps"].as_array().map_or(0, Vec::len);
-            let found = Found {
-                what: text(&violation["what"]),
-                trace_steps: steps as u64,
-                replay: format!("{words} --world {world}"),
-            };
-            return Ok((
-                format!("{} states of {world}", number(&line, "unique_states")),
-                Some(found),
-            ));
+    let (mut first, mut seeds) = (0, 0);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = simulate_from(programs, mutant, first, left, budget)?;
+        seeds += number(&line, "seeds");
+        let Some(violation) = line["violations"].get(0) else {
+            return Ok((format!("{seeds} seeds"), None));
+        };
+        let seed = number(violation, "seed");
+        if mutant.is_some() && fails_without(programs, seed)? {
+            first = seed + 1;
+            continue;
         }
+        let found = Found {
+            what: format!("{}: {}", text(&violation["invariant"]), text(&violation["what"])),
+            trace_steps: Some(number(violation, "steps")),
+            replay: text(&violation["replay"]),
+        };
+        return Ok((format!("seed {seed}"), Some(found)));
     }
-    Ok((format!("{states} states of {worlds} worlds"), None))
 }
 
-fn simulate(programs: &Programs, mutant: Option<&str>, budget: &Budget) -> Result<Sought, HuntError> {
+fn simulate_from(
+    programs: &Programs,
+    mutant: Option<&str>,
+    first: u64,
+    time: Duration,
+    budget: &Budget,
+) -> Result<Value, HuntError> {
     let (mut command, _) = command(programs, Layer::Simulate, mutant);
-    let limit = format!("{}ms", budget.time.as_millis());
+    let limit = format!("{}ms", time.as_millis().max(1));
     command.args(["--until-failure", "--time-limit", &limit]);
+    command.args(["--first-seed", &first.to_string()]);
     command.args(["--threads", &budget.threads.to_string()]);
     let mut child = Speaking::start(Layer::Simulate, &mut command)?;
     // It keeps to its own limit, but for the worlds that have begun and the time that shrinking takes.
     let patience = Instant::now() + 2 * budget.time + Duration::from_secs(60);
-    let Some(line) = child.next(patience) else {
-        let status = child
-            .child
-            .wait()
-            .map_err(|error| HuntError::Start("simulate", error))?;
-        return Err(HuntError::Silent("simulate", status));
-    };
-    let seeds = number(&line, "seeds");
-    let Some(violation) = line["violations"].get(0) else {
-        return Ok((format!("{seeds} seeds"), None));
-    };
-    let seed = number(violation, "seed");
-    if let Some(mutant) = mutant {
-        must_be_clean(programs, seed, mutant)?;
-    }
-    let found = Found {
-        what: format!("{}: {}", text(&violation["invariant"]), text(&violation["what"])),
-        trace_steps: number(violation, "steps"),
-        replay: text(&violation["replay"]),
-    };
-    Ok((format!("seed {seed}"), Some(found)))
+    child.word(Layer::Simulate, patience)
 }
 
 /// What fails without the bug is not the bug's doing.
-fn must_be_clean(programs: &Programs, seed: u64, mutant: &str) -> Result<(), HuntError> {
+fn fails_without(programs: &Programs, seed: u64) -> Result<bool, HuntError> {
     let (mut command, _) = command(programs, Layer::Simulate, None);
     command.args(["--seed", &seed.to_string()]);
-    let child = Speaking::start(Layer::Simulate, &mut command)?;
-    let line = child
-        .next(Instant::now() + Duration::from_secs(60))
-        .unwrap_or_default();
-    match line["violations"].get(0) {
-        Some(violation) => Err(HuntError::NotItsDoing {
-            seed,
-            mutant: mutant.to_owned(),
-            what: text(&violation["what"]),
-        }),
-        None => Ok(()),
-    }
+    let mut child = Speaking::start(Layer::Simulate, &mut command)?;
+    let line = child.word(Layer::Simulate, Instant::now() + Duration::from_secs(60))?;
+    Ok(line["violations"].get(0).is_some())
 }
 
-fn run(programs: &Programs, mutant: Option<&str>, deadline: Instant) -> Result<Sought, HuntError> {
+fn run(programs: &Programs, quarry: Quarry<'_>, deadline: Instant) -> Result<Sought, HuntError> {
+    let faults = Faults::against(quarry.mutant);
     let mut runs = 0;
     for seed in FIRST_RUN_SEED.. {
         if Instant::now() >= deadline {
@@ -281,48 +326,39 @@ fn run(programs: &Programs, mutant: Option<&str>, deadline: Instant) -> Result<S
         }
         let store = std::env::temp_dir().join(format!("rustyraft-mutants-{}", std::process::id()));
         let (mut command, _) = command(programs, Layer::Run, None);
-        let (seed, limit) = (seed.to_string(), format!("{RUN_SECONDS}s"));
-        let flags = [
-            "--nodes",
-            "3",
-            "--nemesis",
-            "all",
-            "--time-limit",
-            &limit,
-            "--seed",
-            &seed,
-        ];
+        let mut flags = faults.flags(seed);
+        if let Some(mutant) = quarry.mutant {
+            flags.extend([String::from("--node-arg"), format!("--mutant={mutant}")]);
+        }
         command
-            .args(flags)
+            .args(&flags)
             .arg("--store")
             .arg(&store)
             .arg("--node-binary")
             .arg(programs.node());
-        let mut replay = format!("harness run {}", flags.join(" "));
-        if let Some(mutant) = mutant {
-            let argument = format!("--mutant={mutant}");
-            command.args(["--node-arg", &argument]);
-            replay.push_str(&format!(
-                " --node-arg {argument} --node-binary {}",
-                programs.node().display()
-            ));
-        }
         let child = Speaking::start(Layer::Run, &mut command)?;
         // A cluster that does not come back is waited for; that is the run's own limit.
-        let line = child.next(deadline + Duration::from_secs(RUN_SECONDS));
+        let line = child.next(deadline + faults.patience());
         drop(child);
         // What a bug's run leaves is repeated by its command.
         let _ = std::fs::remove_dir_all(&store);
         runs += 1;
         let Some(line) = line else { continue };
-        if line["valid"] == Value::Bool(false) {
+        let reason = text(&line["reason"]);
+        // What keeps a cluster from serving is no violation: the run proves nothing, and says that nobody served.
+        let stands_still = !quarry.breaks_safety && STANDSTILLS.iter().any(|words| reason.contains(words));
+        if line["valid"] == Value::Bool(false) || stands_still {
             let operations = ["ok", "fail", "info"]
                 .iter()
                 .map(|kind| number(&line["ops"], kind));
             let found = Found {
-                what: text(&line["reason"]),
-                trace_steps: operations.sum(),
-                replay,
+                what: reason,
+                trace_steps: Some(operations.sum()),
+                replay: format!(
+                    "harness run {} --node-binary {}",
+                    flags.join(" "),
+                    programs.node().display()
+                ),
             };
             return Ok((format!("{runs} runs"), Some(found)));
         }

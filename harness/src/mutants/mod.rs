@@ -4,6 +4,7 @@
 //! `mutants` into a target folder of its own, and is told which bug to have. So a row of the table is repeated by the command that stands
 //! in it.
 
+mod faults;
 mod layers;
 mod programs;
 mod table;
@@ -11,11 +12,12 @@ mod table;
 pub use layers::Layer;
 
 use crate::cli::exit::Exit;
-use layers::{Budget, Hunt, hunt};
+use faults::Faults;
+use layers::{Budget, Hunt, Quarry, hunt};
 use programs::Programs;
 use std::path::PathBuf;
 use std::time::Duration;
-use table::{Row, print_row, print_score, print_title};
+use table::{Row, print_row, print_title, score};
 
 /// The word for the nodes as they are.
 pub const UNMUTATED: &str = "none";
@@ -39,7 +41,8 @@ pub struct MutantsOptions {
     pub mutants: Vec<String>,
     /// Which layers, in the order in which they are tried.
     pub layers: Vec<Layer>,
-    /// Whether each bug goes through all layers, not only until one finds it.
+    /// Whether each bug goes through all layers, not only until one finds it. What was found is still not sent through real processes that
+    /// can't be hoped to show it.
     pub every_layer: bool,
     /// How long one layer looks for one bug.
     pub budget: Duration,
@@ -101,8 +104,11 @@ pub fn mutants(options: &MutantsOptions) -> Exit {
             }
         }
     }
-    if !options.json {
-        print_score(&rows);
+    let score = score(&rows);
+    if options.json {
+        eprint!("{score}");
+    } else {
+        crate::report::print(&score);
     }
     let complete = options.layers.len() == Layer::ALL.len();
     if rows.iter().all(|row| row.is_as_it_should(complete)) {
@@ -126,8 +132,14 @@ fn go_through(programs: &Programs, name: String, options: &MutantsOptions) -> Re
             time: options.budget,
             threads: options.threads,
         };
-        let mutant = (!is_clean).then_some(row.mutant.as_str());
-        let hunted: Hunt = hunt(programs, *layer, mutant, &budget)?;
+        let quarry = Quarry {
+            mutant: (!is_clean).then_some(row.mutant.as_str()),
+            breaks_safety: row.breaks_safety,
+        };
+        if *layer == Layer::Run && row.is_found() && !Faults::may_show(quarry.mutant) {
+            continue;
+        }
+        let hunted: Hunt = hunt(programs, *layer, quarry, &budget)?;
         let found = hunted.found.is_some();
         row.hunts.push(hunted);
         if found && !options.every_layer {

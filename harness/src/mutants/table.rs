@@ -15,6 +15,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Whether any layer found something.
+    pub(super) fn is_found(&self) -> bool {
+        self.found().is_some()
+    }
+
     fn found(&self) -> Option<&Hunt> {
         self.hunts.iter().find(|hunt| hunt.found.is_some())
     }
@@ -49,6 +54,9 @@ struct LayerLine<'a> {
     found: bool,
     seconds: f64,
     effort: &'a str,
+    trace_steps: Option<u64>,
+    what: Option<&'a str>,
+    replay: Option<&'a str>,
 }
 
 pub(super) fn print_title() {
@@ -66,7 +74,12 @@ pub(super) fn print_row(row: &Row, json: bool) {
     let mut name = row.mutant.as_str();
     for hunt in &row.hunts {
         let (trace, what) = match &hunt.found {
-            Some(found) => (found.trace_steps.to_string(), found.what.as_str()),
+            Some(found) => (
+                found
+                    .trace_steps
+                    .map_or(String::from("-"), |steps| steps.to_string()),
+                found.what.as_str(),
+            ),
             None => (String::from("-"), "nothing"),
         };
         print(&format!(
@@ -88,7 +101,7 @@ fn line(row: &Row) -> Line<'_> {
             || row.hunts.iter().map(|hunt| hunt.seconds).sum(),
             |hunt| hunt.seconds,
         ),
-        trace_steps: found.map(|found| found.trace_steps),
+        trace_steps: found.and_then(|found| found.trace_steps),
         effort: hunt.map(|hunt| hunt.effort.as_str()),
         what: found.map(|found| found.what.as_str()),
         replay: found.map(|found| found.replay.as_str()),
@@ -100,15 +113,21 @@ fn line(row: &Row) -> Line<'_> {
                 found: hunt.found.is_some(),
                 seconds: hunt.seconds,
                 effort: &hunt.effort,
+                trace_steps: hunt.found.as_ref().and_then(|found| found.trace_steps),
+                what: hunt.found.as_ref().map(|found| found.what.as_str()),
+                replay: hunt.found.as_ref().map(|found| found.replay.as_str()),
             })
             .collect(),
     }
 }
 
-pub(super) fn print_score(rows: &[Row]) {
+/// How many bugs were found, and by what, in words.
+pub(super) fn score(rows: &[Row]) -> String {
+    let mut words = String::new();
+    let mut say = |text: &str| words.push_str(text);
     let bugs: Vec<&Row> = rows.iter().filter(|row| !row.is_clean).collect();
     let found = bugs.iter().filter(|row| row.found().is_some()).count();
-    print(&format!("\n{found} of {} seeded bugs were found", bugs.len()));
+    say(&format!("\n{found} of {} seeded bugs were found", bugs.len()));
     for layer in Layer::ALL {
         let looked = bugs
             .iter()
@@ -119,19 +138,19 @@ pub(super) fn print_score(rows: &[Row]) {
             looked.filter(|hunt| hunt.found.is_some()).collect(),
         );
         if !all.is_empty() {
-            print(&format!(
+            say(&format!(
                 "; {layer} found {} of the {} it looked for",
                 found.len(),
                 all.len()
             ));
         }
     }
-    print("\n");
+    say("\n");
     for row in bugs.iter().filter(|row| row.found().is_none()) {
-        print(&format!("not found: {}\n", row.mutant));
+        say(&format!("not found: {}\n", row.mutant));
     }
     for row in rows.iter().filter(|row| row.is_clean) {
-        print(if row.found().is_some() {
+        say(if row.found().is_some() {
             "the node as it is was found to be broken\n"
         } else {
             "the node as it is passed\n"
@@ -139,16 +158,17 @@ pub(super) fn print_score(rows: &[Row]) {
     }
     let late = |row: &&&Row| row.breaks_safety && row.found().is_some_and(|hunt| hunt.layer == Layer::Run);
     for row in bugs.iter().filter(late) {
-        print(&format!(
+        say(&format!(
             "only real processes found {}, which breaks safety\n",
             row.mutant
         ));
     }
     for hunt in bugs.iter().filter_map(|row| row.found()) {
         if let Some(found) = &hunt.found {
-            print(&format!("again: {}\n", found.replay));
+            say(&format!("again: {}\n", found.replay));
         }
     }
+    words
 }
 
 #[cfg(test)]
@@ -163,7 +183,7 @@ mod tests {
             effort: String::from("seed 7"),
             found: found.then(|| Found {
                 what: String::from("durability: n1 forgets"),
-                trace_steps: 12,
+                trace_steps: Some(12),
                 replay: String::from("harness simulate --seed 7"),
             }),
         }
@@ -203,7 +223,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_string(&line(&found)).unwrap(),
-            r#"{"mutant":"some-bug","found":true,"by":"simulate","seconds":1.5,"trace_steps":12,"effort":"seed 7","what":"durability: n1 forgets","replay":"harness simulate --seed 7","layers":[{"layer":"model","found":false,"seconds":1.5,"effort":"seed 7"},{"layer":"simulate","found":true,"seconds":1.5,"effort":"seed 7"}]}"#
+            r#"{"mutant":"some-bug","found":true,"by":"simulate","seconds":1.5,"trace_steps":12,"effort":"seed 7","what":"durability: n1 forgets","replay":"harness simulate --seed 7","layers":[{"layer":"model","found":false,"seconds":1.5,"effort":"seed 7","trace_steps":null,"what":null,"replay":null},{"layer":"simulate","found":true,"seconds":1.5,"effort":"seed 7","trace_steps":12,"what":"durability: n1 forgets","replay":"harness simulate --seed 7"}]}"#
         );
         let missed = row(
             false,

@@ -16,8 +16,8 @@
 //! - A request names a fixed set of reads. What comes in while one is out is for the next one: its answer may rest on a round that is
 //!   older than such a read (bug zoo, *read-context-reused*, on the follower's side).
 //! - A request that was not answered for a while may have been lost, or its answer: it is sent again *as it is*. Whichever of the answers
-//!   comes first, the round behind it was begun after the reads had come in. The leader's rounds have numbers of their own, and a request
-//!   that comes again waits for a new one.
+//!   comes first, the round behind it was begun after the reads had come in. The leader's rounds have numbers of their own; a request
+//!   that comes again after its round was confirmed is told the same again, and no round is begun for it.
 //! - Its name is unique for ever: the term, which the envelope carries; the follower's [`Life`], since one that crashed and starts again
 //!   in the same term counts from 1 anew; and its number. An answer to an earlier life's request confirms nothing.
 //! - Reads end with the leadership that they were asked of: when the term goes on, when the follower stands or asks whether it could, and
@@ -184,6 +184,7 @@ impl<S: Storage> Raft<S> {
         };
         if leader.tracker.get(from).is_some() {
             leader.reads.push_forwarded(from, request);
+            self.answer_forwarded();
         }
     }
 

@@ -49,6 +49,16 @@ struct Round {
     confirmed: Vec<NodeId>,
 }
 
+/// What a follower may be told about its reads when it holds everything up to the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ConfirmedRequest {
+    node: NodeId,
+    request: ReadRequest,
+    index: Index,
+    /// Whether it was told. The answer may be lost: asked again, it is told the same again, which is as true as it was.
+    told: bool,
+}
+
 /// A leader's reads; they die with its leadership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ReadQueue {
@@ -58,8 +68,8 @@ pub(crate) struct ReadQueue {
     waiting: Vec<ReadToken>,
     /// What followers asked since the round in flight began; by follower, at most one of each.
     waiting_forwarded: Vec<(NodeId, ReadRequest)>,
-    /// What followers asked and may be told when they hold everything up to the index; by follower, at most one of each.
-    confirmed_forwarded: Vec<(NodeId, ReadRequest, Index)>,
+    /// What followers asked last and was confirmed; by follower, at most one of each.
+    confirmed_forwarded: Vec<ConfirmedRequest>,
     /// Whether a round is wanted though no read waits: to renew a lease.
     renew: bool,
 }
@@ -74,15 +84,13 @@ impl ReadQueue {
     pub(crate) fn push_forwarded(&mut self, node: NodeId, request: ReadRequest) {
         let is_old = |known: &ReadRequest| known.life == request.life && known.number >= request.number;
         let in_flight = self.open.iter().flat_map(|round| &round.forwarded);
-        let waiting = in_flight.chain(&self.waiting_forwarded).copied();
-        let confirmed = self
-            .confirmed_forwarded
-            .iter()
-            .map(|(of, known, _)| (*of, *known));
-        if waiting
-            .chain(confirmed)
-            .any(|(of, known)| of == node && is_old(&known))
-        {
+        let mut waiting = in_flight.chain(&self.waiting_forwarded);
+        if waiting.any(|(of, known)| *of == node && is_old(known)) {
+            return;
+        }
+        let mut confirmed = self.confirmed_forwarded.iter_mut();
+        if let Some(confirmed) = confirmed.find(|of| of.node == node && is_old(&of.request)) {
+            confirmed.told &= confirmed.request != request;
             return;
         }
         match self.waiting_forwarded.binary_search_by_key(&node, |(of, _)| *of) {
@@ -93,7 +101,7 @@ impl ReadQueue {
 
     /// Whether there is anything that followers may be told.
     pub(crate) fn has_confirmed(&self) -> bool {
-        !self.confirmed_forwarded.is_empty()
+        self.confirmed_forwarded.iter().any(|confirmed| !confirmed.told)
     }
 
     /// What followers may be told now, given who holds everything up to an index.
@@ -101,9 +109,14 @@ impl ReadQueue {
         &mut self,
         holds: impl Fn(NodeId, Index) -> bool,
     ) -> Vec<(NodeId, ReadRequest, Index)> {
-        self.confirmed_forwarded
-            .extract_if(.., |(node, _, index)| holds(*node, *index))
-            .collect()
+        let mut answers = Vec::new();
+        for confirmed in &mut self.confirmed_forwarded {
+            if !confirmed.told && holds(confirmed.node, confirmed.index) {
+                confirmed.told = true;
+                answers.push((confirmed.node, confirmed.request, confirmed.index));
+            }
+        }
+        answers
     }
 
     /// Who is no member any more is not answered.
@@ -111,7 +124,7 @@ impl ReadQueue {
         self.waiting_forwarded
             .retain(|(node, _)| configuration.is_member(*node));
         self.confirmed_forwarded
-            .retain(|(node, _, _)| configuration.is_member(*node));
+            .retain(|confirmed| configuration.is_member(confirmed.node));
         if let Some(round) = &mut self.open {
             round.forwarded.retain(|(node, _)| configuration.is_member(*node));
         }
@@ -178,11 +191,13 @@ impl ReadQueue {
         let round = self.open.take().expect("a round that is finished is in flight");
         let index = round.index;
         for (node, request) in round.forwarded {
-            let confirmed = (node, request, index);
-            match self
-                .confirmed_forwarded
-                .binary_search_by_key(&node, |(of, _, _)| *of)
-            {
+            let confirmed = ConfirmedRequest {
+                node,
+                request,
+                index,
+                told: false,
+            };
+            match self.confirmed_forwarded.binary_search_by_key(&node, |of| of.node) {
                 // It wants to know only what it asked last.
                 Ok(place) => self.confirmed_forwarded[place] = confirmed,
                 Err(place) => self.confirmed_forwarded.insert(place, confirmed),
@@ -245,9 +260,12 @@ impl Permute for ReadQueue {
         } = self;
         let confirmed_forwarded = confirmed_forwarded.iter();
         let mut confirmed_forwarded: Vec<_> = confirmed_forwarded
-            .map(|(node, request, index)| (node.permute(permutation), *request, *index))
+            .map(|confirmed| ConfirmedRequest {
+                node: confirmed.node.permute(permutation),
+                ..*confirmed
+            })
             .collect();
-        confirmed_forwarded.sort_unstable_by_key(|(node, _, _)| *node);
+        confirmed_forwarded.sort_unstable_by_key(|confirmed| confirmed.node);
         ReadQueue {
             round: *round,
             open: open.permute(permutation),

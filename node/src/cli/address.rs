@@ -73,6 +73,31 @@ impl Display for Address {
 #[serde(try_from = "String")]
 pub(crate) struct Members(pub(crate) BTreeMap<NodeId, Address>);
 
+impl Members {
+    /// Makes sure that all but `own` can be reached where this says: a node does not reach itself, and where it listens at any free port,
+    /// its own entry may say so.
+    ///
+    /// # Errors
+    /// Somebody else has port 0.
+    pub(crate) fn reachable_for(&self, own: Option<NodeId>) -> Result<(), String> {
+        let others = self.0.iter().filter(|(id, _)| Some(**id) != own);
+        for (_, address) in others {
+            address.clone().reachable()?;
+        }
+        Ok(())
+    }
+
+    /// Members of whom each can be reached where `text` says.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or somebody has port 0.
+    pub(crate) fn all_reachable(text: &str) -> Result<Members, String> {
+        let members: Members = text.parse()?;
+        members.reachable_for(None)?;
+        Ok(members)
+    }
+}
+
 impl FromStr for Members {
     type Err = String;
 
@@ -87,7 +112,7 @@ impl FromStr for Members {
                 .ok()
                 .filter(|id| *id >= 1)
                 .ok_or_else(|| format!("{id:?} is no node id: ids are whole numbers from 1 on"))?;
-            let address = address.parse().and_then(Address::reachable)?;
+            let address = address.parse()?;
             if members.insert(NodeId(id), address).is_some() {
                 return Err(format!("node {id} is named twice"));
             }
@@ -119,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn a_node_may_have_any_port_for_itself_alone() {
+        let members: Members = "1=a:0,2=b:2".parse().unwrap();
+        assert_eq!(members.reachable_for(Some(NodeId(1))), Ok(()));
+        for own in [Some(NodeId(2)), None] {
+            let error = members.reachable_for(own).unwrap_err();
+            assert!(error.contains("nobody is reached at port 0"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_members_is_said() {
         for (text, part) in [
             ("", "ID=HOST:PORT"),
@@ -129,7 +164,6 @@ mod tests {
             ("1=a", "HOST:PORT"),
             ("1=:1", "names no host"),
             ("1=a:65536", "no port"),
-            ("1=a:0", "nobody is reached at port 0"),
         ] {
             let error = text.parse::<Members>().unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");

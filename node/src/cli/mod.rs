@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// as soon as it keeps up; several become voters at once. See `node help members`.
     Add {
         /// The nodes, and where the others reach them.
-        #[arg(required = true, value_name = "ID=HOST:PORT")]
+        #[arg(required = true, value_name = "ID=HOST:PORT", value_parser = Members::all_reachable)]
         nodes: Vec<Members>,
         /// Leave them as learners.
         #[arg(long, conflicts_with = "replacing")]

@@ -273,11 +273,11 @@ impl ServeArgs {
         let id = NodeId(given(self.id, "id")?);
         let cluster_id = given(self.cluster_id, "cluster-id")?;
         let listen = given(self.listen, "listen")?;
-        let members = match self.cluster {
+        let members = match &self.cluster {
             Some(_) if self.join => {
                 return Err("--cluster founds a cluster and --join joins one: give one of them".to_string());
             }
-            Some(Members(members)) => members,
+            Some(Members(members)) => members.clone(),
             None if self.join => BTreeMap::new(),
             None => {
                 return Err("--cluster or --join is missing; `node help serve` explains them".to_string());
@@ -294,6 +294,13 @@ impl ServeArgs {
         }
         if !self.join && !members.contains_key(&id) {
             return Err(format!("--cluster does not name this node, {}", id.0));
+        }
+        for (flag, members) in [("cluster", &self.cluster), ("peers", &self.peers)] {
+            let reachable = members
+                .as_ref()
+                .map(|members| members.reachable_for(Some(id)))
+                .transpose();
+            reachable.map_err(|reason| format!("--{flag} {reason}"))?;
         }
         let listen = resolve("listen", &listen)?;
         let metrics = self
@@ -445,7 +452,7 @@ mod tests {
     #[test]
     fn each_mistake_has_its_line() {
         type Mistake = fn(&mut ServeArgs);
-        let mistakes: [(Mistake, &str); 15] = [
+        let mistakes: [(Mistake, &str); 16] = [
             (|args| args.id = None, "--id is missing"),
             (|args| args.id = Some(0), "at least 1"),
             (|args| args.id = Some(3), "does not name this node"),
@@ -463,6 +470,10 @@ mod tests {
                     args.insecure = true;
                 },
                 "--client-address",
+            ),
+            (
+                |args| args.peers = "1=a:1,2=b:0".parse().ok(),
+                "--peers \"b:0\": nobody is reached at port 0",
             ),
             (|args| args.heartbeat_ticks = Some(15), "heartbeat_ticks"),
             (|args| args.tick = Some(Period(Duration::from_nanos(1))), "--tick"),

@@ -4,14 +4,20 @@
 //!
 //! Whatever was acknowledged is there afterwards: each command took effect once, its answer is still known, also where it comes out of a
 //! snapshot alone, and the members are those that were acknowledged.
+//!
+//! Of crashes that leave the same on the disk at the same moment, one is lived through: it makes no difference how much was done of an
+//! operation that reads, or of a write that a loss of power undoes.
 
-use crate::common::Node;
-use crate::group::Group;
+use crate::group::{Group, Node};
+use crate::late::Fate;
 use bytes::Bytes;
 use raft::{NodeId, RoleKind, Storage as _};
 use replica::{Answer, Done, Refusal, Ticket};
-use sim::{DiskFault, Remainder};
+use sim::{DiskFault, Remainder, SimDisk};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::rc::Rc;
 use wire::client::MemberChange;
 use wire::record::{Command, Once, Operation};
 
@@ -64,13 +70,33 @@ impl fmt::Display for Fault {
     }
 }
 
+/// How long the value is that is written first, and what becomes of writes that a leader begins: they land at once, or when
+/// everything else that follows from what was sent has happened.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    value_bytes: usize,
+    fate: Fate,
+}
+
+const AT_ONCE: Setting = Setting {
+    value_bytes: SMALL_BYTES,
+    fate: Fate::Lands,
+};
+const LATE: Setting = Setting {
+    value_bytes: SMALL_BYTES,
+    fate: Fate::Waits,
+};
+const LONG: Setting = Setting {
+    value_bytes: BIG_BYTES,
+    fate: Fate::Lands,
+};
+
 /// What each disk has done when a part of the life is over.
 type Operations = [u64; PLACES];
 
 struct Life {
     group: Group,
-    /// How long the value is that is written first.
-    value_bytes: usize,
+    setting: Setting,
     fault: Option<Fault>,
     has_struck: bool,
     /// How long the node that crashed stays down.
@@ -89,8 +115,9 @@ struct Life {
 }
 
 impl Life {
-    fn begin(value_bytes: usize, fault: Option<Fault>) -> Life {
+    fn begin(setting: Setting, fault: Option<Fault>) -> Life {
         let group = Group::of(3, 1);
+        group.fate.set(setting.fate);
         if let Some(fault) = fault {
             let crash = DiskFault::Crash {
                 portion: fault.portion,
@@ -99,7 +126,7 @@ impl Life {
         }
         let mut life = Life {
             group,
-            value_bytes,
+            setting,
             fault,
             has_struck: false,
             down_ticks: 0,
@@ -126,7 +153,7 @@ impl Life {
         self.session = session;
         self.carry_out(Command::Put {
             key: Bytes::from_static(b"value"),
-            value: Bytes::from(vec![b'v'; self.value_bytes]),
+            value: Bytes::from(vec![b'v'; self.setting.value_bytes]),
         });
         self.append(3);
         self.part_ends("commands");
@@ -420,16 +447,80 @@ impl Life {
     }
 }
 
-/// The life without a fault: what there is to be enumerated.
-fn undisturbed(value_bytes: usize) -> Life {
-    let mut life = Life::begin(value_bytes, None);
+/// The life without a fault.
+fn undisturbed(setting: Setting) -> Life {
+    let mut life = Life::begin(setting, None);
     life.live();
     life
 }
 
+/// All names and contents, as they are, and as they are after a loss of power.
+type Left = [Vec<(String, Option<Vec<u8>>)>; 2];
+
+/// What a crash leaves on this disk for those that come later.
+fn left(disk: &SimDisk) -> Left {
+    let contents = |disk: &SimDisk| {
+        let names = disk.files().into_iter();
+        names
+            .map(|(name, _)| {
+                let content = disk.peek(&name);
+                (name, content)
+            })
+            .collect()
+    };
+    let later = disk.copy();
+    later.power_loss(Remainder::Nothing);
+    [contents(disk), contents(&later)]
+}
+
+/// Each crash of this node's process that leaves something else than the others, with these portions done of the operation.
+fn crashes(place: usize, setting: Setting, portions: &[u8]) -> Vec<Fault> {
+    let mut life = Life::begin(setting, None);
+    let begun = life.group.disks[place].operations();
+    let faults: Rc<RefCell<Vec<Fault>>> = Rc::default();
+    let found = Rc::clone(&faults);
+    let mut seen: (u64, BTreeSet<(bool, Left)>) = Default::default();
+    let watcher = move |number: u64, portion: u8, disk: SimDisk| {
+        let operation = number - begun;
+        if seen.0 != operation {
+            seen = (operation, BTreeSet::new());
+        }
+        for loss in [
+            Loss::Process,
+            Loss::Power(Remainder::Nothing),
+            Loss::Power(Remainder::Sectors { seed: operation }),
+            Loss::PowerEverywhere(Remainder::Nothing),
+        ] {
+            let disk = disk.copy();
+            let everywhere = match loss {
+                Loss::Process => false,
+                Loss::Power(remainder) => {
+                    disk.power_loss(remainder);
+                    false
+                }
+                Loss::PowerEverywhere(remainder) => {
+                    disk.power_loss(remainder);
+                    true
+                }
+            };
+            if seen.1.insert((everywhere, left(&disk))) {
+                found.borrow_mut().push(Fault {
+                    place,
+                    operation,
+                    portion,
+                    loss,
+                });
+            }
+        }
+    };
+    life.group.late[place].watch(portions, Box::new(watcher));
+    life.live();
+    faults.take()
+}
+
 #[test]
 fn the_life_has_in_it_what_it_is_there_for() {
-    let mut life = undisturbed(BIG_BYTES);
+    let mut life = undisturbed(LONG);
     let operations = |name: &str| {
         let end = life.parts.iter().position(|(known, _)| *known == name).unwrap();
         let (before, after) = (life.parts[end - 1].1, life.parts[end].1);
@@ -461,55 +552,68 @@ fn the_life_has_in_it_what_it_is_there_for() {
     life.check();
 }
 
-/// Lives once for each operation of this node's disk, with each of these portions of it done, and each loss.
-fn crash_everywhere(place: usize, value_bytes: usize, portions: &[u8]) {
-    let whole = undisturbed(value_bytes);
+/// Lives once for each crash of this node.
+fn crash_everywhere(place: usize, setting: Setting, portions: &[u8]) {
+    let whole = undisturbed(setting);
     let (_, begun) = whole.parts[0];
     let (_, over) = whole.parts[whole.parts.len() - 1];
-    for operation in 0..over[place] - begun[place] {
-        for portion in portions.iter().copied() {
-            for loss in [
-                Loss::Process,
-                Loss::Power(Remainder::Nothing),
-                Loss::Power(Remainder::Sectors { seed: operation }),
-                Loss::PowerEverywhere(Remainder::Nothing),
-            ] {
-                let fault = Fault {
-                    place,
-                    operation,
-                    portion,
-                    loss,
-                };
-                let mut life = Life::begin(value_bytes, Some(fault));
-                life.live();
-                assert!(life.has_struck, "{}: it did not come to it", life.say());
-                life.check();
-            }
-        }
+    let faults = crashes(place, setting, portions);
+    let operations: BTreeSet<u64> = faults.iter().map(|fault| fault.operation).collect();
+    assert!(
+        operations.into_iter().eq(0..over[place] - begun[place]),
+        "each operation is crashed in"
+    );
+    for fault in faults {
+        let mut life = Life::begin(setting, Some(fault));
+        life.live();
+        assert!(life.has_struck, "{}: it did not come to it", life.say());
+        life.check();
     }
 }
 
 #[test]
 fn a_crash_of_the_first_leader_at_any_operation_loses_nothing() {
-    crash_everywhere(0, SMALL_BYTES, &[0, 120, 255]);
+    crash_everywhere(0, AT_ONCE, &[0, 120, 255]);
+}
+
+#[test]
+fn a_crash_of_the_first_leader_while_its_writes_are_on_their_way_at_any_operation_loses_nothing() {
+    crash_everywhere(0, LATE, &[0, 120, 255]);
 }
 
 #[test]
 fn a_crash_of_a_follower_that_is_removed_at_any_operation_loses_nothing() {
-    crash_everywhere(1, SMALL_BYTES, &[0, 120, 255]);
+    crash_everywhere(1, AT_ONCE, &[0, 120, 255]);
+}
+
+#[test]
+fn a_crash_of_a_follower_that_is_removed_while_the_leaders_writes_are_on_their_way_at_any_operation_loses_nothing()
+ {
+    crash_everywhere(1, LATE, &[0, 120, 255]);
 }
 
 #[test]
 fn a_crash_of_a_follower_that_stays_at_any_operation_loses_nothing() {
-    crash_everywhere(2, SMALL_BYTES, &[0, 120, 255]);
+    crash_everywhere(2, AT_ONCE, &[0, 120, 255]);
+}
+
+#[test]
+fn a_crash_of_a_follower_that_stays_while_the_leaders_writes_are_on_their_way_at_any_operation_loses_nothing()
+{
+    crash_everywhere(2, LATE, &[0, 120, 255]);
 }
 
 #[test]
 fn a_crash_of_the_node_that_joins_at_any_operation_loses_nothing() {
-    crash_everywhere(3, SMALL_BYTES, &[0, 120, 255]);
+    crash_everywhere(3, AT_ONCE, &[0, 120, 255]);
+}
+
+#[test]
+fn a_crash_of_the_node_that_joins_while_the_leaders_writes_are_on_their_way_at_any_operation_loses_nothing() {
+    crash_everywhere(3, LATE, &[0, 120, 255]);
 }
 
 #[test]
 fn a_crash_of_the_node_that_joins_by_a_long_snapshot_at_any_operation_loses_nothing() {
-    crash_everywhere(3, BIG_BYTES, &[120]);
+    crash_everywhere(3, LONG, &[120]);
 }

@@ -1,12 +1,17 @@
 //! Several nodes in one thread, of which any may be cut off, or fail.
 
-use crate::common::{Node, put, turn};
+use crate::common::{put, turn};
+use crate::late::{Fate, Late};
 use bytes::Bytes;
 use raft::{Index, NodeId, RoleKind, Silent, Storage};
 use replica::{OpenError, Options, Outbox, Replica, StateMachine, Ticket};
 use sim::SimDisk;
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use wire::peer::{Packet, Parcel};
+
+pub(crate) type Node = Replica<Late, Silent>;
 
 /// More packets than any exchange here takes.
 const PACKETS_MAX: usize = 10_000;
@@ -47,6 +52,10 @@ pub(crate) struct Group {
     /// How many voters it was founded with; the others join.
     founders: u64,
     pub(crate) disks: Vec<SimDisk>,
+    /// How each node's disk is used.
+    pub(crate) late: Vec<Late>,
+    /// What becomes of writes that are begun. Those that wait land as soon as nothing else happens.
+    pub(crate) fate: Rc<Cell<Fate>>,
     pub(crate) nodes: Vec<Option<Node>>,
     pub(crate) packets: VecDeque<Packet>,
     /// What clients and operators were told while everything settled, until somebody takes it.
@@ -74,6 +83,8 @@ impl Group {
         let mut group = Group {
             founders,
             disks: std::iter::repeat_with(SimDisk::new).take(count).collect(),
+            late: Vec::new(),
+            fate: Rc::new(Cell::new(Fate::Lands)),
             nodes: std::iter::repeat_with(|| None).take(count).collect(),
             packets: VecDeque::new(),
             told: Outbox::default(),
@@ -84,6 +95,9 @@ impl Group {
             bad_piece: None,
         };
         for place in 0..count {
+            group
+                .late
+                .push(Late::of(group.disks[place].clone(), Rc::clone(&group.fate)));
             group.open(place);
         }
         group
@@ -100,7 +114,7 @@ impl Group {
         if id > self.founders {
             options.voters.clear();
         }
-        Replica::open(self.disks[place].clone(), &options, Silent)
+        Replica::open(self.late[place].on(self.disks[place].clone()), &options, Silent)
     }
 
     /// Turns a node's wheel; whoever fails is gone.
@@ -128,6 +142,9 @@ impl Group {
         }
         for _ in 0..PACKETS_MAX {
             let Some(packet) = self.packets.pop_front() else {
+                if self.land() {
+                    continue;
+                }
                 return;
             };
             let to = usize::try_from(packet.to().0 - 1).unwrap();
@@ -147,6 +164,26 @@ impl Group {
             self.turn_and_listen(to);
         }
         panic!("the nodes do not come to rest");
+    }
+
+    /// Has what is on its way to disks land, and tells whether anything was.
+    fn land(&mut self) -> bool {
+        let mut landed = false;
+        for place in 0..self.nodes.len() {
+            let writing = self.nodes[place].as_mut().filter(|node| node.is_writing());
+            let Some(node) = writing else {
+                continue;
+            };
+            landed = true;
+            let fate = self.fate.replace(Fate::Lands);
+            let settled = node.settle();
+            self.fate.set(fate);
+            match settled {
+                Ok(()) => self.turn_and_listen(place),
+                Err(_) => self.nodes[place] = None,
+            }
+        }
+        landed
     }
 
     /// The packet as it arrives, if it does.

@@ -13,6 +13,7 @@ mod failed_sync;
 mod forged_batch;
 mod group;
 mod inspect;
+mod late;
 mod on_its_way;
 mod reads;
 mod requests;

@@ -2,106 +2,10 @@
 //! acknowledged that is not durable.
 
 use crate::common::{acknowledged, from, messages, options, put, turn};
+use crate::late::{Fate, Late};
 use bytes::Bytes;
 use raft::{Entry, EntryData, Index, LogPosition, Message, RoleKind, Silent, Term};
-use replica::{Answer, Disk, DiskError, Fatal, FileId, Outbox, Refusal, Replica, Ticket};
-use sim::SimDisk;
-use std::cell::Cell;
-use std::rc::Rc;
-
-/// What becomes of writes that are begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Lands,
-    Waits,
-    Fails,
-}
-
-/// A disk on which a write that is begun takes as long as the test wants.
-#[derive(Clone)]
-struct Late {
-    disk: SimDisk,
-    on_its_way: Option<(FileId, u64, Vec<u8>)>,
-    fate: Rc<Cell<Fate>>,
-    begun: Rc<Cell<usize>>,
-}
-
-impl Late {
-    fn new() -> Late {
-        Late {
-            disk: SimDisk::new(),
-            on_its_way: None,
-            fate: Rc::new(Cell::new(Fate::Lands)),
-            begun: Rc::default(),
-        }
-    }
-}
-
-impl Disk for Late {
-    fn list(&self) -> Result<Vec<String>, DiskError> {
-        self.disk.list()
-    }
-
-    fn read_file(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
-        self.disk.read_file(name)
-    }
-
-    fn replace_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        self.disk.replace_file(name, bytes)
-    }
-
-    fn create(&mut self, name: &str, bytes: u64) -> Result<FileId, DiskError> {
-        self.disk.create(name, bytes)
-    }
-
-    fn open(&mut self, name: &str) -> Result<(FileId, u64), DiskError> {
-        self.disk.open(name)
-    }
-
-    fn rename(&mut self, file: FileId, name: &str) -> Result<(), DiskError> {
-        self.disk.rename(file, name)
-    }
-
-    fn remove(&mut self, name: &str) -> Result<(), DiskError> {
-        self.disk.remove(name)
-    }
-
-    fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        self.disk.read(file, offset, buffer)
-    }
-
-    fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
-        assert!(self.on_its_way.is_none(), "two writes are on their way at once");
-        self.begun.set(self.begun.get() + 1);
-        self.on_its_way = Some((file, offset, bytes));
-        Ok(())
-    }
-
-    fn is_written(&mut self) -> Result<bool, DiskError> {
-        match self.fate.get() {
-            Fate::Waits => Ok(self.on_its_way.is_none()),
-            Fate::Fails => Err(DiskError {
-                operation: "write",
-                file: String::from("a segment"),
-                reason: String::from("input/output error"),
-            }),
-            Fate::Lands => {
-                if let Some((file, offset, bytes)) = self.on_its_way.take() {
-                    self.disk.write_durably(file, offset, &bytes)?;
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
-        self.disk.sync(file)
-    }
-}
+use replica::{Answer, Fatal, Outbox, Refusal, Replica, Ticket};
 
 type Node = Replica<Late, Silent>;
 

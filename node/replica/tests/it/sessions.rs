@@ -53,7 +53,7 @@ impl Group {
     }
 
     /// Asks a node and has everything said and done that comes of it, unless nobody hears it.
-    fn ask(&mut self, place: usize, ask: impl FnOnce(&mut crate::common::Node)) -> Vec<(Ticket, Answered)> {
+    fn ask(&mut self, place: usize, ask: impl FnOnce(&mut crate::group::Node)) -> Vec<(Ticket, Answered)> {
         ask(self.nodes[place].as_mut().unwrap());
         let mut replies = Vec::new();
         replies.extend(self.turn(place).replies);

@@ -289,7 +289,7 @@ impl World {
         nodes.into_iter().map(change).collect()
     }
 
-    fn leads(&self, node: usize) -> bool {
+    pub(crate) fn leads(&self, node: usize) -> bool {
         let running = self.servers[node].running();
         running.is_some_and(|running| running.seen.role == RoleKind::Leader)
     }
@@ -397,6 +397,10 @@ impl World {
     pub(crate) fn fell(&mut self, node: usize) {
         let server = &mut self.servers[node];
         let process = std::mem::replace(&mut server.process, Process::Down);
+        if server.disk.is_writing() {
+            self.counts.writes_broken_off += 1;
+            server.disk.interrupt(remainder(&mut server.random));
+        }
         let cause = server.disk.take_struck();
         server.disk.revive();
         match cause {
@@ -429,6 +433,8 @@ impl World {
         if 2 * (rotten + 1) >= self.servers.len() || self.servers[node].running().is_none() {
             return blow;
         }
+        // No torn batch behind it: without that, rot in the batch before is one in the last.
+        self.disk(node).interrupt(Remainder::Everything);
         self.kill(node);
         self.disk(node).power_loss(Remainder::Everything);
         let mut batches = Vec::new();

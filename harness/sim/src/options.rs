@@ -59,6 +59,10 @@ pub struct Counts {
     pub kills: u64,
     /// Of those, in the middle of a turn: after its messages were sent and before its write.
     pub kills_in_turn: u64,
+    /// Writes that went on beside the node that had begun them.
+    pub writes_beside: u64,
+    /// Of those, what was broken off by the end of its process.
+    pub writes_broken_off: u64,
     /// Processes that died inside an operation of their disk.
     pub kills_in_disk: u64,
     /// Losses of power, by node.
@@ -105,7 +109,7 @@ pub struct Counts {
 
 impl Counts {
     /// Each count by its name.
-    pub fn list(&self) -> [(&'static str, u64); 33] {
+    pub fn list(&self) -> [(&'static str, u64); 35] {
         [
             ("steps", self.steps),
             ("delivered", self.delivered),
@@ -119,6 +123,8 @@ impl Counts {
             ("ops sent again", self.ops_sent_again),
             ("kills", self.kills),
             ("kills in turn", self.kills_in_turn),
+            ("writes beside", self.writes_beside),
+            ("writes broken off", self.writes_broken_off),
             ("kills in disk", self.kills_in_disk),
             ("power losses", self.power_losses),
             ("disk errors", self.disk_errors),

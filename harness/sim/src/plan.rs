@@ -89,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) snapshot_log_bytes: u64,
     /// How long the disk takes for a write and its sync, at most.
     pub(crate) disk_max: u64,
+    /// How long a leader's write goes on beside it at most; 0: the leader waits for it.
+    pub(crate) beside_max: u64,
     pub(crate) network: Network,
     pub(crate) load: Load,
     pub(crate) weights: Weights,
@@ -143,6 +145,7 @@ impl Plan {
     pub(crate) fn by_turns(&mut self) {
         let config = Config::new(NodeId(1));
         self.turn_inputs_max = 1;
+        self.beside_max = 0;
         self.snapshot_log_bytes = u64::MAX;
         self.uncommitted_bytes_max = config.uncommitted_bytes_max;
         self.apply_bytes_max = config.apply_bytes_max;
@@ -169,6 +172,7 @@ impl Plan {
             tail_bytes_max: 4 << 20,
             snapshot_log_bytes: 8 << 20,
             disk_max: 1000,
+            beside_max: 0,
             network: Network::calm(tick),
             load: Load {
                 clients: CLIENTS_MAX,
@@ -236,7 +240,7 @@ impl Plan {
         let config = Config::new(NodeId(1));
         let segment_bytes = pick(random, &[8 << 10, 32 << 10, 256 << 10]);
         let duration = election * random.random_range(10..=60);
-        Plan {
+        let plan = Plan {
             nodes,
             voters,
             tick,
@@ -255,6 +259,7 @@ impl Plan {
             tail_bytes_max: pick(random, &[0, 300, 4 << 20]),
             snapshot_log_bytes: pick(random, &[segment_bytes, 4 * segment_bytes, u64::MAX]),
             disk_max: pick(random, &[0, tick / 10, tick]),
+            beside_max: 0,
             network: Network {
                 delay_min: 10,
                 delay_max: pick(random, &[tick / 10, tick, 3 * tick]),
@@ -282,6 +287,12 @@ impl Plan {
             cut_link: false,
             turn_inputs_max: TURN_INPUTS_MAX,
             follower_reads: random.random(),
+        };
+        let beside = random.random();
+        let beside_max = pick(random, &[tick / 10, tick, 4 * tick]);
+        Plan {
+            beside_max: if beside { beside_max } else { 0 },
+            ..plan
         }
     }
 
@@ -291,6 +302,7 @@ impl Plan {
         self.weights = Weights::default();
         self.coup = 0;
         self.disk_max = self.disk_max.min(self.tick / 10);
+        self.beside_max = self.beside_max.min(self.tick / 10);
         // Everything refused or lost is tried again soon.
         self.load.timeout = 4 * self.tick * u64::from(self.timing.election_ticks_max);
         self.load.think_max = self.tick;

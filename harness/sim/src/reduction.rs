@@ -27,23 +27,27 @@ pub enum Aspect {
     Drift,
     /// Disks that take time.
     Disk,
+    /// Writes that go on beside the node that began them.
+    Beside,
     /// Starts that are interrupted.
     Starts,
     /// Values that are longer than a number.
     Values,
-    /// What a golden script can't tell: several inputs in one turn, tight limits on bytes, and snapshots.
+    /// What a golden script can't tell: several inputs in one turn, tight limits on bytes, writes that go on
+    /// beside the node, and snapshots.
     Turns,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Aspect; 8] = [
+    pub const ALL: [Aspect; 9] = [
         Aspect::Turns,
         Aspect::Late,
         Aspect::Drop,
         Aspect::Duplicate,
         Aspect::Drift,
         Aspect::Disk,
+        Aspect::Beside,
         Aspect::Starts,
         Aspect::Values,
     ];
@@ -55,6 +59,7 @@ impl Aspect {
             Aspect::Duplicate => "duplicate",
             Aspect::Drift => "drift",
             Aspect::Disk => "disk",
+            Aspect::Beside => "beside",
             Aspect::Starts => "starts",
             Aspect::Values => "values",
             Aspect::Turns => "turns",
@@ -100,6 +105,7 @@ impl Reduction {
                 Aspect::Duplicate => plan.network.duplicate = 0,
                 Aspect::Drift => plan.drift = 0,
                 Aspect::Disk => plan.disk_max = 0,
+                Aspect::Beside => plan.beside_max = 0,
                 Aspect::Starts => plan.interrupted_starts = false,
                 Aspect::Values => plan.load.value_bytes_max = 8,
                 Aspect::Turns => plan.by_turns(),

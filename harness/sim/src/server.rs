@@ -342,6 +342,9 @@ impl Server {
         mutate(&mut options);
         let disk = SimDisk::new();
         disk.keep_journal();
+        if plan.beside_max > 0 {
+            disk.write_beside();
+        }
         Server {
             id,
             disk,
@@ -493,6 +496,22 @@ impl Server {
             Some(running) => guarded(id, || running.replica.apply(out)),
             None => Ok(Ok(())),
         }
+    }
+
+    /// Before a turn: takes in that what was on its way to the disk has got there. `Ok(Err(…))`: the process stops.
+    pub(crate) fn settle(&mut self) -> Result<Result<(), replica::Fatal>, Broken> {
+        let id = self.id;
+        match self.running_mut() {
+            Some(running) => guarded(id, || running.replica.settle()),
+            None => Ok(Ok(())),
+        }
+    }
+
+    /// The disk carries out what is on its way to it.
+    pub(crate) fn land(&mut self, ghost: &mut Ghost) -> Result<(), Broken> {
+        self.disk.land();
+        self.disk.take_journal(&mut self.journal);
+        self.shadow.follow(&mut self.journal, ghost)
     }
 
     /// The last part. `Ok(Err(…))`: the process stops.

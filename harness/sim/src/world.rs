@@ -183,6 +183,7 @@ impl World {
                 message,
             } => self.deliver(from, to, &payload, message),
             Event::DiskDone { node, incarnation } => self.disk_done(node, incarnation),
+            Event::Landed { node, incarnation } => self.landed(node, incarnation),
             Event::Start { node } => self.start(node),
             Event::Resume { node, incarnation } => self.resume(node, incarnation),
             Event::Mend { links } => {

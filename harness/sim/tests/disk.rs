@@ -171,3 +171,73 @@ fn a_file_grows_for_good_only_when_it_is_synced() {
     disk.power_loss(Remainder::Nothing);
     assert_eq!(disk.peek("grown").unwrap().len(), 2 * BLOCK_BYTES);
 }
+
+/// A file of ones, durably, and a write of twos to its first two blocks that is on its way.
+fn on_its_way() -> (SimDisk, FileId) {
+    let mut disk = SimDisk::new();
+    let file = disk.create("file", (BLOCKS * BLOCK_BYTES) as u64).unwrap();
+    disk.write_durably(file, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
+    disk.write_beside();
+    disk.begin_durable_write(file, 0, vec![2; 2 * BLOCK_BYTES])
+        .unwrap();
+    assert_eq!(disk.is_written(), Ok(false));
+    (disk, file)
+}
+
+#[test]
+fn what_is_on_its_way_is_not_there_until_it_lands_and_then_it_is_durable() {
+    let (mut disk, _) = on_its_way();
+    assert_eq!(sectors(&disk), expected(0, 16));
+    disk.land();
+    assert_eq!(disk.is_written(), Ok(true));
+    disk.power_loss(Remainder::Nothing);
+    assert_eq!(sectors(&disk), expected(16, 0));
+}
+
+#[test]
+fn a_process_that_dies_leaves_some_of_what_was_on_its_way_and_a_loss_of_power_takes_it() {
+    let remainders = [
+        (Remainder::Nothing, expected(0, 16)),
+        (Remainder::Everything, expected(16, 0)),
+        (Remainder::Prefix { sectors: 5 }, expected(5, 11)),
+    ];
+    for (remainder, expected_now) in remainders {
+        let (disk, _) = on_its_way();
+        disk.interrupt(remainder);
+        assert_eq!(sectors(&disk), expected_now, "{remainder:?}");
+        disk.power_loss(Remainder::Nothing);
+        assert_eq!(sectors(&disk), expected(0, 16), "{remainder:?}");
+    }
+    let (disk, _) = on_its_way();
+    disk.interrupt(Remainder::Sectors { seed: 1 });
+    let left = sectors(&disk);
+    assert!(left[..16].contains(&1) && left[..16].contains(&2), "{left:?}");
+}
+
+#[test]
+fn what_goes_wrong_on_the_way_is_told_by_the_question_whether_it_is_written() {
+    for ahead in [0, 1] {
+        let (mut disk, _) = on_its_way();
+        disk.fail_at(ahead, DiskFault::Error);
+        disk.land();
+        assert_eq!(disk.take_struck(), Some(DiskFault::Error));
+        let error = disk.is_written().unwrap_err();
+        assert_eq!(
+            (error.file.as_str(), error.reason.as_str()),
+            ("file", "input/output error")
+        );
+        disk.power_loss(Remainder::Nothing);
+        assert_eq!(sectors(&disk), expected(0, 16));
+    }
+}
+
+#[test]
+fn what_went_wrong_on_the_way_is_not_told_to_the_next_process() {
+    let (mut disk, file) = on_its_way();
+    disk.fail_at(0, DiskFault::Error);
+    disk.land();
+    disk.revive();
+    disk.begin_durable_write(file, 0, vec![2; BLOCK_BYTES]).unwrap();
+    disk.land();
+    assert_eq!(disk.is_written(), Ok(true));
+}

@@ -223,7 +223,8 @@ struct SimulateArgs {
     /// Keeps only these parts of the world of `--seed`: what a shrunk failure names.
     ///
     /// Parts are separated by commas: `clients=0+2`, `faults=3+t7` (a number, or what befell the leader of a term), `ops=4` (of each
-    /// client), `us=120000` (how long load and faults last), `without=late+drop` (also duplicate, drift, disk, starts, values, turns).
+    /// client), `us=120000` (how long load and faults last), `without=late+drop` (also duplicate, drift, disk, beside, starts,
+    /// values, turns).
     #[arg(
         long,
         value_name = "PARTS",

@@ -63,6 +63,36 @@ fn overlay(blocks: &mut Vec<Block>, offset: usize, bytes: &[u8]) {
     }
 }
 
+/// Which sectors a [`Remainder`] keeps, one after the other.
+enum Keeper {
+    All(bool),
+    First(usize),
+    Some(Box<ChaCha8Rng>),
+}
+
+impl Keeper {
+    fn new(remainder: Remainder) -> Keeper {
+        match remainder {
+            Remainder::Nothing => Keeper::All(false),
+            Remainder::Everything => Keeper::All(true),
+            Remainder::Prefix { sectors } => Keeper::First(sectors),
+            Remainder::Sectors { seed } => Keeper::Some(Box::new(ChaCha8Rng::seed_from_u64(seed))),
+        }
+    }
+
+    fn keeps_next(&mut self) -> bool {
+        match self {
+            Keeper::All(keeps) => *keeps,
+            Keeper::First(left) => {
+                let keeps = *left > 0;
+                *left = left.saturating_sub(1);
+                keeps
+            }
+            Keeper::Some(random) => random.random(),
+        }
+    }
+}
+
 impl File {
     /// A file of zeros.
     pub(super) fn zeros(length: u64) -> File {
@@ -135,13 +165,27 @@ impl File {
     /// The beginning of a write that was interrupted after `sectors` sectors.
     pub(super) fn write_part(&mut self, offset: u64, bytes: &[u8], sectors: usize) {
         let start = usize::try_from(offset).expect("a simulated file fits in memory");
-        let part = &bytes[..bytes.len().min(sectors * SECTOR_BYTES)];
-        overlay(&mut self.visible, start, part);
-        self.length = self.length.max(offset + part.len() as u64);
+        self.write_bytes(start, &bytes[..bytes.len().min(sectors * SECTOR_BYTES)]);
+    }
+
+    /// What `remainder` keeps of a write that was interrupted somewhere.
+    pub(super) fn write_remainder(&mut self, offset: u64, bytes: &[u8], remainder: Remainder) {
+        let start = usize::try_from(offset).expect("a simulated file fits in memory");
+        let mut keeper = Keeper::new(remainder);
+        for (place, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+            if keeper.keeps_next() {
+                self.write_bytes(start + place * SECTOR_BYTES, sector);
+            }
+        }
+    }
+
+    fn write_bytes(&mut self, start: usize, bytes: &[u8]) {
+        overlay(&mut self.visible, start, bytes);
+        self.length = self.length.max((start + bytes.len()) as u64);
         self.unsynced.push(Unsynced {
             offset: start,
-            length: part.len(),
-            bytes: Bytes::copy_from_slice(trimmed(part)),
+            length: bytes.len(),
+            bytes: Bytes::copy_from_slice(trimmed(bytes)),
         });
     }
 
@@ -165,29 +209,12 @@ impl File {
 
     /// Loses what no sync has made durable, but for what `remainder` keeps.
     pub(super) fn power_loss(&mut self, remainder: Remainder) {
-        let mut sectors_left = match remainder {
-            Remainder::Prefix { sectors } => sectors,
-            Remainder::Nothing | Remainder::Everything | Remainder::Sectors { .. } => 0,
-        };
-        let mut random = match remainder {
-            Remainder::Sectors { seed } => Some(ChaCha8Rng::seed_from_u64(seed)),
-            Remainder::Nothing | Remainder::Everything | Remainder::Prefix { .. } => None,
-        };
+        let mut keeper = Keeper::new(remainder);
         for write in std::mem::take(&mut self.unsynced) {
             let mut bytes = BytesMut::from(write.bytes);
             bytes.resize(write.length, 0);
             for (place, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                let keep = match remainder {
-                    Remainder::Nothing => false,
-                    Remainder::Everything => true,
-                    Remainder::Prefix { .. } => {
-                        let keep = sectors_left > 0;
-                        sectors_left = sectors_left.saturating_sub(1);
-                        keep
-                    }
-                    Remainder::Sectors { .. } => random.as_mut().is_some_and(|random| random.random()),
-                };
-                if keep {
+                if keeper.keeps_next() {
                     let end = (write.offset + place * SECTOR_BYTES + sector.len()) as u64;
                     self.durable_length = self.durable_length.max(end);
                     overlay(&mut self.durable, write.offset + place * SECTOR_BYTES, sector);

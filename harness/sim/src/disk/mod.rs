@@ -2,7 +2,8 @@
 //!
 //! A process that dies leaves everything that it wrote: the operating system still has it. A loss of power takes what no sync
 //! has made durable, but for a [`Remainder`] of it. Creating, removing and replacing a file is durable when it returns, as
-//! [`replica::Disk`] promises; interrupted, it is done, half done or not done.
+//! [`replica::Disk`] promises; interrupted, it is done, half done or not done. A durable write can be on its way for as long as whoever
+//! owns the disk wants ([`SimDisk::write_beside`]); a process that dies meanwhile leaves as much of it as it happens to.
 
 mod file;
 
@@ -77,6 +78,19 @@ struct Contents {
     struck: Option<DiskFault>,
     last_write: Option<(FileId, u64)>,
     journal: Option<Vec<Done>>,
+    /// Whether a durable write that is begun goes on beside whoever began it.
+    writes_beside: bool,
+    flight: Option<Flight>,
+    /// What came of the last one, where it could not be written.
+    failed: Option<DiskError>,
+}
+
+/// A durable write that was begun and is not over: nothing of it is in the file yet.
+#[derive(Clone, Debug)]
+struct Flight {
+    file: FileId,
+    offset: u64,
+    bytes: Bytes,
 }
 
 /// Everything that lies on a disk, synced or not: what a process that starts there finds, and what a loss of power may take.
@@ -173,6 +187,57 @@ impl Contents {
             journal.push(done);
         }
     }
+
+    /// Writes whole blocks into a file, or a `portion` of them, in which the process dies. What comes back is what was to be written,
+    /// without the zeros at its end where all of it was.
+    fn write_blocks(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: &[u8],
+        portion: Option<u8>,
+    ) -> Result<Bytes, DiskError> {
+        let block = replica::BLOCK_BYTES as u64;
+        let length = self.file("write", file)?.length();
+        if !offset.is_multiple_of(block) || !(bytes.len() as u64).is_multiple_of(block) || offset > length {
+            let reason = format!(
+                "{} bytes at {offset} of {length} are not whole blocks in it or at its end",
+                bytes.len()
+            );
+            return Err(self.error("write", self.name(file), &reason));
+        }
+        self.last_write = Some((file, offset));
+        Ok(match portion {
+            None => self.file_mut(file).write(offset, bytes),
+            Some(portion) => {
+                let sectors = part_of((bytes.len() / SECTOR_BYTES) as u64, portion);
+                let sectors = usize::try_from(sectors).expect("a write fits in memory");
+                self.file_mut(file).write_part(offset, bytes, sectors);
+                Bytes::copy_from_slice(bytes)
+            }
+        })
+    }
+
+    /// Carries out a write that was noted when it was begun.
+    fn land(&mut self, flight: &Flight) -> Result<(), DiskError> {
+        let Flight { file, offset, bytes } = flight;
+        let crash = self.begin("write", |contents| contents.name(*file))?;
+        self.write_blocks(*file, *offset, bytes, crash)?;
+        match crash {
+            Some(_) => Err(self.died("write", self.name(*file))),
+            None => self.sync(*file),
+        }
+    }
+
+    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
+        if self.begin("sync", |contents| contents.name(file))?.is_some() {
+            return Err(self.died("sync", self.name(file)));
+        }
+        self.file("sync", file)?;
+        self.file_mut(file).sync();
+        self.note(Done::Sync { file });
+        Ok(())
+    }
 }
 
 impl SimDisk {
@@ -209,6 +274,33 @@ impl SimDisk {
         })))
     }
 
+    /// From now on a durable write that is begun goes on beside whoever began it, until [`SimDisk::land`].
+    pub fn write_beside(&self) {
+        self.contents_mut().writes_beside = true;
+    }
+
+    /// Whether a write is on its way.
+    pub fn is_writing(&self) -> bool {
+        self.contents().flight.is_some()
+    }
+
+    /// Carries out the write that is on its way, if one is: a write and a sync, each of which may run into a fault. What comes of them,
+    /// [`Disk::is_written`] tells.
+    pub fn land(&self) {
+        let mut contents = self.contents_mut();
+        if let Some(flight) = contents.flight.take() {
+            contents.failed = contents.land(&flight).err();
+        }
+    }
+
+    /// The process that began the write that is on its way is gone: `remainder` of it has reached the operating system.
+    pub fn interrupt(&self, remainder: Remainder) {
+        let mut contents = self.contents_mut();
+        if let Some(Flight { file, offset, bytes }) = contents.flight.take() {
+            contents.file_mut(file).write_remainder(offset, &bytes, remainder);
+        }
+    }
+
     /// How many operations were begun.
     pub fn operations(&self) -> u64 {
         self.contents().operations
@@ -238,7 +330,7 @@ impl SimDisk {
     /// Another process may use the disk.
     pub fn revive(&self) {
         let mut contents = self.contents_mut();
-        (contents.dead, contents.fault) = (false, None);
+        (contents.dead, contents.fault, contents.failed) = (false, None, None);
     }
 
     /// Loses what no sync has made durable, but for `remainder`; and whoever used the disk is gone.
@@ -426,26 +518,13 @@ impl Disk for SimDisk {
 
     fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let mut contents = self.contents_mut();
+        assert!(
+            contents.flight.as_ref().is_none_or(|flight| flight.file != file),
+            "{} is written to while a write to it is on its way",
+            contents.name(file)
+        );
         let crash = contents.begin("write", |contents| contents.name(file))?;
-        let block = replica::BLOCK_BYTES as u64;
-        let length = contents.file("write", file)?.length();
-        if !offset.is_multiple_of(block) || !(bytes.len() as u64).is_multiple_of(block) || offset > length {
-            let reason = format!(
-                "{} bytes at {offset} of {length} are not whole blocks in it or at its end",
-                bytes.len()
-            );
-            return Err(contents.error("write", contents.name(file), &reason));
-        }
-        contents.last_write = Some((file, offset));
-        let written = match crash {
-            None => contents.file_mut(file).write(offset, bytes),
-            Some(portion) => {
-                let sectors = part_of((bytes.len() / SECTOR_BYTES) as u64, portion);
-                let sectors = usize::try_from(sectors).expect("a write fits in memory");
-                contents.file_mut(file).write_part(offset, bytes, sectors);
-                Bytes::copy_from_slice(bytes)
-            }
-        };
+        let written = contents.write_blocks(file, offset, bytes, crash)?;
         contents.note(Done::Write { file, bytes: written });
         match crash {
             Some(_) => Err(contents.died("write", contents.name(file))),
@@ -453,14 +532,38 @@ impl Disk for SimDisk {
         }
     }
 
-    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
+    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
         let mut contents = self.contents_mut();
-        if contents.begin("sync", |contents| contents.name(file))?.is_some() {
-            return Err(contents.died("sync", contents.name(file)));
+        if !contents.writes_beside {
+            drop(contents);
+            return self.write_durably(file, offset, &bytes);
         }
-        contents.file("sync", file)?;
-        contents.file_mut(file).sync();
-        contents.note(Done::Sync { file });
+        if contents.dead {
+            return Err(contents.error("write", contents.name(file), "the process is dead"));
+        }
+        assert!(contents.flight.is_none(), "two writes are on their way at once");
+        let flight = Flight {
+            file,
+            offset,
+            bytes: Bytes::from(bytes),
+        };
+        contents.note(Done::Write {
+            file,
+            bytes: flight.bytes.clone(),
+        });
+        contents.flight = Some(flight);
         Ok(())
+    }
+
+    fn is_written(&mut self) -> Result<bool, DiskError> {
+        let mut contents = self.contents_mut();
+        match contents.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(contents.flight.is_none()),
+        }
+    }
+
+    fn sync(&mut self, file: FileId) -> Result<(), DiskError> {
+        self.contents_mut().sync(file)
     }
 }

@@ -24,6 +24,11 @@ pub(crate) enum Event {
         node: usize,
         incarnation: u64,
     },
+    /// What a node began to write is over.
+    Landed {
+        node: usize,
+        incarnation: u64,
+    },
     Start {
         node: usize,
     },

@@ -35,6 +35,10 @@ impl World {
             let acknowledged = self.ghost.acknowledged();
             let had_inputs = self.servers[node].take_inputs(acknowledged, &mut self.script)?;
             self.look(node)?;
+            if let Err(fatal) = self.servers[node].settle()? {
+                return self.stopped(node, &fatal);
+            }
+            self.look(node)?;
             let Some(running) = self.servers[node].running_mut() else {
                 return Ok(());
             };
@@ -59,12 +63,10 @@ impl World {
             }
             self.pass_on(node, &mut out)?;
             self.out = out;
-            let server = &mut self.servers[node];
-            let mut takes = server.disk_random.random_range(0..=self.plan.disk_max);
-            if self.now < server.slow_until {
-                takes += self.plan.tick * u64::from(self.plan.timing.election_ticks_min) / 2;
-            }
-            if takes > 0 {
+            let takes = self.disk_takes(node, self.plan.disk_max);
+            // A leader that can go on meanwhile does.
+            let goes_on = self.plan.beside_max > 0 && self.leads(node);
+            if takes > 0 && !goes_on {
                 let incarnation = self.servers[node].incarnation;
                 self.schedule(takes, Event::DiskDone { node, incarnation });
                 return Ok(());
@@ -94,8 +96,29 @@ impl World {
         }
     }
 
+    /// How long the disk of `node` takes, where it takes up to `most`.
+    fn disk_takes(&mut self, node: usize, most: u64) -> u64 {
+        let server = &mut self.servers[node];
+        let takes = server.disk_random.random_range(0..=most);
+        if self.now < server.slow_until {
+            takes + self.plan.tick * u64::from(self.plan.timing.election_ticks_min) / 2
+        } else {
+            takes
+        }
+    }
+
+    /// What `node` began to write is over, well or ill.
+    pub(super) fn landed(&mut self, node: usize, incarnation: u64) -> Result<(), Broken> {
+        if self.servers[node].incarnation != incarnation {
+            return Ok(());
+        }
+        self.servers[node].land(&mut self.ghost)?;
+        self.turn(node)
+    }
+
     fn finish_turn(&mut self, node: usize) -> Result<(), Broken> {
         let mut out = std::mem::take(&mut self.out);
+        let was_writing = self.servers[node].disk.is_writing();
         let result = self.servers[node].carry_out(&mut out, &mut self.ghost, &mut self.script)?;
         if let Err(fatal) = result {
             // A process that stops passes nothing on any more.
@@ -107,6 +130,12 @@ impl World {
         }
         if let Some(running) = self.servers[node].running_mut() {
             running.in_turn = false;
+        }
+        if !was_writing && self.servers[node].disk.is_writing() {
+            self.counts.writes_beside += 1;
+            let takes = self.disk_takes(node, self.plan.beside_max);
+            let incarnation = self.servers[node].incarnation;
+            self.schedule(takes, Event::Landed { node, incarnation });
         }
         self.look(node)?;
         self.pass_on(node, &mut out)?;

@@ -1,7 +1,7 @@
 //! Reads: by rounds of heartbeats, and by leases.
 
 use super::super::reach::Reach;
-use super::super::worlds::{Judge, Tier, World};
+use super::super::worlds::{Judge, World};
 
 pub(super) fn reads() -> Vec<World> {
     vec![
@@ -36,7 +36,6 @@ pub(super) fn reads() -> Vec<World> {
             )
         },
         World {
-            tier: Tier::Nightly,
             led: true,
             candidates: 2,
             reads: 1,
@@ -48,7 +47,6 @@ pub(super) fn reads() -> Vec<World> {
             )
         },
         World {
-            tier: Tier::Nightly,
             servers: 2,
             voters: 2,
             led: true,
@@ -59,6 +57,8 @@ pub(super) fn reads() -> Vec<World> {
             crashes: 1,
             log_max: 3,
             follower_reads: true,
+            // Late questions of two lives, in turn, would take rounds for ever.
+            rounds_max: 3,
             reaches: &[Reach::FollowerRead, Reach::LateReadIndex, Reach::Commit],
             ..World::new(
                 "follower-restart",

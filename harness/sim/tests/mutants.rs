@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// The bugs, within which seeds each is found, and by what. Another invariant that breaks is no proof that *this* bug
 /// was found.
-const FOUND: [(&str, Range<u64>, &[Invariant]); 34] = [
+const FOUND: [(&str, Range<u64>, &[Invariant]); 35] = [
     ("vote-not-persisted", 0..2000, &[Invariant::Promise]),
     (
         "index-before-term",
@@ -80,6 +80,11 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 34] = [
     ("torn-hard-state", 0..2000, &[Invariant::Monotonicity]),
     (
         "sole-voter-unsynced",
+        0..2000,
+        &[Invariant::Durability, Invariant::Promise],
+    ),
+    (
+        "begun-is-durable",
         0..2000,
         &[Invariant::Durability, Invariant::Promise],
     ),

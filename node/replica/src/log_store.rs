@@ -307,7 +307,7 @@ impl<D: Disk> LogStore<D> {
     /// # Errors
     /// It could not be written.
     pub(crate) fn finish_write(&mut self) -> Result<bool, DiskError> {
-        let is_over = self.begun.is_none() || self.wal.disk.is_written()?;
+        let is_over = self.wal.disk.is_written()?;
         if is_over {
             self.take_begun();
         }
@@ -315,7 +315,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     /// What was begun is durable: the core may see it.
-    fn take_begun(&mut self) {
+    pub(crate) fn take_begun(&mut self) {
         if let Some(Begun {
             hard_state,
             entries,

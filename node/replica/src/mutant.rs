@@ -32,6 +32,8 @@ pub enum Mutant {
     TornHardState,
     /// A node that is its own majority does not wait for its disk.
     SoleVoterUnsynced,
+    /// A leader takes what it began to write for durable.
+    BegunIsDurable,
     /// A read is answered before what it must see was applied.
     ReadBeforeApplied,
     /// A node that begins to lead forgets its state.
@@ -60,6 +62,7 @@ impl Mutant {
         core.chain([
             ("torn-hard-state", Mutant::TornHardState),
             ("sole-voter-unsynced", Mutant::SoleVoterUnsynced),
+            ("begun-is-durable", Mutant::BegunIsDurable),
             ("read-before-applied", Mutant::ReadBeforeApplied),
             ("failover-empties", Mutant::FailoverEmpties),
             ("append-after-torn-tail", Mutant::AppendAfterTornTail),

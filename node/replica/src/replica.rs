@@ -377,6 +377,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         };
         store.write(&write, stored, durability)?;
         self.writing = Some(write.id);
+        if mutated!(self.mutant, BegunIsDurable) {
+            store.take_begun();
+            self.node.persisted(write.id);
+        }
         self.settle()?;
         if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
             self.machine = machine;

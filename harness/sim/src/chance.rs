@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Fault(u32),
     /// What befalls the leader of this term.
     Coup(u64),
+    /// What an operator asks of the leader of this term at once.
+    Eager(u64),
 }
 
 /// The stream of `seed` for `purpose`.
@@ -40,6 +42,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Nemesis => (5, 0),
         Purpose::Fault(number) => (6, u64::from(number)),
         Purpose::Coup(term) => (7, term),
+        Purpose::Eager(term) => (8, term),
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(kind << 48 | number);

@@ -1,6 +1,6 @@
 //! The faults: what they do, and to whom. And the operator, who changes who takes part and hands leadership over.
 
-use crate::chance::{Purpose, stream};
+use crate::chance::{Purpose, odds, stream};
 use crate::clients::Response;
 use crate::disk::{DiskFault, Remainder};
 use crate::options::{Blow, Broken, Invariant, Struck};
@@ -41,10 +41,14 @@ enum Fault {
     Change,
     Transfer,
     Snapshot,
+    Relapse,
+    HandOver,
+    Echo,
+    Unheard,
 }
 
 impl Weights {
-    fn list(&self) -> [(Fault, u32); 19] {
+    fn list(&self) -> [(Fault, u32); 23] {
         [
             (Fault::Kill, self.kill),
             (Fault::KillInDisk, self.kill_in_disk),
@@ -65,6 +69,10 @@ impl Weights {
             (Fault::Change, self.change),
             (Fault::Transfer, self.transfer),
             (Fault::Snapshot, self.snapshot),
+            (Fault::Relapse, self.relapse),
+            (Fault::HandOver, self.hand_over),
+            (Fault::Echo, self.echo),
+            (Fault::Unheard, self.unheard),
         ]
     }
 }
@@ -148,13 +156,7 @@ impl World {
                 let other = random.random_range(0..self.servers.len());
                 self.cut(vec![(node, other)], lasts)
             }
-            Fault::Isolate => {
-                let others = (0..self.servers.len()).filter(|other| *other != node);
-                self.cut(
-                    others.flat_map(|other| [(node, other), (other, node)]).collect(),
-                    lasts,
-                )
-            }
+            Fault::Isolate => self.isolate(node, lasts),
             Fault::Halves => {
                 let sides: Vec<bool> = self.servers.iter().map(|_| random.random()).collect();
                 let all = (0..sides.len()).flat_map(|from| (0..sides.len()).map(move |to| (from, to)));
@@ -172,6 +174,10 @@ impl World {
                 Blow::Kill(vec![victim.0])
             }
             Fault::Rot => self.rot(node, random),
+            Fault::Relapse => self.relapse(node, lasts, random),
+            Fault::HandOver => self.hand_over(node, lasts, random),
+            Fault::Echo => self.echo(node, lasts, random),
+            Fault::Unheard => self.unheard(node, lasts, random),
             Fault::Campaign
             | Fault::DiskSlow
             | Fault::LinkSlow
@@ -214,7 +220,8 @@ impl World {
             Fault::ClockRate => {
                 self.counts.clock_rates += 1;
                 let rate = u64::from(random.random_range(0..=2 * self.plan.drift));
-                self.servers[node].tick = self.plan.tick + self.plan.tick * rate / u64::from(ODDS);
+                let tick = self.plan.tick + self.plan.tick * rate / u64::from(ODDS);
+                self.servers[node].clock.go_on(self.now, tick);
                 return Ok(Blow::Other("clock rate"));
             }
             Fault::ClockJump => {
@@ -255,7 +262,11 @@ impl World {
             | Fault::Halves
             | Fault::DiskError
             | Fault::DiskFull
-            | Fault::Rot => {
+            | Fault::Rot
+            | Fault::Relapse
+            | Fault::HandOver
+            | Fault::Echo
+            | Fault::Unheard => {
                 self.counts.campaigns += 1;
                 (Input::Campaign, "candidacy")
             }
@@ -304,6 +315,117 @@ impl World {
         } else {
             among(self.servers.len())
         }
+    }
+
+    /// Nobody hears `node`, and it hears nobody.
+    pub(crate) fn isolate(&mut self, node: usize, lasts: u64) -> Blow {
+        let others = (0..self.servers.len()).filter(|other| *other != node);
+        self.cut(
+            others.flat_map(|other| [(node, other), (other, node)]).collect(),
+            lasts,
+        )
+    }
+
+    /// All but `node` forget what they have just promised it: they die, are there again in a moment, and one of them stands, while `node`
+    /// hears nothing of it (bug zoo, *lease-forgets-promise*).
+    fn relapse(&mut self, node: usize, lasts: u64, random: &mut ChaCha8Rng) -> Blow {
+        let blow = self.isolate(node, lasts);
+        let candidate = random.random_range(0..self.servers.len());
+        let back = random.random_range(1..=self.plan.tick);
+        self.counts.relapses += 1;
+        for other in (0..self.servers.len()).filter(|other| *other != node) {
+            if self.servers[other].running().is_some() {
+                self.counts.kills += 1;
+                self.fell(other);
+            }
+            self.schedule(back, Event::Start { node: other });
+        }
+        self.schedule(
+            back + 1,
+            Event::Order {
+                node: candidate,
+                input: Input::Campaign,
+            },
+        );
+        blow
+    }
+
+    /// `node` is to hand leadership over, and is cut off while it does (bug zoo, *lease-survives-transfer*).
+    fn hand_over(&mut self, node: usize, lasts: u64, random: &mut ChaCha8Rng) -> Blow {
+        let to = self.servers[random.random_range(0..self.servers.len())].id;
+        let network = self.plan.network;
+        let soon = random.random_range(0..=2 * (network.delay_max + self.plan.disk_max));
+        let ticket = Ticket(self.number());
+        self.counts.transfers += 1;
+        self.schedule(
+            0,
+            Event::Order {
+                node,
+                input: Input::Transfer { ticket, to },
+            },
+        );
+        self.schedule(soon, Event::Isolate { node, lasts });
+        Blow::Other("transfer that is cut off")
+    }
+
+    /// `node` is heard no more, and goes on hearing what others said long ago: answers to its questions come when somebody else leads
+    /// (bug zoo, *read-context-reused*, *read-batch-first-index*, *stale-progress*).
+    fn echo(&mut self, node: usize, lasts: u64, random: &mut ChaCha8Rng) -> Blow {
+        let election = self.plan.tick * u64::from(self.plan.timing.election_ticks_max);
+        let by = election * random.random_range(1..=3);
+        let soon = random.random_range(0..=election);
+        let others: Vec<usize> = (0..self.servers.len()).filter(|other| *other != node).collect();
+        self.slow_down(
+            others.iter().map(|other| (*other, node)).collect(),
+            by,
+            soon + lasts,
+        );
+        let links = others.iter().map(|other| (node, *other)).collect();
+        self.schedule(
+            soon,
+            Event::Cut {
+                links,
+                lasts: by + lasts,
+            },
+        );
+        Blow::Other("echo")
+    }
+
+    /// What `node` says is lost, at last also what is said to it; meanwhile snapshots are taken here and there (bug zoo,
+    /// *snapshot-behind-applied*, *snapshot-truncates-newer*, *snapshot-keeps-tail*).
+    fn unheard(&mut self, node: usize, lasts: u64, random: &mut ChaCha8Rng) -> Blow {
+        let others: Vec<usize> = (0..self.servers.len()).filter(|other| *other != node).collect();
+        let deaf_from = random.random_range(0..=lasts);
+        let links = others.iter().map(|other| (*other, node)).collect();
+        self.schedule(
+            deaf_from,
+            Event::Cut {
+                links,
+                lasts: lasts - deaf_from,
+            },
+        );
+        for place in 0..self.servers.len() {
+            let (wanted, when) = (random.random(), random.random_range(0..=lasts));
+            if wanted {
+                let ticket = Ticket(self.number());
+                self.counts.snapshots_ordered += 1;
+                let input = Input::Snapshot { ticket };
+                self.schedule(when, Event::Order { node: place, input });
+            }
+        }
+        self.cut(others.iter().map(|other| (node, *other)).collect(), lasts)
+    }
+
+    /// An operator has the new leader of `term` change who takes part, without waiting for anything.
+    pub(crate) fn eager(&mut self, node: usize, term: u64) -> Result<(), Broken> {
+        let id = FaultId::Eager(term);
+        if self.healed || !self.reduction.has_fault(id) {
+            return Ok(());
+        }
+        let mut random = stream(self.seed, Purpose::Eager(term));
+        // The first draws have decided that there is one.
+        random.set_word_pos(64);
+        self.strike(id, Fault::Change, node, &mut random)
     }
 
     /// A process dies; what it wrote stays with the operating system.
@@ -357,6 +479,19 @@ impl World {
     fn arm(&mut self, node: usize, fault: DiskFault, random: &mut ChaCha8Rng) {
         let ahead = random.random_range(0..OPERATIONS_AHEAD_MAX);
         self.disk(node).fail_at(ahead, fault);
+    }
+
+    /// So may the writing of a snapshot from the leader, a piece of which has just come, or what follows on it.
+    pub(crate) fn may_die_in_install(&mut self, node: usize) {
+        if self.plan.mid_install == 0 {
+            return;
+        }
+        let random = &mut self.servers[node].random;
+        let ahead = random.random_range(0..OPERATIONS_AHEAD_MAX);
+        let (dies, portion) = (odds(random, self.plan.mid_install), random.random());
+        if dies {
+            self.disk(node).fail_at(ahead, DiskFault::Crash { portion });
+        }
     }
 
     /// A start may be interrupted, too.

@@ -105,11 +105,15 @@ pub struct Counts {
     pub compactions: u64,
     /// Snapshots from leaders that took the place of a log.
     pub snapshots_installed: u64,
+    /// Leaders that were cut off while all others started again and one of them stood.
+    pub relapses: u64,
+    /// Reads that were answered by a leader that had a lease when they came.
+    pub lease_reads: u64,
 }
 
 impl Counts {
     /// Each count by its name.
-    pub fn list(&self) -> [(&'static str, u64); 35] {
+    pub fn list(&self) -> [(&'static str, u64); 37] {
         [
             ("steps", self.steps),
             ("delivered", self.delivered),
@@ -146,6 +150,8 @@ impl Counts {
             ("orders done", self.orders_done),
             ("compactions", self.compactions),
             ("snapshots installed", self.snapshots_installed),
+            ("relapses", self.relapses),
+            ("lease reads", self.lease_reads),
         ]
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct Weights {
     pub(crate) change: u32,
     pub(crate) transfer: u32,
     pub(crate) snapshot: u32,
+    pub(crate) relapse: u32,
+    pub(crate) hand_over: u32,
+    pub(crate) echo: u32,
+    pub(crate) unheard: u32,
 }
 
 /// Peer messages on their way. Times in microseconds, odds out of [`ODDS`].
@@ -80,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) timing: Timing,
     pub(crate) pre_vote: bool,
     pub(crate) check_quorum: bool,
+    /// For how long leaders read by lease, in microseconds of their own clocks.
+    pub(crate) lease: Option<u64>,
     pub(crate) append_entries_max: usize,
     pub(crate) in_flight_messages_max: usize,
     pub(crate) uncommitted_bytes_max: usize,
@@ -97,6 +103,10 @@ pub(crate) struct Plan {
     /// The odds that a new leader is struck before it has done much, and another server stands: what happens in the first
     /// moments of a term is where the hardest stories begin (Raft figure 8).
     pub(crate) coup: u32,
+    /// The odds that an operator has a new leader change who takes part at once.
+    pub(crate) eager: u32,
+    /// The odds that a node dies in writing a piece of a snapshot, or soon after it.
+    pub(crate) mid_install: u32,
     /// Between two faults, at most.
     pub(crate) fault_interval_max: u64,
     /// How long a fault lasts, at most.
@@ -164,6 +174,7 @@ impl Plan {
             timing: Timing::default(),
             pre_vote: config.pre_vote,
             check_quorum: config.check_quorum,
+            lease: None,
             append_entries_max: config.append_entries_max,
             in_flight_messages_max: config.in_flight_messages_max,
             uncommitted_bytes_max: config.uncommitted_bytes_max,
@@ -186,6 +197,8 @@ impl Plan {
             },
             weights: Weights::default(),
             coup: 0,
+            eager: 0,
+            mid_install: 0,
             fault_interval_max: 0,
             fault_lasts_max: 0,
             duration: options.duration_us.unwrap_or(60_000_000),
@@ -248,6 +261,7 @@ impl Plan {
             timing,
             pre_vote: random.random_ratio(3, 4),
             check_quorum: random.random_ratio(3, 4),
+            lease: None,
             append_entries_max: pick(random, &[1, 1, 2, 5, config.append_entries_max]),
             in_flight_messages_max: pick(random, &[1, 2, config.in_flight_messages_max]),
             uncommitted_bytes_max: pick(
@@ -280,6 +294,8 @@ impl Plan {
             },
             weights: Weights::swarm(random, moves),
             coup: swarm(random, 800),
+            eager: 0,
+            mid_install: 0,
             fault_interval_max: election * pick(random, &[1, 2, 5]),
             fault_lasts_max: election * pick(random, &[1, 2, 5]),
             duration: options.duration_us.unwrap_or(duration),
@@ -287,6 +303,17 @@ impl Plan {
             cut_link: false,
             turn_inputs_max: TURN_INPUTS_MAX,
             follower_reads: random.random(),
+        };
+        // Last, so that everything else is drawn alike with them and without.
+        let plan = if random.random_ratio(1, 4) {
+            plan.with_leases(random)
+        } else {
+            plan
+        };
+        let plan = if random.random_ratio(1, 4) {
+            plan.with_plots(random)
+        } else {
+            plan
         };
         let beside = random.random();
         let beside_max = pick(random, &[tick / 10, tick, 4 * tick]);
@@ -296,11 +323,53 @@ impl Plan {
         }
     }
 
+    /// As `self`, with reads by lease, and the faults that put leases to the test.
+    fn with_leases(self, random: &mut ChaCha8Rng) -> Plan {
+        Plan {
+            check_quorum: true,
+            lease: Some(self.lease_max()),
+            weights: Weights {
+                // Leases rest on clocks that do not jump.
+                clock_jump: 0,
+                relapse: random.random_range(5..=30),
+                hand_over: random.random_range(5..=30),
+                ..self.weights
+            },
+            ..self
+        }
+    }
+
+    /// As `self`, with faults that go on in a certain order: what they lead to hardly ever comes about by chance.
+    fn with_plots(self, random: &mut ChaCha8Rng) -> Plan {
+        let moves = self.weights.change > 0;
+        Plan {
+            weights: Weights {
+                echo: random.random_range(5..=30),
+                unheard: random.random_range(5..=30),
+                ..self.weights
+            },
+            eager: if moves { swarm(random, 800) } else { 0 },
+            mid_install: swarm(random, 500),
+            ..self
+        }
+    }
+
+    /// The longest lease that is safe: within it no clock of the world counts one tick less than the least election time-out, seen from the
+    /// slowest of them.
+    fn lease_max(&self) -> u64 {
+        let promised = self.tick * u64::from(self.timing.election_ticks_min - 1);
+        // No clock is faster than an exact one, nor slower by more than this: see `Fault::ClockRate`.
+        let slowest = u64::from(ODDS + 2 * self.drift);
+        promised * u64::from(ODDS) / slowest
+    }
+
     /// What remains when the faults are over.
     pub(crate) fn heal(&mut self) {
         self.network = Network::calm(self.tick);
         self.weights = Weights::default();
         self.coup = 0;
+        self.eager = 0;
+        self.mid_install = 0;
         self.disk_max = self.disk_max.min(self.tick / 10);
         self.beside_max = self.beside_max.min(self.tick / 10);
         // Everything refused or lost is tried again soon.
@@ -351,6 +420,10 @@ impl Weights {
             change: random.random_range(5..=30),
             transfer: swarm(random, 10),
             snapshot: swarm(random, 5),
+            relapse: 0,
+            hand_over: 0,
+            echo: 0,
+            unheard: 0,
         };
         Weights {
             // A node that is out for good, and others that are asked to leave, may be too many together.

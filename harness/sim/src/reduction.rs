@@ -12,6 +12,8 @@ pub enum FaultId {
     Planned(u32),
     /// What befell the leader of this term soon after its election.
     Coup(u64),
+    /// What an operator asked of the leader of this term as soon as it led.
+    Eager(u64),
 }
 
 /// Something that a world can do without.
@@ -33,6 +35,8 @@ pub enum Aspect {
     Starts,
     /// Values that are longer than a number.
     Values,
+    /// Reads by lease.
+    Leases,
     /// What a golden script can't tell: several inputs in one turn, tight limits on bytes, writes that go on
     /// beside the node, and snapshots.
     Turns,
@@ -40,7 +44,7 @@ pub enum Aspect {
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Aspect; 9] = [
+    pub const ALL: [Aspect; 10] = [
         Aspect::Turns,
         Aspect::Late,
         Aspect::Drop,
@@ -50,6 +54,7 @@ impl Aspect {
         Aspect::Beside,
         Aspect::Starts,
         Aspect::Values,
+        Aspect::Leases,
     ];
 
     fn name(self) -> &'static str {
@@ -62,6 +67,7 @@ impl Aspect {
             Aspect::Beside => "beside",
             Aspect::Starts => "starts",
             Aspect::Values => "values",
+            Aspect::Leases => "leases",
             Aspect::Turns => "turns",
         }
     }
@@ -108,6 +114,7 @@ impl Reduction {
                 Aspect::Beside => plan.beside_max = 0,
                 Aspect::Starts => plan.interrupted_starts = false,
                 Aspect::Values => plan.load.value_bytes_max = 8,
+                Aspect::Leases => plan.lease = None,
                 Aspect::Turns => plan.by_turns(),
             }
         }
@@ -119,6 +126,7 @@ impl Display for FaultId {
         match self {
             FaultId::Planned(number) => write!(f, "{number}"),
             FaultId::Coup(term) => write!(f, "t{term}"),
+            FaultId::Eager(term) => write!(f, "e{term}"),
         }
     }
 }
@@ -127,11 +135,14 @@ impl FromStr for FaultId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<FaultId, String> {
-        let fault = match text.strip_prefix('t') {
-            Some(term) => term.parse().map(FaultId::Coup),
-            None => text.parse().map(FaultId::Planned),
+        let fault = if let Some(term) = text.strip_prefix('t') {
+            term.parse().map(FaultId::Coup)
+        } else if let Some(term) = text.strip_prefix('e') {
+            term.parse().map(FaultId::Eager)
+        } else {
+            text.parse().map(FaultId::Planned)
         };
-        fault.map_err(|_| format!("{text:?} is no fault: they are numbers, and t and a term"))
+        fault.map_err(|_| format!("{text:?} is no fault: they are numbers, t and a term, and e and a term"))
     }
 }
 
@@ -217,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_reduction_is_read_as_it_is_written() {
-        let text = "clients=0+2,faults=3+41+t7,ops=4,us=120000,without=late+turns";
+        let text = "clients=0+2,faults=3+41+t7+e9,ops=4,us=120000,without=late+turns";
         let reduction: Reduction = text.parse().unwrap();
         assert_eq!(reduction.to_string(), text);
         assert_eq!("".parse(), Ok(Reduction::default()));

@@ -38,6 +38,9 @@ impl Script {
         if !plan.check_quorum {
             words.push_str(" check-quorum=off");
         }
+        if plan.lease.is_some() {
+            words.push_str(" leases=on");
+        }
         words.push_str(&format!(
             " entries-max={} window={}",
             plan.append_entries_max, plan.in_flight_messages_max

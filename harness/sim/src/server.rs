@@ -15,6 +15,7 @@ use replica::{OpenError, Outbox, Replica, Ticket};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use wire::client::MemberChange;
 use wire::peer::Packet;
 use wire::record::{Command, Once};
@@ -75,7 +76,49 @@ pub(crate) enum AskedKind {
     /// Where the command was appended, if it was.
     Command(Option<LogPosition>),
     /// What had been acknowledged when the read came.
-    Read { acknowledged: Index },
+    Read {
+        acknowledged: Index,
+        /// Whether the node had a lease then.
+        by_lease: bool,
+    },
+}
+
+/// A node's clock. It never goes back, and goes on while processes are stopped or gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// How long a tick of it is, in true time.
+    pub(crate) tick: u64,
+    /// How long one is for the node itself.
+    nominal: u64,
+    /// Since when it goes at this rate, and what it showed then.
+    since: u64,
+    shown: u64,
+}
+
+impl Clock {
+    pub(crate) fn new(nominal: u64, tick: u64) -> Clock {
+        Clock {
+            tick,
+            nominal,
+            since: 0,
+            shown: 0,
+        }
+    }
+
+    /// It goes at another rate from `now` on.
+    pub(crate) fn go_on(&mut self, now: u64, tick: u64) {
+        *self = Clock {
+            tick,
+            since: now,
+            shown: self.at(now),
+            ..*self
+        };
+    }
+
+    /// What it shows when it is truly `now`.
+    pub(crate) fn at(&self, now: u64) -> u64 {
+        self.shown + (now - self.since) * self.nominal / self.tick
+    }
 }
 
 /// What was last seen of a node; checked against what is seen next.
@@ -124,7 +167,7 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     /// Which process of this node is running, or ran last; events of earlier ones are void.
     pub(crate) incarnation: u64,
-    pub(crate) tick: u64,
+    pub(crate) clock: Clock,
     /// A bit of its disk was flipped.
     pub(crate) rotten: bool,
     /// Until when its disk is slow.
@@ -294,9 +337,14 @@ fn take(
             asked.insert(ticket, Asked { client, kind });
         }
         Input::Read { ticket, client, key } => {
-            script.command(|| format!("read {node} {}", ticket.0));
+            let by_lease = replica.core().has_lease();
+            let verb = if by_lease { "lease-read" } else { "read" };
+            script.command(|| format!("{verb} {node} {}", ticket.0));
             replica.read(ticket, key);
-            let kind = AskedKind::Read { acknowledged };
+            let kind = AskedKind::Read {
+                acknowledged,
+                by_lease,
+            };
             asked.insert(ticket, Asked { client, kind });
         }
     }
@@ -316,7 +364,7 @@ fn seen<S: Storage>(raft: &Raft<S>) -> Seen {
 impl Server {
     pub(crate) fn new(
         id: NodeId,
-        tick: u64,
+        clock: Clock,
         plan: &Plan,
         (disk_random, random): (ChaCha8Rng, ChaCha8Rng),
         mutate: impl FnOnce(&mut replica::Options),
@@ -329,6 +377,7 @@ impl Server {
         options.raft = Config {
             pre_vote: plan.pre_vote,
             check_quorum: plan.check_quorum,
+            lease: plan.lease.map(Duration::from_micros),
             append_entries_max: plan.append_entries_max,
             in_flight_messages_max: plan.in_flight_messages_max,
             uncommitted_bytes_max: plan.uncommitted_bytes_max,
@@ -351,7 +400,7 @@ impl Server {
             shadow: Shadow::new(id),
             process: Process::Down,
             incarnation: 0,
-            tick,
+            clock,
             rotten: false,
             slow_until: 0,
             configuration: Configuration::default(),
@@ -455,12 +504,23 @@ impl Server {
         }
     }
 
-    /// Takes in what waits. Returns whether there was anything.
-    pub(crate) fn take_inputs(&mut self, acknowledged: Index, script: &mut Script) -> Result<bool, Broken> {
+    /// Takes in what waits, when it is truly `now`. Returns whether there was anything.
+    pub(crate) fn take_inputs(
+        &mut self,
+        now: u64,
+        acknowledged: Index,
+        script: &mut Script,
+    ) -> Result<bool, Broken> {
         let (id, place, most) = (self.id, self.place(), self.turn_inputs_max);
+        let has_leases = self.options.raft.lease.is_some();
+        let time = Duration::from_micros(self.clock.at(now));
         let Some(running) = self.running_mut() else {
             return Ok(false);
         };
+        // Only leases need the time: no session lives as long as a world.
+        if has_leases {
+            running.replica.time_is(time);
+        }
         // A golden script's servers hand out what they have before they take in anything more.
         let by_turns = most == 1;
         let count = if by_turns && running.replica.has_work() {

@@ -18,7 +18,7 @@ use crate::options::{Broken, Counts, Options, Struck};
 use crate::plan::{ODDS, Plan};
 use crate::reduction::{Aspect, Reduction};
 use crate::script::Script;
-use crate::server::Server;
+use crate::server::{Clock, Server};
 use crate::story::{Story, Telling};
 use queue::Queue;
 use raft::NodeId;
@@ -83,7 +83,8 @@ impl World {
                     _settings.mutant = options.mutant;
                 }
             };
-            servers.push(Server::new(NodeId(id), tick, &plan, (disk, process), mutate));
+            let clock = Clock::new(plan.tick, tick);
+            servers.push(Server::new(NodeId(id), clock, &plan, (disk, process), mutate));
         }
         let nodes = servers.len();
         let links = |from| {
@@ -196,6 +197,20 @@ impl World {
             }
             Event::Nemesis { number } => self.nemesis(number),
             Event::Coup { node, term } => self.coup(node, term),
+            Event::Eager { node, term } => self.eager(node, term),
+            Event::Order { .. } | Event::Isolate { .. } | Event::Cut { .. } if self.healed => Ok(()),
+            Event::Cut { links, lasts } => {
+                self.cut(links, lasts);
+                Ok(())
+            }
+            Event::Order { node, input } => {
+                self.servers[node].post(input);
+                self.turn(node)
+            }
+            Event::Isolate { node, lasts } => {
+                self.isolate(node, lasts);
+                Ok(())
+            }
             Event::Next { client } => {
                 self.next_operation(client);
                 Ok(())

@@ -60,18 +60,23 @@ impl<S: Storage> Raft<S> {
     /// Takes in a read while a lease runs, which the caller knows. Returns whether it did; else it is one for
     /// [`Raft::read_index`].
     pub fn read_by_lease(&mut self, token: ReadToken) -> bool {
-        let index = self.log.committed();
+        let may = self.may_read_by_lease();
+        if may {
+            let index = self.log.committed();
+            self.read_outcomes.push(ReadOutcome::Confirmed { token, index });
+        }
+        may
+    }
+
+    /// Whether this server leads and may read without asking anybody, as far as times are not concerned.
+    pub(crate) fn may_read_by_lease(&self) -> bool {
         let Role::Leader(leader) = &self.role else {
             return false;
         };
         let gave_way = leader.has_given_way && !mutated!(self.config, LeaseSurvivesTransfer);
         // Before that it doesn't know what is committed, as with every read.
-        let knows_committed = index >= leader.term_start;
-        if self.config.lease.is_none() || gave_way || !knows_committed {
-            return false;
-        }
-        self.read_outcomes.push(ReadOutcome::Confirmed { token, index });
-        true
+        let knows_committed = self.log.committed() >= leader.term_start;
+        self.config.lease.is_some() && !gave_way && knows_committed
     }
 
     /// Whether this server may have promised another one, as its leader, not to hear others.

@@ -218,6 +218,11 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.lease.time_is(now);
     }
 
+    /// Whether this server leads, and a read that it takes in now is confirmed at once.
+    pub fn has_lease(&self) -> bool {
+        self.lease.runs(self.raft.term()) && self.raft.may_read_by_lease()
+    }
+
     /// Takes in a read: see [`Raft::read_index`]. While a lease runs, it is confirmed at once.
     ///
     /// # Errors

@@ -40,7 +40,11 @@ impl World {
                     self.ghost
                         .acknowledge(position.map_or(Index(0), |position| position.index));
                 }
-                AskedKind::Read { acknowledged } => {
+                AskedKind::Read {
+                    acknowledged,
+                    by_lease,
+                } => {
+                    self.counts.lease_reads += u64::from(by_lease);
                     Broken::unless(applied >= acknowledged, Invariant::ReadFreshness, || {
                         format!(
                             "{id} answers a read at {applied}; {acknowledged} was acknowledged before the read came"

@@ -33,7 +33,7 @@ impl World {
                 before.term, before.role, now.term, now.role
             ));
         }
-        let mut coup = None;
+        let (mut coup, mut eager) = (None, false);
         let Some(running) = self.servers[node].running() else {
             return Ok(());
         };
@@ -46,6 +46,10 @@ impl World {
                 let soon = 4 * (self.plan.network.delay_max + self.plan.disk_max);
                 let delay = random.random_range(0..=soon);
                 coup = odds(&mut random, self.plan.coup).then_some(delay);
+            }
+            if self.plan.eager > 0 {
+                let mut random = stream(self.seed, Purpose::Eager(now.term.0));
+                eager = odds(&mut random, self.plan.eager);
             }
         }
         for place in 0..now.commit.since(before.commit) {
@@ -78,6 +82,10 @@ impl World {
         if let Some(delay) = coup {
             let term = now.term.0;
             self.schedule(delay, Event::Coup { node, term });
+        }
+        if eager {
+            let term = now.term.0;
+            self.schedule(0, Event::Eager { node, term });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::server::Input;
 use bytes::Bytes;
 use raft::NodeId;
 use rand::RngExt;
-use wire::peer::Packet;
+use wire::peer::{Packet, Parcel};
 
 impl World {
     pub(super) fn place(&self, id: NodeId) -> Result<usize, Broken> {
@@ -97,6 +97,13 @@ impl World {
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         self.story
             .note(self.now, &[1, to as u64, checksum], || message.to_string());
+        if let Packet::Parcel {
+            parcel: Parcel::Piece { .. },
+            ..
+        } = &message
+        {
+            self.may_die_in_install(to);
+        }
         self.servers[to].post(Input::Packet {
             packet: message,
             from,

@@ -2,6 +2,7 @@
 
 use crate::clients::Response;
 use crate::history::Op;
+use crate::server::Input;
 use bytes::Bytes;
 use raft::NodeId;
 use std::cmp::Reverse;
@@ -49,6 +50,26 @@ pub(crate) enum Event {
         number: u32,
     },
     Coup {
+        node: usize,
+        term: u64,
+    },
+    /// Part of a fault that comes a moment after it began: somebody orders something.
+    Order {
+        node: usize,
+        input: Input,
+    },
+    /// Part of a fault that comes a moment after it began: a node is cut off.
+    Isolate {
+        node: usize,
+        lasts: u64,
+    },
+    /// Part of a fault that comes a moment after it began: links carry nothing.
+    Cut {
+        links: Vec<(usize, usize)>,
+        lasts: u64,
+    },
+    /// An operator has the new leader of `term` change who takes part.
+    Eager {
         node: usize,
         term: u64,
     },

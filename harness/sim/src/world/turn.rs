@@ -13,7 +13,7 @@ const TURNS_MAX: usize = 10_000;
 
 impl World {
     pub(super) fn tick(&mut self, node: usize) -> Result<(), Broken> {
-        let tick = self.servers[node].tick;
+        let tick = self.servers[node].clock.tick;
         self.schedule(tick, Event::Tick { node });
         match self.servers[node].running() {
             // A paused process misses its ticks.
@@ -33,7 +33,8 @@ impl World {
                 Some(_) | None => return Ok(()),
             }
             let acknowledged = self.ghost.acknowledged();
-            let had_inputs = self.servers[node].take_inputs(acknowledged, &mut self.script)?;
+            let now = self.now;
+            let had_inputs = self.servers[node].take_inputs(now, acknowledged, &mut self.script)?;
             self.look(node)?;
             if let Err(fatal) = self.servers[node].settle()? {
                 return self.stopped(node, &fatal);

@@ -5,7 +5,7 @@ use crate::ghost::Ghost;
 use crate::options::{Broken, Invariant};
 use crate::plan::Plan;
 use crate::script::Script;
-use crate::shadow::{Shadow, State, installs_snapshot, writes_log};
+use crate::shadow::{Shadow, State, installs_snapshot};
 use bytes::Bytes;
 use raft::{
     Config, Configuration, HardState, Index, Life, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term,
@@ -585,9 +585,11 @@ impl Server {
         let Some(running) = self.running_mut() else {
             return Ok(Ok(()));
         };
+        let writes = running.replica.is_about_to_write();
         let result = guarded(id, || running.replica.carry_out(out))?;
         self.disk.take_journal(&mut self.journal);
-        if script.is_on() && result.is_ok() && writes_log(&self.journal) {
+        // (Not all that is written to the log was asked for by the core.)
+        if script.is_on() && result.is_ok() && writes {
             script.command(|| format!("persist {}", place + 1));
         }
         self.shadow.follow(&mut self.journal, ghost)?;

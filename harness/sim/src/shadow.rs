@@ -274,11 +274,3 @@ pub(crate) fn installs_snapshot(journal: &[Done]) -> bool {
         Done::Sync { .. } => false,
     })
 }
-
-/// Whether one of these writes goes into the log.
-pub(crate) fn writes_log(journal: &[Done]) -> bool {
-    journal.iter().any(|done| match done {
-        Done::Write { bytes, .. } => matches!(decode(bytes), Some(Record::Write { .. })),
-        Done::Sync { .. } => false,
-    })
-}

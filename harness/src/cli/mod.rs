@@ -222,9 +222,9 @@ struct SimulateArgs {
     seed: Option<u64>,
     /// Keeps only these parts of the world of `--seed`: what a shrunk failure names.
     ///
-    /// Parts are separated by commas: `clients=0+2`, `faults=3+t7` (a number, or what befell the leader of a term), `ops=4` (of each
-    /// client), `us=120000` (how long load and faults last), `without=late+drop` (also duplicate, drift, disk, beside, starts,
-    /// values, turns).
+    /// Parts are separated by commas: `clients=0+2`, `faults=3+t7+e9` (a number, what befell the leader of a term, what was asked of it
+    /// at once), `ops=4` (of each client), `us=120000` (how long load and faults last), `without=late+drop` (also duplicate, drift,
+    /// disk, beside, starts, values, leases, turns).
     #[arg(
         long,
         value_name = "PARTS",

@@ -454,6 +454,18 @@ fn undisturbed(setting: Setting) -> Life {
     life
 }
 
+#[test]
+fn late_writes_of_a_leader_land_when_the_others_have_committed_them() {
+    assert_eq!(undisturbed(AT_ONCE).group.committed_ahead, 0);
+    let mut late = undisturbed(LATE);
+    assert!(
+        late.group.committed_ahead > late.answered.len() / 2,
+        "{}",
+        late.group.committed_ahead
+    );
+    late.check();
+}
+
 /// All names and contents, as they are, and as they are after a loss of power.
 type Left = [Vec<(String, Option<Vec<u8>>)>; 2];
 

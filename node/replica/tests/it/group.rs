@@ -56,6 +56,8 @@ pub(crate) struct Group {
     pub(crate) late: Vec<Late>,
     /// What becomes of writes that are begun. Those that wait land as soon as nothing else happens.
     pub(crate) fate: Rc<Cell<Fate>>,
+    /// How often a write landed of which something was committed already, by the others.
+    pub(crate) committed_ahead: usize,
     pub(crate) nodes: Vec<Option<Node>>,
     pub(crate) packets: VecDeque<Packet>,
     /// What clients and operators were told while everything settled, until somebody takes it.
@@ -85,6 +87,7 @@ impl Group {
             disks: std::iter::repeat_with(SimDisk::new).take(count).collect(),
             late: Vec::new(),
             fate: Rc::new(Cell::new(Fate::Lands)),
+            committed_ahead: 0,
             nodes: std::iter::repeat_with(|| None).take(count).collect(),
             packets: VecDeque::new(),
             told: Outbox::default(),
@@ -175,6 +178,8 @@ impl Group {
                 continue;
             };
             landed = true;
+            let raft = node.core().raft();
+            self.committed_ahead += usize::from(raft.commit_index() > raft.storage().last_index());
             let fate = self.fate.replace(Fate::Lands);
             let settled = node.settle();
             self.fate.set(fate);

@@ -184,7 +184,7 @@ fn a_replica_that_carries_retries_out_again_is_found() {
     for place in 0..3 {
         let mut options = crate::group::options(place as u64 + 1, 3);
         options.mutant = replica::Mutant::by_name("retry-applied-twice");
-        let disk = group.disks[place].clone();
+        let disk = group.late[place].clone();
         group.nodes[place] = replica::Replica::open(disk, &options, raft::Silent).ok();
     }
     group.lead(1);

@@ -8,13 +8,17 @@ use crate::script::Script;
 use crate::shadow::{Shadow, State, installs_snapshot};
 use bytes::Bytes;
 use raft::{
-    Config, Configuration, HardState, Index, Life, LogPosition, NodeId, Raft, RoleKind, Silent, Storage, Term,
+    Config, Configuration, Event, HardState, Index, Life, LogPosition, Logger, NodeId, Raft, RoleKind,
+    Storage, Term,
 };
 use rand_chacha::ChaCha8Rng;
 use replica::{OpenError, Outbox, Replica, Ticket};
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use wire::client::MemberChange;
 use wire::peer::Packet;
@@ -133,10 +137,36 @@ pub(crate) struct Seen {
     pub(crate) first: Index,
 }
 
+/// Remembers configurations: one may come into force and be rolled back between two looks at its server, and decide something meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passing(Rc<RefCell<Vec<Arc<Configuration>>>>);
+
+impl Passing {
+    /// Those that came into force since the last time.
+    pub(crate) fn take(&self) -> Vec<Arc<Configuration>> {
+        self.0.take()
+    }
+
+    /// Whether one of them is such a one.
+    pub(crate) fn any(&self, is_such: impl Fn(&Configuration) -> bool) -> bool {
+        self.0.borrow().iter().any(|configuration| is_such(configuration))
+    }
+}
+
+impl Logger for Passing {
+    fn log(&mut self, _: NodeId, event: Event) {
+        if let Event::ConfigurationChanged { configuration, .. } = event {
+            self.0.borrow_mut().push(configuration);
+        }
+    }
+}
+
 /// A process.
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub(crate) replica: Replica<SimDisk, Silent>,
+    pub(crate) replica: Replica<SimDisk, Passing>,
+    /// The configurations that came into force since it was looked at.
+    pub(crate) passing: Passing,
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) asked: BTreeMap<Ticket, Asked>,
     /// What an operator asked for and is not answered.
@@ -223,7 +253,7 @@ fn state<S: Storage>(raft: &Raft<S>) -> State {
 }
 
 /// What a tick leads to, as the commands of a golden script.
-fn tick_in_script(replica: &Replica<SimDisk, Silent>, place: usize, script: &mut Script) {
+fn tick_in_script(replica: &Replica<SimDisk, Passing>, place: usize, script: &mut Script) {
     let due = replica.core().due();
     let inputs = [
         (due.heartbeat, "heartbeat"),
@@ -444,8 +474,9 @@ impl Server {
         self.options.seed = seed;
         self.options.raft.life = self.follower_reads.then_some(Life(self.incarnation));
         let nothing_unsynced = !self.disk.has_unsynced();
+        let passing = Passing::default();
         let opened = guarded(self.id, || {
-            Replica::open(self.disk.clone(), &self.options, Silent)
+            Replica::open(self.disk.clone(), &self.options, passing.clone())
         })?;
         self.disk.take_journal(&mut self.journal);
         let replica = match opened {
@@ -476,8 +507,10 @@ impl Server {
             applied: Index(0),
             ..seen(raft)
         };
+        passing.take();
         self.process = Process::Up(Box::new(Running {
             replica,
+            passing,
             inbox: VecDeque::new(),
             asked: BTreeMap::new(),
             ordered: BTreeSet::new(),

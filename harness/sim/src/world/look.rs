@@ -90,8 +90,8 @@ impl World {
         Ok(())
     }
 
-    /// What `node` commits is durable on a majority of those who take part, by the configuration in force there now, or the last time
-    /// that it was looked at: in between it may have begun to change it.
+    /// What `node` commits is durable on a majority of those who take part, by the configuration in force there now, the last time that
+    /// it was looked at, or in between: it may have begun a change, and lost it again to the next leader.
     fn must_be_durable(&self, node: usize, now: &Configuration, position: LogPosition) -> Result<(), Broken> {
         let holds = |id: &&NodeId| {
             let holder = self.servers.iter().find(|server| server.id == **id);
@@ -103,8 +103,11 @@ impl World {
                 && (!configuration.is_joint() || majority(configuration.outgoing()))
         };
         let server = &self.servers[node];
+        let passed = server
+            .running()
+            .is_some_and(|running| running.passing.any(quorum));
         Broken::unless(
-            quorum(now) || quorum(&server.configuration),
+            quorum(now) || quorum(&server.configuration) || passed,
             Invariant::Durability,
             || {
                 let holders = self
@@ -127,6 +130,7 @@ impl World {
         let Some(running) = server.running() else {
             return Ok(());
         };
+        running.passing.take();
         let configuration = running.replica.core().raft().configuration();
         if *configuration != server.configuration {
             let configuration = configuration.clone();

@@ -109,6 +109,26 @@ pub enum Message<C> {
 }
 
 impl<C> Message<C> {
+    /// Whether only a leader says such a thing unasked: whoever takes it in has heard from the leader of its term, and waits for its
+    /// silence anew.
+    pub fn is_order(&self) -> bool {
+        match self {
+            Message::Append { .. }
+            | Message::Heartbeat { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => true,
+            Message::PreVote { .. }
+            | Message::PreVoteResponse { .. }
+            | Message::Vote { .. }
+            | Message::VoteResponse { .. }
+            | Message::AppendAccepted { .. }
+            | Message::AppendRejected { .. }
+            | Message::HeartbeatResponse { .. }
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. } => false,
+        }
+    }
+
     /// Its name in traces.
     pub fn name(&self) -> &'static str {
         match self {

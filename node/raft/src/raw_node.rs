@@ -4,7 +4,7 @@ use crate::config::{Config, ConfigError, Timing};
 use crate::configuration::Change;
 use crate::event::{Event, Logger};
 use crate::lease::LeaseTimes;
-use crate::message::{Envelope, Message};
+use crate::message::Envelope;
 use crate::protocol::{ProposeError, Raft, ReadIndexError};
 use crate::read::ReadToken;
 use crate::ready::{Ready, WriteId};
@@ -175,21 +175,7 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
     /// As [`Raft::step`].
     pub fn step(&mut self, envelope: Envelope<S::Command>) {
         let (from, term) = (envelope.from, envelope.term);
-        let of_leader = match &envelope.message {
-            Message::Append { .. }
-            | Message::Heartbeat { .. }
-            | Message::Snapshot { .. }
-            | Message::TimeoutNow => true,
-            Message::PreVote { .. }
-            | Message::PreVoteResponse { .. }
-            | Message::Vote { .. }
-            | Message::VoteResponse { .. }
-            | Message::AppendAccepted { .. }
-            | Message::AppendRejected { .. }
-            | Message::HeartbeatResponse { .. }
-            | Message::ReadIndex { .. }
-            | Message::ReadIndexResponse { .. } => false,
-        };
+        let of_leader = envelope.message.is_order();
         self.observed(|raft| raft.step(envelope));
         if of_leader && term == self.raft.term() && self.raft.leader() == Some(from) {
             self.election_elapsed = 0;

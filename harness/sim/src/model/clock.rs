@@ -80,22 +80,7 @@ impl Clock {
 
     /// The time-out begins anew when the leader was heard from. ([`raft::RawNode`] does so elsewhere, too, which leaves less to happen.)
     pub(super) fn heard(&mut self, world: &World, message: &Message<u8>, from_leader: bool) {
-        let of_leader = match message {
-            Message::Append { .. }
-            | Message::Heartbeat { .. }
-            | Message::Snapshot { .. }
-            | Message::TimeoutNow => true,
-            Message::PreVote { .. }
-            | Message::PreVoteResponse { .. }
-            | Message::Vote { .. }
-            | Message::VoteResponse { .. }
-            | Message::AppendAccepted { .. }
-            | Message::AppendRejected { .. }
-            | Message::HeartbeatResponse { .. }
-            | Message::ReadIndex { .. }
-            | Message::ReadIndexResponse { .. } => false,
-        };
-        if world.has_leases() && of_leader && from_leader {
+        if world.has_leases() && message.is_order() && from_leader {
             self.silent_in = PROMISE;
         }
     }

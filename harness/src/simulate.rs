@@ -1,23 +1,20 @@
 //! `harness simulate`: thousands of seeded worlds around the production node.
 
 mod export;
+mod keep;
+mod tell;
 
 use crate::cli::exit::Exit;
 use crate::report::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use keep::keep;
 use sim::{Conditions, Failure, Options, Outcome, Reduction, Shrunk, Told, run, shrink, trace};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// How many failures, after the first, are told in words; the rest is only named.
-const TOLD_MAX: usize = 2;
-
-/// How many lines at the end of its story are told of a failing world.
-const STORY_LINES_MAX: usize = 100;
+use tell::{print_json, print_words};
 
 /// How long one failing world is made smaller, at most.
 const SHRINK_TIME_MAX: Duration = Duration::from_secs(20);
@@ -102,28 +99,6 @@ impl SimulateOptions {
     }
 }
 
-/// What `--json` prints. Fields are only ever added, and `harness help json` says what they are.
-#[derive(Debug, Serialize)]
-struct Line {
-    seeds: u64,
-    violations: Vec<Violation>,
-    unjudged: u64,
-    simulated_seconds: f64,
-    seconds: f64,
-    steps: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Violation {
-    seed: u64,
-    invariant: String,
-    what: String,
-    replay: String,
-    /// How long the story is: the commands of the golden script, or all events where there is no such script.
-    steps: u64,
-}
-
-/// What all seeds came to.
 #[derive(Debug, Default)]
 struct Sum {
     seeds: u64,
@@ -191,14 +166,12 @@ impl Small {
 
 /// Simulates, and tells what came of it.
 pub fn simulate(options: &SimulateOptions) -> Exit {
-    let quiet = Quiet::new();
     let begun = Instant::now();
     let bar = progress(options);
     let sum = run_all(options, &bar);
     bar.finish_and_clear();
     let took = begun.elapsed();
     let small = sum.failures.keys().next().map(|seed| Small::of(*seed, options));
-    drop(quiet);
     if options.json {
         print_json(options, &sum, small.as_ref(), took);
     } else {
@@ -220,10 +193,8 @@ pub fn simulate(options: &SimulateOptions) -> Exit {
 
 /// Runs one seed, and tells everything that happened in it.
 pub fn replay(seed: u64, options: &SimulateOptions) -> Exit {
-    let quiet = Quiet::new();
     let begun = Instant::now();
     let small = Small::of(seed, options);
-    drop(quiet);
     let mut sum = Sum::default();
     sum.add(small.told.outcome.clone());
     for line in &small.told.story {
@@ -260,52 +231,6 @@ pub fn replay(seed: u64, options: &SimulateOptions) -> Exit {
             verdict.max(Exit::Usage)
         }
     }
-}
-
-/// Writes the files that were asked for.
-fn keep(options: &SimulateOptions, small: &Small) -> Result<(), KeepError> {
-    if let Some(path) = &options.golden {
-        let script = small
-            .told
-            .script
-            .as_ref()
-            .map_err(|why| KeepError::NoScript(why.clone()))?;
-        let text = golden_script(options, small, script);
-        write(path, &text)?;
-    }
-    if let Some(folder) = &options.schedule {
-        export::export(folder, options, small.seed, &small.told.outcome, &small.reduction)?;
-    }
-    Ok(())
-}
-
-/// Why a file that was asked for is not there.
-#[derive(Debug, thiserror::Error)]
-enum KeepError {
-    #[error("there is no golden script: {0}")]
-    NoScript(String),
-    #[error("can't write {path}: {error}")]
-    Write { path: PathBuf, error: std::io::Error },
-}
-
-fn write(path: &Path, text: &str) -> Result<(), KeepError> {
-    std::fs::write(path, text).map_err(|error| KeepError::Write {
-        path: path.to_owned(),
-        error,
-    })
-}
-
-/// The script, with a sentence in front that says where it comes from.
-fn golden_script(options: &SimulateOptions, small: &Small, script: &[String]) -> String {
-    let broken = match &small.told.outcome.failure {
-        Some(failure) => format!("breaks {}", failure.invariant),
-        None => String::from("breaks nothing"),
-    };
-    format!(
-        "# A simulated world {broken}: {}.\n# Kept in node/raft/testdata, `UPDATE_GOLDEN=1` fills in what the commands lead to.\n{}\n",
-        options.replay(small.seed, &small.reduction),
-        script.join("\n")
-    )
 }
 
 fn progress(options: &SimulateOptions) -> ProgressBar {
@@ -362,132 +287,6 @@ fn run_all(options: &SimulateOptions, bar: &ProgressBar) -> Sum {
         }
     });
     sum.into_inner().expect("no thread panics with it")
-}
-
-fn print_json(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
-    let violations = sum.failures.values().map(|failure| {
-        let small = small.filter(|small| small.seed == failure.seed);
-        let told = small.and_then(|small| small.told.outcome.failure.as_ref());
-        Violation {
-            seed: failure.seed,
-            invariant: failure.invariant.to_string(),
-            what: told.unwrap_or(failure).what.clone(),
-            replay: options.replay(
-                failure.seed,
-                small.map_or(&options.reduction, |small| &small.reduction),
-            ),
-            steps: small.map_or(failure.step, Small::steps),
-        }
-    });
-    let line = Line {
-        seeds: sum.seeds,
-        violations: violations.collect(),
-        unjudged: sum.unjudged,
-        simulated_seconds: sum.simulated_seconds(),
-        seconds: took.as_secs_f64(),
-        steps: sum.counts.get("steps").copied().unwrap_or_default(),
-    };
-    println!(
-        "{}",
-        serde_json::to_string(&line).expect("a line has string keys")
-    );
-}
-
-/// A failing world that was made smaller, as a story in the notation of the golden scripts, where it can be told so.
-fn print_small(options: &SimulateOptions, small: &Small) {
-    let Some(failure) = &small.told.outcome.failure else {
-        return;
-    };
-    if small.tried > 0 {
-        println!("made smaller in {} tries: {failure}", grouped(small.tried));
-    } else {
-        println!("{failure}");
-    }
-    match &small.told.script {
-        Ok(script) => {
-            let from = script.len().saturating_sub(STORY_LINES_MAX);
-            if from > 0 {
-                println!(
-                    "    {} (and {} lines more; --golden FILE writes all of it)",
-                    script[0],
-                    from - 1
-                );
-            }
-            for line in &script[from..] {
-                println!("    {line}");
-            }
-        }
-        Err(why) => {
-            println!("  (as events, since a golden script can't tell it: {why})");
-            let from = small.told.story.len().saturating_sub(STORY_LINES_MAX);
-            for line in &small.told.story[from..] {
-                println!("    {line}");
-            }
-        }
-    }
-    println!("  again: {}\n", options.replay(small.seed, &small.reduction));
-}
-
-fn print_words(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
-    if let Some(small) = small {
-        print_small(options, small);
-    }
-    let others = sum.failures.values().skip(usize::from(small.is_some()));
-    for failure in others.clone().take(TOLD_MAX) {
-        println!("violation  {failure}");
-        println!(
-            "  again, with all of its story: {}\n",
-            options.replay(failure.seed, &options.reduction)
-        );
-    }
-    if others.clone().count() > TOLD_MAX {
-        let more: Vec<String> = others
-            .skip(TOLD_MAX)
-            .map(|failure| failure.seed.to_string())
-            .collect();
-        println!("and the seeds {}\n", more.join(", "));
-    }
-    let verdict = if sum.failures.is_empty() {
-        "valid    "
-    } else {
-        "violation"
-    };
-    let seconds = took.as_secs_f64();
-    println!(
-        "{verdict}  {} seeds from {}, {} of them failed; {:.0} simulated seconds in {seconds:.1} s",
-        grouped(sum.seeds),
-        options.first_seed,
-        sum.failures.len(),
-        sum.simulated_seconds()
-    );
-    let counts: Vec<String> = sum
-        .counts
-        .iter()
-        .map(|(name, count)| format!("{name} {}", grouped(*count)))
-        .collect();
-    println!("           {}", counts.join(", "));
-    if sum.unjudged > 0 {
-        println!(
-            "           {} histories were too much for the checker's memory; all other invariants held there, too",
-            grouped(sum.unjudged)
-        );
-    }
-}
-
-/// While it lives, panics say nothing: those of simulated nodes are caught, and told as broken invariants.
-struct Quiet;
-
-impl Quiet {
-    fn new() -> Quiet {
-        std::panic::set_hook(Box::new(|_| {}));
-        Quiet
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = std::panic::take_hook();
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //!
 //! The operating system: time, files, sockets and threads. Parallel runs are the caller's.
 
+mod caught;
 mod chance;
 mod clients;
 mod disk;

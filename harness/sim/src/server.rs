@@ -1,193 +1,30 @@
 //! One node in the world: the production replica, its disk, and what was last seen of it.
 
+mod clock;
+mod input;
+mod process;
+
+pub(crate) use clock::Clock;
+pub(crate) use input::{AskedKind, Input};
+pub(crate) use process::{Process, Running, Seen};
+
+use crate::caught::caught;
 use crate::disk::{Done, SimDisk};
 use crate::ghost::Ghost;
 use crate::options::{Broken, Invariant};
 use crate::plan::Plan;
 use crate::script::Script;
 use crate::shadow::{Shadow, State, installs_snapshot};
-use bytes::Bytes;
-use raft::{
-    Config, Configuration, Event, HardState, Index, Life, LogPosition, Logger, NodeId, Raft, RoleKind,
-    Storage, Term,
-};
+use input::take;
+use process::{Passing, seen};
+use raft::{Config, Configuration, HardState, Index, Life, LogPosition, NodeId, Raft, RoleKind, Storage};
 use rand_chacha::ChaCha8Rng;
-use replica::{OpenError, Outbox, Replica, Ticket};
-use std::any::Any;
-use std::cell::RefCell;
+use replica::{OpenError, Outbox, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
-use wire::client::MemberChange;
-use wire::peer::Packet;
-use wire::record::{Command, Once};
 
 /// How many inputs wait for a node at most, as in a socket's buffer; what exceeds it is lost.
 const INBOX_MAX: usize = 4096;
-
-#[derive(Debug)]
-pub(crate) enum Input {
-    Tick,
-    Campaign,
-    Change {
-        ticket: Ticket,
-        changes: Vec<MemberChange>,
-    },
-    Transfer {
-        ticket: Ticket,
-        to: NodeId,
-    },
-    Snapshot {
-        ticket: Ticket,
-    },
-    /// Messages to this node may have been lost.
-    Unreachable(NodeId),
-    /// With its number on its link, and the place of its sender.
-    Packet {
-        packet: Packet,
-        from: usize,
-        message: u64,
-    },
-    Command {
-        ticket: Ticket,
-        client: usize,
-        /// Its name in a session, if it is of one.
-        once: Option<Once>,
-        command: Command,
-    },
-    OpenSession {
-        ticket: Ticket,
-        client: usize,
-    },
-    Read {
-        ticket: Ticket,
-        client: usize,
-        key: Bytes,
-    },
-}
-
-/// A request that was handed to a node and not answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) client: usize,
-    pub(crate) kind: AskedKind,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum AskedKind {
-    /// Where the command was appended, if it was.
-    Command(Option<LogPosition>),
-    /// What had been acknowledged when the read came.
-    Read {
-        acknowledged: Index,
-        /// Whether the node had a lease then.
-        by_lease: bool,
-    },
-}
-
-/// A node's clock. It never goes back, and goes on while processes are stopped or gone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    /// How long a tick of it is, in true time.
-    pub(crate) tick: u64,
-    /// How long one is for the node itself.
-    nominal: u64,
-    /// Since when it goes at this rate, and what it showed then.
-    since: u64,
-    shown: u64,
-}
-
-impl Clock {
-    pub(crate) fn new(nominal: u64, tick: u64) -> Clock {
-        Clock {
-            tick,
-            nominal,
-            since: 0,
-            shown: 0,
-        }
-    }
-
-    /// It goes at another rate from `now` on.
-    pub(crate) fn go_on(&mut self, now: u64, tick: u64) {
-        *self = Clock {
-            tick,
-            since: now,
-            shown: self.at(now),
-            ..*self
-        };
-    }
-
-    /// What it shows when it is truly `now`.
-    pub(crate) fn at(&self, now: u64) -> u64 {
-        self.shown + (now - self.since) * self.nominal / self.tick
-    }
-}
-
-/// What was last seen of a node; checked against what is seen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) role: RoleKind,
-    pub(crate) term: Term,
-    pub(crate) commit: Index,
-    pub(crate) applied: Index,
-    pub(crate) last: LogPosition,
-    /// Where its log begins.
-    pub(crate) first: Index,
-}
-
-/// Remembers configurations: one may come into force and be rolled back between two looks at its server, and decide something meanwhile.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Passing(Rc<RefCell<Vec<Arc<Configuration>>>>);
-
-impl Passing {
-    /// Those that came into force since the last time.
-    pub(crate) fn take(&self) -> Vec<Arc<Configuration>> {
-        self.0.take()
-    }
-
-    /// Whether one of them is such a one.
-    pub(crate) fn any(&self, is_such: impl Fn(&Configuration) -> bool) -> bool {
-        self.0.borrow().iter().any(|configuration| is_such(configuration))
-    }
-}
-
-impl Logger for Passing {
-    fn log(&mut self, _: NodeId, event: Event) {
-        if let Event::ConfigurationChanged { configuration, .. } = event {
-            self.0.borrow_mut().push(configuration);
-        }
-    }
-}
-
-/// A process.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) replica: Replica<SimDisk, Passing>,
-    /// The configurations that came into force since it was looked at.
-    pub(crate) passing: Passing,
-    pub(crate) inbox: VecDeque<Input>,
-    pub(crate) asked: BTreeMap<Ticket, Asked>,
-    /// What an operator asked for and is not answered.
-    pub(crate) ordered: BTreeSet<Ticket>,
-    /// From whom a message came: those were told apart by their data folders.
-    heard: BTreeSet<NodeId>,
-    pub(crate) seen: Seen,
-    pub(crate) paused: bool,
-    /// Its messages were sent, and its disk is at work.
-    pub(crate) in_turn: bool,
-    /// The disk was ready while the process was paused.
-    pub(crate) disk_done: bool,
-}
-
-#[derive(Debug)]
-pub(crate) enum Process {
-    Up(Box<Running>),
-    Down,
-    /// Its disk is corrupt, or it was removed and is needed no more: it will not start again.
-    Gone,
-}
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -215,19 +52,11 @@ pub(crate) struct Server {
     journal: Vec<Done>,
 }
 
-/// The words of a panic.
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| String::from(*text));
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| String::from("a panic without words"))
-}
-
-/// Runs production code. A panic of it is a broken invariant.
+/// Runs production code. A panic of it is a broken invariant, and ends the run.
 fn guarded<T>(node: NodeId, run: impl FnOnce() -> T) -> Result<T, Broken> {
-    // Nothing is used afterwards: the run ends.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Broken {
+    caught(run).map_err(|words| Broken {
         invariant: Invariant::Assertion,
-        what: format!("{node}: {}", words(&*panic)),
+        what: format!("{node}: {words}"),
     })
 }
 
@@ -249,145 +78,6 @@ fn state<S: Storage>(raft: &Raft<S>) -> State {
             index: base,
         },
         terms: (base.next().0..=raft.last().index.0).map(term_at).collect(),
-    }
-}
-
-/// What a tick leads to, as the commands of a golden script.
-fn tick_in_script(replica: &Replica<SimDisk, Passing>, place: usize, script: &mut Script) {
-    let due = replica.core().due();
-    let inputs = [
-        (due.heartbeat, "heartbeat"),
-        (due.quorum_check, "quorum-check"),
-        (due.leader_silent, "silent"),
-        (due.election, "timeout"),
-        (due.read, "read-timeout"),
-        (due.reads_given_up, "give-reads-up"),
-    ];
-    for (_, words) in inputs.into_iter().filter(|(is_due, _)| *is_due) {
-        script.command(|| format!("{words} {}", place + 1));
-    }
-}
-
-/// Changes as the words of a golden script.
-fn in_script(changes: &[MemberChange]) -> String {
-    let signed = changes.iter().map(|change| match change {
-        MemberChange::Promote { node } => format!(" +{node}"),
-        MemberChange::AddLearner { node, .. } | MemberChange::Demote { node } => format!(" ~{node}"),
-        MemberChange::Remove { node } => format!(" -{node}"),
-    });
-    signed.collect()
-}
-
-/// Hands one input to a process.
-fn take(
-    running: &mut Running,
-    input: Input,
-    acknowledged: Index,
-    by_turns: bool,
-    (place, script): (usize, &mut Script),
-) {
-    let Running {
-        replica,
-        asked,
-        ordered,
-        heard,
-        ..
-    } = running;
-    let node = place + 1;
-    match input {
-        Input::Tick => {
-            if script.is_on() {
-                tick_in_script(replica, place, script);
-            }
-            replica.tick();
-        }
-        Input::Campaign => {
-            if replica.core().raft().role() != RoleKind::Leader {
-                script.command(|| format!("campaign {node}"));
-            }
-            replica.campaign();
-        }
-        Input::Change { ticket, changes } => {
-            script.command(|| format!("change {node}{}", in_script(&changes)));
-            ordered.insert(ticket);
-            replica.reconfigure(ticket, &changes);
-        }
-        Input::Transfer { ticket, to } => {
-            script.command(|| format!("transfer {node} {}", to.0));
-            ordered.insert(ticket);
-            replica.transfer(ticket, to);
-        }
-        Input::Snapshot { ticket } => {
-            ordered.insert(ticket);
-            replica.snapshot(ticket);
-        }
-        Input::Unreachable(peer) => {
-            script.command(|| format!("unreachable {node} {}", peer.0));
-            replica.unreachable(peer);
-        }
-        Input::Packet {
-            packet,
-            from,
-            message,
-        } => {
-            if script.is_on() {
-                script.taken("deliver", from, place, message);
-                script.consequence(&packet.to_string());
-            }
-            // Nodes say hello before anything else, and name their data folders: here those have the nodes' ids. A golden script's
-            // configurations have nothing of them.
-            let sender = NodeId(from as u64 + 1);
-            if !by_turns && heard.insert(sender) {
-                replica.heard_of(sender, u128::from(sender.0));
-            }
-            replica.step(packet);
-        }
-        Input::Command {
-            ticket,
-            client,
-            once,
-            command,
-        } => {
-            let before = replica.core().raft().last();
-            script.command(|| format!("propose {node} c{}", ticket.0));
-            match once {
-                Some(once) => replica.command_once(ticket, once, command),
-                None => replica.command(ticket, &command),
-            }
-            let after = replica.core().raft().last();
-            let kind = AskedKind::Command((before != after).then_some(after));
-            asked.insert(ticket, Asked { client, kind });
-        }
-        Input::OpenSession { ticket, client } => {
-            let before = replica.core().raft().last();
-            script.command(|| format!("propose {node} s{}", ticket.0));
-            replica.open_session(ticket);
-            let after = replica.core().raft().last();
-            let kind = AskedKind::Command((before != after).then_some(after));
-            asked.insert(ticket, Asked { client, kind });
-        }
-        Input::Read { ticket, client, key } => {
-            let by_lease = replica.core().has_lease();
-            let verb = if by_lease { "lease-read" } else { "read" };
-            script.command(|| format!("{verb} {node} {}", ticket.0));
-            replica.read(ticket, key);
-            let kind = AskedKind::Read {
-                acknowledged,
-                by_lease,
-            };
-            asked.insert(ticket, Asked { client, kind });
-        }
-    }
-}
-
-fn seen<S: Storage>(raft: &Raft<S>) -> Seen {
-    Seen {
-        role: raft.role(),
-        term: raft.term(),
-        commit: raft.commit_index(),
-        applied: raft.applied_index(),
-        last: raft.last(),
-        first: raft.first_index(),
     }
 }
 

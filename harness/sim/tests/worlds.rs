@@ -164,8 +164,6 @@ mod mutants {
     use super::{LIMITS, explore, world};
     use replica::Mutant;
     use sim::model::{Judge, Tier, World, check, worlds};
-    use std::panic::Location;
-    use std::sync::Once;
 
     /// Every bug that breaks a promise: in which world, and which. Another promise that breaks is no proof that *this* bug was found.
     const FOUND: [(&str, &str, &str); 37] = [
@@ -278,24 +276,8 @@ mod mutants {
         assert_eq!(listed, all);
     }
 
-    /// The panics of production code are caught; their messages would bury what else is said. What a test panics with is told: the
-    /// hook is the whole process's, and tests run beside each other.
-    fn hush_the_core() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            let tell = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                let of_the_core = |place: &Location<'_>| place.file().starts_with("node/");
-                if !panic.location().is_some_and(of_the_core) {
-                    tell(panic);
-                }
-            }));
-        });
-    }
-
     #[test]
     fn bugs_that_break_a_promise_are_found() {
-        hush_the_core();
         let mut missed = Vec::new();
         for (name, in_world, promise) in FOUND {
             let world = world(in_world).with_mutant(name).expect("there is such a bug");
@@ -344,7 +326,6 @@ mod mutants {
     #[test]
     #[ignore = "it is for people, and takes minutes"]
     fn matrix() {
-        hush_the_core();
         for (name, mutant) in Mutant::all() {
             println!("{name}");
             let mut left = 2;

@@ -4,7 +4,8 @@
 //! (a clock that jumps, a slow disk, an order to stand) is left out. A nemesis does one thing at a time, so a fault that begins during
 //! another comes after it.
 
-use super::{KeepError, SimulateOptions};
+use super::SimulateOptions;
+use super::keep::{KeepError, write};
 use crate::nemesis::{Aim, Fault, Kind, Schedule, ScheduledFault};
 use crate::run::{Options, TEST, Test};
 use sim::{Blow, Outcome, Reduction, Struck};
@@ -32,7 +33,7 @@ pub(super) fn export(
     })?;
     let test = test(options, seed, outcome, reduction);
     let text = serde_json::to_string_pretty(&test).expect("a test has string keys");
-    super::write(&folder.join(TEST), &format!("{text}\n"))
+    write(&folder.join(TEST), &format!("{text}\n"))
 }
 
 fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Reduction) -> Test {

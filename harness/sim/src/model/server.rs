@@ -2,13 +2,13 @@
 
 use super::clock::Clock;
 use super::worlds::World;
+use crate::caught::caught;
 use raft::{
     Configuration, Entry, Envelope, Index, Life, LogPosition, MemoryStorage, Message, NodeId, Permute,
     ProgressState, Raft, ReadOutcome, ReadToken, Ready, RoleKind, SnapshotStatus, Storage as _, Term, Write,
     WriteId,
 };
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The data folder that every server begins with, by which the others know it.
@@ -154,22 +154,17 @@ impl Server {
 
     /// Takes an input in and does what the core asks for, until it asks for nothing more.
     ///
-    /// A panic of the core is a broken promise: it is the core's way to say that its state contradicts itself.
+    /// A panic of the core is a broken promise.
     pub(super) fn take(&mut self, world: &World, input: &Input) -> Effects {
         let before = Standing::of(self);
         let mut effects = Effects::default();
-        let taken = catch_unwind(AssertUnwindSafe(|| self.step(world, input, &mut effects)));
-        match taken {
+        match caught(|| self.step(world, input, &mut effects)) {
             Ok(()) if !matches!(input, Input::Crash | Input::Wipe) => {
                 let accusation = before.accuse(self);
                 effects.accusation = effects.accusation.take().or(accusation);
             }
             Ok(()) => {}
-            Err(panic) => {
-                let words = panic.downcast_ref::<String>().map(String::as_str);
-                let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-                effects.accusation = Some(format!("panic: {}", words.unwrap_or("without words")));
-            }
+            Err(words) => effects.accusation = Some(format!("panic: {words}")),
         }
         effects
     }

@@ -15,6 +15,7 @@ use super::reach::Reach;
 use super::search::{Limits, Notes, PROMISES, Searched, Watch, WorldReport, search};
 use super::story::Story;
 use super::worlds::{Scenery, World};
+use crate::caught::caught;
 use crate::disk::{DiskFault, Image, Remainder, SimDisk};
 use alone::Alone;
 use follower::Follower;
@@ -23,7 +24,6 @@ use replica::{Options, Outbox, Replica};
 use stateright::{Model, Path, Property};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use visit::{PORTIONS, POWERS, Power, Visit};
 
 /// The size of a log segment: two batches, so that segments change all the time.
@@ -132,13 +132,9 @@ impl<S: Scene> Disks<S> {
     }
 }
 
-/// A panic is a broken promise: it is production code's way to say that its state contradicts itself.
+/// A panic is a broken promise, too.
 fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str);
-        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panic: {}", words.unwrap_or("without words")))
-    })
+    caught(work).unwrap_or_else(|words| Err(format!("panic: {words}")))
 }
 
 /// Turns a node's wheel until it stands still, and lets `hear` have what it says. Returns whether the disk let it come to that.

@@ -21,7 +21,7 @@
 //! - [`mutants`]: seeded bugs through all of these, and what finds them;
 //! - `bench`: commit latency and throughput, beside other systems;
 //! - [`up`]: a cluster to play with;
-//! - [`cli`]: the command line, and [`cli::exit`] its exit codes.
+//! - [`cli`]: the command line; [`exit`]: how a command ends.
 //!
 //! # Architecture invariants
 //!
@@ -34,9 +34,11 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod cluster;
+pub mod exit;
 pub mod model;
 pub mod mutants;
 pub mod nemesis;
+pub mod node_number;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -1,6 +1,6 @@
 //! `harness model`: every reachable state of small worlds around the production core.
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;

@@ -4,7 +4,7 @@ mod export;
 mod keep;
 mod tell;
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use keep::keep;

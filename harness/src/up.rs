@@ -8,8 +8,8 @@ mod log;
 mod state;
 mod teller;
 
-use crate::cli::exit::Exit;
 use crate::cluster::{Binary, Cluster, ClusterSpec, Timing};
+use crate::exit::Exit;
 use std::io;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -37,7 +37,7 @@ pub(crate) use load::Op;
 pub(crate) use protocol::{VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 pub(crate) use system::SystemName;
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::Paint;
 use baseline::Baseline;
 use floor::{Floor, Prober};

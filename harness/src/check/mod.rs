@@ -7,7 +7,7 @@ mod files;
 mod line;
 mod outcome;
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::print;
 use crate::run::Request;
 use indicatif::ProgressBar;

@@ -2,7 +2,7 @@
 
 use super::CheckOptions;
 use super::line::{Line, ViolationOf};
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::{Paint, Valid, duration, grouped, html, program};
 use crate::run::{HISTORY, JudgeError, Judged, judge};
 use checker::Verdict;

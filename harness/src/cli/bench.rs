@@ -3,7 +3,7 @@
 use super::values;
 use super::values::Rate;
 use crate::bench::{self, BenchOptions, Op, SystemName};
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The flags of `harness check`.
 
 use super::{usage, values};
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::report::print;
 use crate::{check, run};
 use clap::Args;

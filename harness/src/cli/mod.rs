@@ -2,12 +2,11 @@
 
 mod bench;
 mod check;
-pub mod exit;
 mod help;
 mod values;
 
-use crate::cli::exit::Exit;
 use crate::cli::values::Rate;
+use crate::exit::Exit;
 use crate::report::print;
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;

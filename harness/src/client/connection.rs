@@ -1,6 +1,6 @@
 //! One connection to a node.
 
-use crate::cluster::NodeNumber;
+use crate::node_number::NodeNumber;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -32,7 +32,7 @@ mod tests;
 pub use connection::{BrokenConnection, Connection};
 pub use request::UNREADABLE;
 
-use crate::cluster::NodeNumber;
+use crate::node_number::NodeNumber;
 use request::{Asked, request, returned};
 use session::Session;
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@
 //! A cut link looks as a partition does: the connection stays open and swallows what is sent, and new connections are taken
 //! and never answered. When it is healed, all of those are reset, since their streams have holes.
 
-use super::NodeNumber;
+use crate::node_number::NodeNumber;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;

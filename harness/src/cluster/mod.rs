@@ -17,6 +17,7 @@ mod spawner;
 pub use binary::{Binary, BinaryError};
 pub use monitor::{NodeView, Observation};
 
+use crate::node_number::NodeNumber;
 use links::Links;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec};
@@ -29,9 +30,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-/// A node's number: `1..=n`.
-pub type NodeNumber = u64;
 
 /// How long a node may take from its start to its ready line.
 const READY_TIME_MAX: Duration = Duration::from_secs(10);

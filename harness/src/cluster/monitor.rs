@@ -1,7 +1,8 @@
 //! Watching a cluster: every node is asked how it is, again and again.
 
+use super::Inner;
 use super::node_client::{self, Kept};
-use super::{Inner, NodeNumber};
+use crate::node_number::NodeNumber;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError, Weak};

@@ -1,7 +1,7 @@
 //! The little that the harness itself asks of nodes: how they are, and whether they serve.
 
-use super::NodeNumber;
 use crate::client::Connection;
+use crate::node_number::NodeNumber;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! What an operator asks of a cluster: other members, another leader. Asked over a node's socket, as `node add` and its like do.
 
-use super::{Cluster, ClusterError, NodeNumber};
+use super::{Cluster, ClusterError};
 use crate::client::Connection;
+use crate::node_number::NodeNumber;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

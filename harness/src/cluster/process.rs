@@ -2,7 +2,8 @@
 
 use super::links::Links;
 use super::spawner::Spawner;
-use super::{ClusterError, ClusterSpec, NodeExit, NodeNumber, system};
+use super::{ClusterError, ClusterSpec, NodeExit, system};
+use crate::node_number::NodeNumber;
 use rustix::process::Signal;
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};

@@ -11,7 +11,7 @@ mod table;
 
 pub use layers::Layer;
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use faults::Faults;
 use layers::{Budget, Hunt, Quarry, hunt};
 use programs::Programs;

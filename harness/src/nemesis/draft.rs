@@ -1,7 +1,8 @@
 //! Drawing a plan's faults from its seed: pure.
 
 use super::{Aim, Fault, Kind, Plan, ScheduledFault, Shape};
-use crate::cluster::{Cluster, NodeNumber};
+use crate::cluster::Cluster;
+use crate::node_number::NodeNumber;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,8 @@
 //! Faults with their targets.
 
 use super::Kind;
-use crate::cluster::{Cluster, ClusterError, NodeNumber};
+use crate::cluster::{Cluster, ClusterError};
+use crate::node_number::NodeNumber;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::record::{Counts, Latency, Outcome, Tally};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -179,23 +179,7 @@ fn link(path: &Path, target: &Path) -> Result<(), DirectoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Options;
-    use std::time::Duration;
-
-    fn test() -> Test {
-        Test::for_tests(Options {
-            workload: String::from("register"),
-            nodes: 3,
-            concurrency: 6,
-            rate: None,
-            time_limit: Duration::from_millis(1500),
-            nemesis: crate::nemesis::Kind::ALL.to_vec(),
-            nemesis_interval: Duration::from_secs(5),
-            timeout: Duration::from_micros(1250),
-            node_args: vec![String::from("--seed")],
-            follower_reads: true,
-        })
-    }
+    use crate::run::recorded::tests::test;
 
     #[test]
     fn runs_that_begin_at_the_same_time_have_folders_of_their_own_and_the_last_one_is_latest() {

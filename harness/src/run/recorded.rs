@@ -128,12 +128,13 @@ pub fn recorded(run: &Path) -> Result<Test, DirectoryError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::run::directory::RunDirectory;
     use std::time::Duration;
 
-    fn test() -> Test {
+    /// A run in which nothing is as it is by default.
+    pub(in crate::run) fn test() -> Test {
         Test::for_tests(Options {
             workload: String::from("register"),
             nodes: 3,

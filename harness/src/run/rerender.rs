@@ -3,7 +3,7 @@
 //! The history is judged anew. How the run stands apart from it, by what its nodes did and how hard it was tried, is taken from what it
 //! recorded of itself; of a run that was interrupted before that nothing is known but the history.
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::record::Tally;
 use crate::report::{self, LatencyOf, Paint, Results, Standing, Summary, Valid};
 use crate::run::directory::{DirectoryError, RunDirectory};

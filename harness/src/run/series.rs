@@ -1,7 +1,7 @@
 //! Tests one after the other, and what is told of them.
 
-use crate::cli::exit::Exit;
 use crate::cluster::{Binary, Cluster, ClusterError};
+use crate::exit::Exit;
 use crate::nemesis::Schedule;
 use crate::report::{self, Live, Paint, Results, Valid, grouped, print};
 use crate::run::directory::{DirectoryError, RunDirectory};

@@ -1,7 +1,8 @@
 //! What everything that was found comes to.
 
 use crate::client::MISANSWERED;
-use crate::cluster::{NodeExit, NodeNumber};
+use crate::cluster::NodeExit;
+use crate::node_number::NodeNumber;
 use crate::record::Tally;
 use crate::report::{Checked, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
 use crate::run::gate;

@@ -1,6 +1,6 @@
 //! What the nodes log of the protocol, as it is written.
 
-use crate::cluster::NodeNumber;
+use crate::node_number::NodeNumber;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;

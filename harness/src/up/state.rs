@@ -1,6 +1,7 @@
 //! The present state of a cluster, on stderr: on a terminal one line that stays up to date, elsewhere a line now and then.
 
-use crate::cluster::{NodeNumber, Observation};
+use crate::cluster::Observation;
+use crate::node_number::NodeNumber;
 use crate::report::Paint;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;

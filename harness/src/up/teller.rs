@@ -2,7 +2,8 @@
 
 use super::log::{Event, NodeLog};
 use super::state::State;
-use crate::cluster::{Cluster, ClusterError, ClusterSpec, NodeNumber, Observation};
+use crate::cluster::{Cluster, ClusterError, ClusterSpec, Observation};
+use crate::node_number::NodeNumber;
 use crate::report::Paint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};

@@ -1,7 +1,8 @@
 //! Links between nodes: what they carry, and what they don't.
 
 use crate::stage::{LIVES, LONG, Stage, wait_until};
-use harness::cluster::{Cluster, NodeNumber};
+use harness::cluster::Cluster;
+use harness::node_number::NodeNumber;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;

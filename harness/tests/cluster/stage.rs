@@ -1,6 +1,7 @@
 //! What the tests share: a node program that is none, and waiting.
 
-use harness::cluster::{Binary, Cluster, ClusterError, ClusterSpec, NodeNumber, Timing};
+use harness::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
+use harness::node_number::NodeNumber;
 use rustix::process::{Pid, getpgid};
 use std::fs;
 use std::net::SocketAddr;

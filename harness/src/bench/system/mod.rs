@@ -5,7 +5,7 @@ mod node;
 mod process;
 mod redis;
 
-pub(super) use node::{NodeNumber, Nodes};
+pub(super) use node::Nodes;
 
 use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};

@@ -3,6 +3,7 @@
 use super::process::Process;
 use super::{ELECTION, HEARTBEAT, SystemError, free_addresses, wait_for};
 use crate::client::Connection;
+use crate::node_number::NodeNumber;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,9 +16,6 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// How long a node may take to answer how it is.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
-
-/// A node's number: `1..=n`.
-pub(in crate::bench) type NodeNumber = u64;
 
 /// Nodes that reach each other directly. When this is dropped, they are killed; they die with the thread that started them.
 #[derive(Debug)]

@@ -208,6 +208,11 @@ impl<P: Party> Cluster<P> {
         self.rest(weather);
     }
 
+    /// The most that anybody knows to be committed.
+    pub(super) fn commit(&self) -> u64 {
+        self.servers.values().map(P::commit).max().unwrap_or_default()
+    }
+
     /// Everybody's role and term, for people.
     pub(super) fn standings(&self) -> String {
         let standing = |(id, server): (&NodeId, &P)| {

@@ -3,10 +3,11 @@
 use super::cluster::{Cluster, Input, Link, Weather};
 use super::ours::Ours;
 use super::party::{Carries, Place, View};
+use super::reads::Asked;
 use super::schedule::{Choice, Fate, Phase, SERVERS_MAX, Schedule};
 use super::theirs::Theirs;
 use raft::{Change, NodeId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// How often what was to be seen was seen.
@@ -15,6 +16,7 @@ pub(super) struct Seen {
     pub(super) phases: usize,
     pub(super) committed: u64,
     pub(super) reads: usize,
+    pub(super) reads_at_followers: usize,
     pub(super) changes: usize,
     pub(super) joint_changes: usize,
     pub(super) transfers: usize,
@@ -27,6 +29,7 @@ impl Seen {
         self.phases += more.phases;
         self.committed += more.committed;
         self.reads += more.reads;
+        self.reads_at_followers += more.reads_at_followers;
         self.changes += more.changes;
         self.joint_changes += more.joint_changes;
         self.transfers += more.transfers;
@@ -42,17 +45,15 @@ pub(super) struct Difference {
 }
 
 pub(super) struct Pair {
-    ours: Cluster<Ours>,
-    theirs: Cluster<Theirs>,
+    pub(super) ours: Cluster<Ours>,
+    pub(super) theirs: Cluster<Theirs>,
     commands: u8,
-    reads: u64,
-    /// The reads that were taken in and are not answered, and whom they were asked of, in which term.
-    open_reads: BTreeMap<u64, (NodeId, u64)>,
-    /// The reads that were taken in while no other one was open.
-    alone: BTreeSet<u64>,
+    pub(super) reads: u64,
+    /// The reads that were asked and are not answered.
+    pub(super) asked: BTreeMap<u64, Asked>,
     next_id: u64,
     story: String,
-    seen: Seen,
+    pub(super) seen: Seen,
 }
 
 impl Pair {
@@ -64,8 +65,7 @@ impl Pair {
             theirs: Cluster::new(schedule.settings, genesis.clone()),
             commands: 0,
             reads: 0,
-            open_reads: BTreeMap::new(),
-            alone: BTreeSet::new(),
+            asked: BTreeMap::new(),
             next_id: genesis.len() as u64 + 1,
             story: format!("{:?}\n", schedule.settings),
             seen: Seen::default(),
@@ -151,6 +151,11 @@ impl Pair {
             writeln!(self.story, "    {here}, and there {there}").expect("a string takes everything");
         }
         if ours == theirs {
+            if let Input::Read(_, token) = input
+                && ours == "false"
+            {
+                self.asked.remove(token);
+            }
             return Ok(());
         }
         Err(format!("{input:?} is answered {ours}, and there {theirs}"))
@@ -199,19 +204,11 @@ impl Pair {
                 let to = leader.unwrap_or(self.at(u64::from(self.commands)));
                 vec![Input::Propose(to, self.commands)]
             }
-            Choice::Read => {
-                let Some(leader) = leader.filter(|id| self.ours.servers[id].has_committed_in_its_term())
-                else {
-                    return Vec::new();
-                };
-                self.reads += 1;
-                let asked = (leader, self.ours.servers[&leader].term());
-                if self.open_reads.values().all(|other| *other != asked) {
-                    self.alone.insert(self.reads);
-                }
-                self.open_reads.insert(self.reads, asked);
-                vec![Input::Read(leader, self.reads)]
-            }
+            Choice::Read => leader
+                .map(|leader| self.read(leader, weather))
+                .into_iter()
+                .collect(),
+            Choice::ReadAt { of } => vec![self.read(self.at(*of), weather)],
             Choice::Transfer { to } => match leader {
                 Some(leader) if !self.ours.servers[&leader].is_transferring() => {
                     self.seen.transfers += 1;
@@ -311,19 +308,17 @@ impl Pair {
                     && (leader == *id || (open(weather.link(*id, leader)) && open(weather.link(leader, *id))))
             };
             let in_touch = ours.leader.is_some_and(both_ways);
-            self.compare_views(ours, &theirs[id], in_touch)
+            self.compare_views(ours, &theirs[id], in_touch, weather.links.is_empty())
+                .and_then(|()| self.compare_reads(*id, ours, &theirs[id]))
                 .map_err(|what| format!("{id}: {what}\n{ours:?}\n{:?}", theirs[id]))?;
         }
-        // What is answered in a later phase than it was asked in meets another commit index.
-        for open in self.open_reads.keys() {
-            self.alone.remove(open);
-        }
+        self.reads_go_on();
         let committed = ours.values().map(|view| view.commit).max();
         self.seen.committed = self.seen.committed.max(committed.unwrap_or_default());
         Ok(())
     }
 
-    fn compare_views(&mut self, ours: &View, theirs: &View, in_touch: bool) -> Result<(), String> {
+    fn compare_views(&self, ours: &View, theirs: &View, in_touch: bool, is_calm: bool) -> Result<(), String> {
         macro_rules! same {
             ($($field:ident)*) => {
                 $(if ours.$field != theirs.$field {
@@ -338,6 +333,13 @@ impl Pair {
         if in_touch {
             same!(commit members);
         }
+        if in_touch && is_calm {
+            for (view, place) in [(ours, "here"), (theirs, "there")] {
+                if !view.open_reads.is_empty() {
+                    return Err(format!("{:?} are not answered {place}", view.open_reads));
+                }
+            }
+        }
         // A snapshot is made when it is needed there, and when the log was compacted here: one log may begin later.
         let first = |view: &View| view.log.first().map_or(view.commit + 1, |((index, _), _)| *index);
         let first = first(ours).max(first(theirs));
@@ -348,23 +350,6 @@ impl Pair {
         if kept(ours) != kept(theirs) {
             return Err(format!("log is {:?}, and there {:?}", kept(ours), kept(theirs)));
         }
-        for (token, index) in &ours.reads {
-            let alone = self.alone.contains(token);
-            match theirs.reads.get(token) {
-                Some(other) if index == other || (!alone && (other..=&ours.commit).contains(&index)) => {}
-                None if !alone => {}
-                other => return Err(format!("read {token} may see {index}, and there {other:?}")),
-            }
-            self.open_reads.remove(token);
-        }
-        if let Some(more) = theirs
-            .reads
-            .keys()
-            .find(|token| !ours.reads.contains_key(token) && self.alone.contains(token))
-        {
-            return Err(format!("read {more} is confirmed there"));
-        }
-        self.seen.reads += ours.reads.len();
         Ok(())
     }
 }

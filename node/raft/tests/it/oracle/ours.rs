@@ -3,16 +3,18 @@
 use super::party::{Carries, Members, Parcel, Party, Place, Settings, View};
 use crate::server::Server;
 use raft::{
-    Change, Config, Configuration, EntryData, Envelope, Index, LogPosition, MemoryStorage, Message, NodeId,
-    ProgressState, ReadOutcome, ReadToken, RoleKind, SnapshotStatus, Storage as _, Term, Write, WriteId,
+    Change, Config, Configuration, EntryData, Envelope, Index, Life, LogPosition, MemoryStorage, Message,
+    NodeId, ProgressState, ReadOutcome, ReadToken, RoleKind, SnapshotStatus, Storage as _, Term, Write,
+    WriteId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) struct Ours {
     config: Config,
     server: Server<u8>,
     reads: BTreeMap<u64, u64>,
+    open_reads: BTreeSet<u64>,
 }
 
 fn place(position: LogPosition) -> Place {
@@ -78,12 +80,14 @@ impl Party for Ours {
             check_quorum: settings.check_quorum,
             // The other side leaves it to its caller who is promoted.
             promote_caught_up_only: false,
+            life: Some(Life(1)),
             ..Config::new(id)
         };
         Ours {
             server: Server::start(config.clone(), MemoryStorage::new(genesis.iter().copied())),
             config,
             reads: BTreeMap::new(),
+            open_reads: BTreeSet::new(),
         }
     }
 
@@ -98,10 +102,16 @@ impl Party for Ours {
             snapshot: None,
             entries: Vec::new(),
         });
+        let Life(life) = self.config.life.expect("followers take reads in");
+        let config = Config {
+            life: Some(Life(life + 1)),
+            ..self.config
+        };
         Ours {
-            server: Server::start(self.config.clone(), disk),
-            config: self.config,
+            server: Server::start(config.clone(), disk),
+            config,
             reads: BTreeMap::new(),
+            open_reads: BTreeSet::new(),
         }
     }
 
@@ -148,9 +158,12 @@ impl Party for Ours {
             for outcome in ready.reads {
                 match outcome {
                     ReadOutcome::Confirmed { token, index } => {
+                        self.open_reads.remove(&token.0);
                         self.reads.insert(token.0, index.0);
                     }
-                    ReadOutcome::Aborted { .. } => {}
+                    ReadOutcome::Aborted { token } => {
+                        self.open_reads.remove(&token.0);
+                    }
                 }
             }
         }
@@ -166,6 +179,7 @@ impl Party for Ours {
 
     fn heartbeat_timeout(&mut self) {
         self.server.raft.heartbeat_timeout();
+        self.server.raft.read_timeout();
     }
 
     fn quorum_check(&mut self) {
@@ -201,7 +215,11 @@ impl Party for Ours {
     }
 
     fn read(&mut self, token: u64) -> bool {
-        self.server.raft.read_index(ReadToken(token)).is_ok()
+        let taken_in = self.server.raft.read_index(ReadToken(token)).is_ok();
+        if taken_in {
+            self.open_reads.insert(token);
+        }
+        taken_in
     }
 
     fn compact(&mut self) {
@@ -210,6 +228,10 @@ impl Party for Ours {
         if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.last.index >= raft.first_index()) {
             raft.storage_mut().compact(Arc::new(snapshot));
         }
+    }
+
+    fn commit(&self) -> u64 {
+        self.server.raft.commit_index().0
     }
 
     fn standing(&self) -> (RoleKind, u64) {
@@ -235,11 +257,12 @@ impl Party for Ours {
             vote: raft.vote(),
             leader: raft.leader(),
             transfers_to: raft.transferring(),
-            commit: raft.commit_index().0,
+            commit: self.commit(),
             members: self.members(),
             last: place(raft.last()),
             log: entries.collect(),
             reads,
+            open_reads: self.open_reads.clone(),
         }
     }
 }
@@ -253,8 +276,12 @@ impl Ours {
         self.server.raft.term().0
     }
 
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        self.server.raft.leader()
+    }
+
     pub(super) fn follows(&self, leader: NodeId) -> bool {
-        self.server.raft.leader() == Some(leader)
+        self.leader() == Some(leader)
     }
 
     pub(super) fn is_transferring(&self) -> bool {

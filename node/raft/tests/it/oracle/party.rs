@@ -1,7 +1,7 @@
 //! What both implementations are asked, in the same words.
 
 use raft::{Change, NodeId, RoleKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings that both implementations have.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub(super) struct View {
     pub(super) log: Vec<(Place, Carries)>,
     /// The reads that were confirmed since the last look, and the index that each must see.
     pub(super) reads: BTreeMap<u64, u64>,
+    /// The reads that were taken in, and neither confirmed nor given up.
+    pub(super) open_reads: BTreeSet<u64>,
 }
 
 /// A message on its way.
@@ -76,6 +78,7 @@ pub(super) trait Party: Sized {
 
     fn election_timeout(&mut self);
     fn leader_silent(&mut self);
+    /// A leader beats, and whoever has reads that were not answered asks about them once more.
     fn heartbeat_timeout(&mut self);
     fn quorum_check(&mut self);
     fn unreachable(&mut self, node: NodeId);
@@ -87,10 +90,13 @@ pub(super) trait Party: Sized {
     fn change(&mut self, changes: &[Change]) -> Option<Place>;
     /// Whether a transfer was begun, or was under way to the same server already.
     fn transfer(&mut self, to: NodeId) -> bool;
-    /// Whether a read was taken in.
+    /// Whether a read was taken in: by a leader, or by a follower that hears one.
     fn read(&mut self, token: u64) -> bool;
     /// Makes a snapshot of what is applied, and drops that from the log.
     fn compact(&mut self);
+
+    /// What it knows to be committed.
+    fn commit(&self) -> u64;
 
     /// Its role and term.
     fn standing(&self) -> (RoleKind, u64);

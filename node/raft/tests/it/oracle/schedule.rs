@@ -22,6 +22,10 @@ pub(super) enum Choice {
     QuorumCheck,
     Propose,
     Read,
+    /// A read at any server.
+    ReadAt {
+        of: u64,
+    },
     Transfer {
         to: u64,
     },
@@ -142,7 +146,7 @@ fn weather(random: &mut ChaCha8Rng, size: u64) -> Weather {
 
 fn choice(random: &mut ChaCha8Rng) -> Choice {
     let of = random.random_range(0..SERVERS_MAX);
-    match random.random_range(0..20) {
+    match random.random_range(0..23) {
         0..=5 => Choice::Election {
             of,
             // Everybody, more often than not: otherwise most elections would find no voter.
@@ -158,6 +162,7 @@ fn choice(random: &mut ChaCha8Rng) -> Choice {
         14 => Choice::Transfer { to: of },
         15..=16 => Choice::Compact { of },
         17 => Choice::Unreachable { of },
+        18..=20 => Choice::ReadAt { of },
         _ => Choice::Crash {
             of,
             landed: random.random(),

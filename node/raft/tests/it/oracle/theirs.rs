@@ -19,6 +19,8 @@ pub(super) struct Theirs {
     /// What was handed out and is not durable: its number, the write, and the messages that wait for it.
     pending: VecDeque<(u64, Write, Vec<Message>)>,
     outbox: Vec<Message>,
+    /// The reads that were taken in and are open: the term, and who led it.
+    open_reads: BTreeMap<u64, (u64, u64)>,
     reads: BTreeMap<u64, u64>,
     /// Whether the transfer under way has seen a quorum check.
     transfer_aged: bool,
@@ -92,6 +94,7 @@ fn promises_nothing(message: &Message) -> bool {
         || matches!(
             kind,
             MessageType::MsgHeartbeatResponse
+                | MessageType::MsgReadIndex
                 | MessageType::MsgRequestPreVote
                 | MessageType::MsgRequestPreVoteResponse
         )
@@ -122,6 +125,7 @@ impl Theirs {
             node: RawNode::new(&config, disk, &logger).expect("the settings can work"),
             pending: VecDeque::new(),
             outbox: Vec::new(),
+            open_reads: BTreeMap::new(),
             reads: BTreeMap::new(),
             transfer_aged: false,
         }
@@ -146,6 +150,27 @@ impl Theirs {
         answer.index = index;
         answer.reject = kind != MessageType::MsgAppendResponse;
         self.outbox.push(answer);
+    }
+
+    /// Reads end with the leadership that they were asked of.
+    fn end_reads(&mut self) {
+        let now = (self.node.raft.term, self.node.raft.leader_id);
+        self.open_reads.retain(|_, asked_of| *asked_of == now);
+    }
+
+    fn hears_a_leader(&self) -> bool {
+        let raft = &self.node.raft;
+        raft.leader_id != 0 && (self.leads() || raft.election_elapsed < ELECTION_TICKS)
+    }
+
+    fn ask(&mut self, token: u64) {
+        self.node.read_index(token.to_be_bytes().to_vec());
+        let term = self.node.raft.term;
+        let sent = self.node.raft.msgs.iter_mut();
+        for question in sent.filter(|message| message.get_msg_type() == MessageType::MsgReadIndex) {
+            // A field that it leaves empty tells whose question it is: it has no term of its own.
+            question.log_term = term;
+        }
     }
 
     /// Carries writes out and reports them; with a slow disk, as long as there is nothing to write.
@@ -187,7 +212,9 @@ impl Theirs {
         let mut ready = self.node.ready();
         for read in ready.take_read_states() {
             let token = u64::from_be_bytes(read.request_ctx.try_into().expect("a token is eight bytes"));
-            self.reads.insert(token, read.index);
+            if self.open_reads.remove(&token).is_some() {
+                self.reads.insert(token, read.index);
+            }
         }
         self.outbox.extend(ready.take_messages());
         let (now, later): (Vec<Message>, Vec<Message>) = ready
@@ -256,6 +283,9 @@ impl Party for Theirs {
         if term < own && is_of_leader {
             return self.answer(from, MessageType::MsgAppendResponse, 0);
         }
+        if kind == MessageType::MsgReadIndex && !(self.leads() && message.log_term == own) {
+            return;
+        }
         if kind == MessageType::MsgRequestPreVote && term == own {
             return self.answer(from, MessageType::MsgRequestPreVoteResponse, term);
         }
@@ -286,6 +316,7 @@ impl Party for Theirs {
         if kind == MessageType::MsgRequestVote && raft.vote == from && raft.state == StateRole::PreCandidate {
             raft.become_follower(term, 0);
         }
+        self.end_reads();
     }
 
     fn pump(&mut self, slow_disk: bool) -> Vec<Parcel<Message>> {
@@ -309,16 +340,22 @@ impl Party for Theirs {
         if self.node.raft.promotable() {
             self.node.campaign().expect("it may stand");
         }
+        self.end_reads();
     }
 
     fn leader_silent(&mut self) {
         if !self.leads() {
             self.node.raft.election_elapsed = ELECTION_TICKS;
+            // Who says nothing will hardly answer.
+            self.open_reads.clear();
         }
     }
 
     fn heartbeat_timeout(&mut self) {
         self.node.ping();
+        for token in self.open_reads.keys().copied().collect::<Vec<u64>>() {
+            self.ask(token);
+        }
     }
 
     fn quorum_check(&mut self) {
@@ -330,6 +367,7 @@ impl Party for Theirs {
         if self.settings.check_quorum {
             self.node.raft.step(check).expect("a leader checks its quorum");
         }
+        self.end_reads();
         let transfers = self.leads() && self.node.raft.lead_transferee.is_some();
         if transfers && std::mem::replace(&mut self.transfer_aged, true) {
             self.node.raft.abort_leader_transfer();
@@ -395,10 +433,12 @@ impl Party for Theirs {
     }
 
     fn read(&mut self, token: u64) -> bool {
-        if !self.leads() {
+        if !self.hears_a_leader() {
             return false;
         }
-        self.node.read_index(token.to_be_bytes().to_vec());
+        let raft = &self.node.raft;
+        self.open_reads.insert(token, (raft.term, raft.leader_id));
+        self.ask(token);
         true
     }
 
@@ -406,6 +446,10 @@ impl Party for Theirs {
         let disk = self.node.mut_store();
         disk.durable.compact();
         disk.now.compact();
+    }
+
+    fn commit(&self) -> u64 {
+        self.node.raft.raft_log.committed
     }
 
     fn standing(&self) -> (RoleKind, u64) {
@@ -437,6 +481,7 @@ impl Party for Theirs {
             leader: node(raft.leader_id),
             transfers_to: raft.lead_transferee.and_then(node),
             commit: raft.raft_log.committed,
+            open_reads: self.open_reads.keys().copied().collect(),
             members: Members::from(&raft.prs().conf().to_conf_state()),
             last: self.last(),
             log: entries.collect(),

@@ -43,7 +43,8 @@
 //! compared where a server and its leader hear each other.
 //!
 //! Where one message more or less decides (what a leader has sent when it is deposed or dies, what of a half-open link was delivered), no
-//! oracle can tell right from wrong: elections, transfers and crashes come to rest before the next thing is done, and links are cut both ways.
+//! oracle can tell right from wrong: elections, transfers and crashes come to rest before the next thing is done, links are cut both
+//! ways, and a leader brings its followers up to date before somebody with a later term comes back.
 
 mod cluster;
 mod compare;

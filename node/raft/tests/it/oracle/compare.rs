@@ -101,6 +101,7 @@ impl Pair {
             weather.links, weather.slow_disks
         )
         .expect("a string takes everything");
+        self.leaders_finish(&weather);
         self.ours.late_arrives();
         self.theirs.late_arrives();
         self.give(&Input::Rest, &weather)?;
@@ -119,7 +120,17 @@ impl Pair {
             Fate::Lost => Some(false),
             Fate::Landed => Some(true),
         } {
-            for id in weather.slow_disks.clone() {
+            // How far a leader has come with slow followers when it dies depends on which messages there are: it dies last, and they hear of
+            // everything before.
+            let leads = |id: &NodeId| self.ours.servers[id].leads();
+            let (last, first): (Vec<NodeId>, Vec<NodeId>) =
+                weather.slow_disks.iter().partition(|id| leads(id));
+            for id in first.into_iter().chain(last) {
+                if self.ours.servers[&id].leads() {
+                    self.ours.settle(&weather);
+                    self.theirs.settle(&weather);
+                }
+                weather.slow_disks.remove(&id);
                 self.seen.crashes_with_writes_pending +=
                     usize::from(self.ours.servers[&id].has_writes_pending());
                 self.give(&Input::Crash(id, landed), &weather)?;
@@ -130,6 +141,22 @@ impl Pair {
         self.theirs.settle(&weather);
         self.retire();
         self.compare(&weather)
+    }
+
+    /// Whoever comes back with a later term deposes the leader, and how far that has come with its followers by then depends on which messages
+    /// there are: so it brings them up to date first.
+    fn leaders_finish(&mut self, weather: &Weather) {
+        let Some(leader) = self.leader() else { return };
+        let servers = &self.ours.servers;
+        let term = servers[&leader].term();
+        let mut without_later = weather.clone();
+        for (id, _) in servers.iter().filter(|(_, server)| server.term() > term) {
+            without_later.isolate(*id, servers.keys().copied());
+        }
+        if without_later.links != weather.links {
+            self.ours.settle(&without_later);
+            self.theirs.settle(&without_later);
+        }
     }
 
     /// Servers that take no part any more go for ever.

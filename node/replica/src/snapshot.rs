@@ -112,61 +112,107 @@ pub(crate) fn read(
     file: FileId,
     bytes: u64,
 ) -> Result<(SnapshotMeta, StateMachine), ReadError> {
-    let (mut offset, mut link) = (0, Link::FIRST);
-    let mut meta = None;
-    let mut machine = StateMachine::default();
-    loop {
-        let (part, length) = read_part(disk, file, offset, bytes - offset, link)?;
-        let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
-        match (part, meta.take()) {
-            (SnapshotPart::Begin { snapshot }, None) => {
-                let snapshot =
-                    SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
-                meta = Some(snapshot);
-            }
-            (_, None) => return Err(damaged("it does not say what it stands for")),
-            (part, Some(known)) => {
-                if machine.take_in(part).map_err(damaged)? {
-                    if offset + length.0 != bytes {
-                        return Err(damaged("something follows its end"));
-                    }
-                    return Ok((known, machine));
-                }
-                meta = Some(known);
-            }
+    let mut reading = Reading::default();
+    reading.go_on(disk, file, bytes, bytes)?;
+    reading.finish()
+}
+
+/// A snapshot that is being read and checked, as far as it is there.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Where the next part is, and belongs.
+    offset: u64,
+    link: Link,
+    meta: Option<SnapshotMeta>,
+    machine: StateMachine,
+    /// Whether the last part was read.
+    whole: bool,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            offset: 0,
+            link: Link::FIRST,
+            meta: None,
+            machine: StateMachine::default(),
+            whole: false,
         }
-        offset += length.0;
-        link = length.1;
     }
 }
 
-/// The part at `offset`, of which at most `room` bytes are there; its length, and where the next one belongs.
-fn read_part(
-    disk: &impl Disk,
-    file: FileId,
-    offset: u64,
-    room: u64,
-    link: Link,
-) -> Result<(SnapshotPart, (u64, Link)), ReadError> {
-    let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
-    if room < HEADER_BYTES as u64 {
-        return Err(damaged("it has no end"));
+impl Reading {
+    /// Reads all parts that lie within the first `there` bytes of a file which will have `total`.
+    pub(crate) fn go_on(
+        &mut self,
+        disk: &impl Disk,
+        file: FileId,
+        there: u64,
+        total: u64,
+    ) -> Result<(), ReadError> {
+        while let Some((part, padded, link)) = self.next_part(disk, file, there, total)? {
+            let offset = self.offset;
+            let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
+            match (part, &self.meta) {
+                (SnapshotPart::Begin { snapshot }, None) => {
+                    let snapshot =
+                        SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
+                    self.meta = Some(snapshot);
+                }
+                (_, None) => return Err(damaged("it does not say what it stands for")),
+                (part, Some(_)) => self.whole = self.machine.take_in(part).map_err(damaged)?,
+            }
+            self.offset += padded;
+            self.link = link;
+            if self.whole && self.offset != total {
+                return Err(damaged("something follows its end"));
+            }
+        }
+        Ok(())
     }
-    let mut bytes = vec![0; HEADER_BYTES];
-    disk.read(file, offset, &mut bytes).map_err(ReadError::Disk)?;
-    let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
-    let padded = batch::padded_bytes(length);
-    if padded as u64 > room {
-        return Err(damaged("the batch here reaches beyond the end"));
+
+    /// What was read, if that is all.
+    pub(crate) fn finish(self) -> Result<(SnapshotMeta, StateMachine), ReadError> {
+        match self.meta {
+            Some(meta) if self.whole => Ok((meta, self.machine)),
+            Some(_) | None => Err(ReadError::Damaged(self.offset, "it has no end".to_string())),
+        }
     }
-    bytes.resize(HEADER_BYTES + length, 0);
-    let payload = &mut bytes[HEADER_BYTES..];
-    disk.read(file, offset + HEADER_BYTES as u64, payload)
-        .map_err(ReadError::Disk)?;
-    let batch = Batch::parse(&bytes).filter(|batch| batch.generation == GENERATION && batch.link == link);
-    let batch = batch.ok_or_else(|| damaged("the batch here is damaged"))?;
-    let part = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
-    Ok((part, (padded as u64, batch.next_link())))
+
+    /// The next part with its length in the file and where the one behind it belongs; `None` where it is not there yet, or nothing is to come.
+    fn next_part(
+        &self,
+        disk: &impl Disk,
+        file: FileId,
+        there: u64,
+        total: u64,
+    ) -> Result<Option<(SnapshotPart, u64, Link)>, ReadError> {
+        let damaged = |reason: &str| ReadError::Damaged(self.offset, reason.to_string());
+        let room = there - self.offset;
+        if room < HEADER_BYTES as u64 {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; HEADER_BYTES];
+        disk.read(file, self.offset, &mut bytes)
+            .map_err(ReadError::Disk)?;
+        let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
+        let padded = batch::padded_bytes(length) as u64;
+        if padded > total - self.offset {
+            return Err(damaged("the batch here reaches beyond the end"));
+        }
+        if padded > room {
+            return Ok(None);
+        }
+        bytes.resize(HEADER_BYTES + length, 0);
+        let payload = &mut bytes[HEADER_BYTES..];
+        disk.read(file, self.offset + HEADER_BYTES as u64, payload)
+            .map_err(ReadError::Disk)?;
+        let batch = Batch::parse(&bytes)
+            .filter(|batch| batch.generation == GENERATION && batch.link == self.link)
+            .ok_or_else(|| damaged("the batch here is damaged"))?;
+        let part = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
+        Ok(Some((part, padded, batch.next_link())))
+    }
 }
 
 /// A snapshot that is being taken.

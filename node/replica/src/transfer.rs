@@ -10,12 +10,13 @@
 //! ```
 //!
 //! A follower says where it is; so pieces that are lost are sent again, and a transfer goes on where it stood when a connection
-//! was made anew. What arrives is nothing but bytes before its checksums, its end and the core have been asked.
+//! was made anew. What arrives is nothing but bytes before its checksums, its end and the core have been asked. It is read and checked as it
+//! comes, part by part, so that a large one keeps its node from nothing when it is whole.
 
 use crate::batch::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError, FileId};
 use crate::machine::StateMachine;
-use crate::snapshot::{self, ARRIVING, Stored};
+use crate::snapshot::{self, ARRIVING, ReadError, Reading, Stored};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::{vec, vec::Vec};
@@ -173,6 +174,8 @@ pub(crate) struct Incoming {
     file: FileId,
     /// How much of it is durable.
     end: u64,
+    /// What was read of that; `None` if it is no snapshot.
+    reading: Option<Reading>,
 }
 
 /// A snapshot that has arrived.
@@ -201,6 +204,7 @@ impl Incoming {
                     last: meta.last,
                     file: disk.create(ARRIVING, 0)?,
                     end: 0,
+                    reading: Some(Reading::default()),
                 })
             }
         }
@@ -235,6 +239,13 @@ impl Incoming {
         disk.write(self.file, offset, bytes)?;
         disk.sync(self.file)?;
         self.end += bytes.len() as u64;
+        if let Some(reading) = &mut self.reading {
+            match reading.go_on(disk, self.file, self.end, total) {
+                Ok(()) => {}
+                Err(ReadError::Disk(error)) => return Err(error),
+                Err(ReadError::Damaged(..)) => self.reading = None,
+            }
+        }
         Ok(self.end == total)
     }
 
@@ -262,7 +273,7 @@ impl Incoming {
         }
     }
 
-    /// Checks the file, which is whole, and gives it its name. Where it is not what was offered, it is removed.
+    /// Gives the file, which is whole and was checked as it came, its name. Where it is not what was offered, it is removed.
     ///
     /// # Errors
     /// The disk failed, or the file is no such snapshot.
@@ -270,24 +281,21 @@ impl Incoming {
         self,
         disk: &mut impl Disk,
     ) -> Result<(Envelope<Bytes>, Option<Arrived>), CheckError> {
-        match snapshot::read(disk, self.file, self.end) {
-            Ok((meta, machine)) if self.meta() == Some(&meta) => {
-                // From here on it counts, whatever becomes of this process.
-                disk.rename(self.file, &snapshot::file_name(meta.last))
-                    .map_err(CheckError::Disk)?;
-                let stored = Stored {
-                    meta: Arc::new(meta),
-                    file: self.file,
-                    bytes: self.end,
-                };
-                Ok((self.offer, Some(Arrived { stored, machine })))
-            }
-            Err(snapshot::ReadError::Disk(error)) => Err(CheckError::Disk(error)),
-            Ok(_) | Err(snapshot::ReadError::Damaged(..)) => {
-                disk.remove(ARRIVING).map_err(CheckError::Disk)?;
-                Err(CheckError::Damaged)
-            }
-        }
+        let meant = self.meta().cloned();
+        let read = self.reading.and_then(|reading| reading.finish().ok());
+        let Some((meta, machine)) = read.filter(|(meta, _)| Some(meta) == meant.as_ref()) else {
+            disk.remove(ARRIVING).map_err(CheckError::Disk)?;
+            return Err(CheckError::Damaged);
+        };
+        // From here on it counts, whatever becomes of this process.
+        disk.rename(self.file, &snapshot::file_name(meta.last))
+            .map_err(CheckError::Disk)?;
+        let stored = Stored {
+            meta: Arc::new(meta),
+            file: self.file,
+            bytes: self.end,
+        };
+        Ok((self.offer, Some(Arrived { stored, machine })))
     }
 
     /// The file is not needed any more: the core will say so to the leader.

@@ -4,6 +4,7 @@ use super::faults::Faults;
 use super::programs::Programs;
 use crate::cluster::spawn_tied;
 use serde_json::Value;
+use sim::model::Tier;
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// The seeds of runs of real processes, beginning with this one.
 const FIRST_RUN_SEED: u64 = 1;
+
+/// How many million steps a world has in the first round.
+const FIRST_ROUND_MILLIONS: usize = 3;
 
 /// What a run says of a cluster that does not serve.
 const STANDSTILLS: [&str; 2] = ["the cluster did not come back", "no operation was ok"];
@@ -169,6 +173,15 @@ impl Speaking {
 }
 
 impl Speaking {
+    /// The one line that a child has to say; `None` if it has not by the deadline.
+    fn word_by(&mut self, layer: Layer, deadline: Instant) -> Result<Option<Value>, HuntError> {
+        match self.next(deadline) {
+            Some(line) => Ok(Some(line)),
+            None if Instant::now() >= deadline => Ok(None),
+            None => self.word(layer, deadline).map(Some),
+        }
+    }
+
     /// The one line that a child has to say.
     fn word(&mut self, layer: Layer, deadline: Instant) -> Result<Value, HuntError> {
         if let Some(line) = self.next(deadline) {
@@ -218,23 +231,66 @@ fn text(value: &Value) -> String {
 type Sought = (String, Option<Found>);
 
 /// Goes through the worlds until a promise is broken; or, for a bug that breaks none, until something never happens that does without it.
+///
+/// A bug can make a world much larger than it is. So each has a few steps in the first round, and what is larger waits for the second.
 fn model(
     programs: &Programs,
     quarry: Quarry<'_>,
     budget: &Budget,
     deadline: Instant,
 ) -> Result<Sought, HuntError> {
-    let (mut command, words) = command(programs, Layer::Model, quarry.mutant);
-    command.args(["--threads", &budget.threads.to_string()]);
-    let child = Speaking::start(Layer::Model, &mut command)?;
-    let (mut states, mut worlds) = (0, 0);
-    let mut never: Option<Sought> = None;
-    while let Some(line) = child.next(deadline) {
-        worlds += 1;
-        states += number(&line, "unique_states");
-        let world = text(&line["world"]);
-        let effort = format!("{} states of {world}", number(&line, "unique_states"));
-        let replay = format!("{words} --world {world}");
+    let mut search = Search::default();
+    let mut left = worlds_of_every_change();
+    let rounds = match quarry.mutant {
+        Some(_) => &[Some(FIRST_ROUND_MILLIONS), None][..],
+        None => &[None][..],
+    };
+    for millions in rounds {
+        for world in std::mem::take(&mut left) {
+            let (mut command, words) = command(programs, Layer::Model, quarry.mutant);
+            command.args(["--threads", &budget.threads.to_string(), "--world", world]);
+            if let Some(millions) = millions {
+                command.args(["--limit", &millions.to_string()]);
+            }
+            let mut child = Speaking::start(Layer::Model, &mut command)?;
+            let Some(line) = child.word_by(Layer::Model, deadline)? else {
+                return Ok(search.ended());
+            };
+            if line["complete"] != Value::Bool(true) {
+                left.push(world);
+            }
+            if search.takes(
+                world,
+                &line,
+                format!("{words} --world {world}"),
+                quarry.breaks_safety,
+            ) {
+                return Ok(search.ended());
+            }
+        }
+    }
+    Ok(search.ended())
+}
+
+fn worlds_of_every_change() -> Vec<&'static str> {
+    let worlds = sim::model::worlds().into_iter();
+    let of_every_change = worlds.filter(|world| world.tier == Tier::Ci);
+    of_every_change.map(|world| world.name).collect()
+}
+
+/// What a search through the worlds has come to.
+#[derive(Default)]
+struct Search {
+    states: u64,
+    worlds: u64,
+    found: Option<Sought>,
+}
+
+impl Search {
+    /// Takes in what was said of a world. Says whether that is the end of it.
+    fn takes(&mut self, world: &str, line: &Value, replay: String, breaks_safety: bool) -> bool {
+        let states = number(line, "unique_states");
+        let effort = format!("{states} states of {world}");
         if let Some(violation) = line["violations"].get(0) {
             let steps = violation["steps"].as_array().map_or(0, Vec::len);
             let found = Found {
@@ -242,23 +298,29 @@ fn model(
                 trace_steps: Some(steps as u64),
                 replay,
             };
-            return Ok((effort, Some(found)));
+            self.found = Some((effort, Some(found)));
+            return true;
         }
-        if line["complete"] == Value::Bool(true)
-            && let Some(unmet) = line["unmet"].get(0)
-        {
+        if line["complete"] != Value::Bool(true) {
+            return false;
+        }
+        self.states += states;
+        self.worlds += 1;
+        if let Some(unmet) = line["unmet"].get(0) {
             let found = Found {
                 what: format!("never: {}", text(unmet)),
                 trace_steps: None,
                 replay,
             };
-            never.get_or_insert((effort, Some(found)));
-            if !quarry.breaks_safety {
-                break;
-            }
+            self.found.get_or_insert((effort, Some(found)));
         }
+        self.found.is_some() && !breaks_safety
     }
-    Ok(never.unwrap_or_else(|| (format!("{states} states of {worlds} worlds"), None)))
+
+    fn ended(self) -> Sought {
+        let in_vain = (format!("{} states of {} worlds", self.states, self.worlds), None);
+        self.found.unwrap_or(in_vain)
+    }
 }
 
 /// Runs seeds until one fails that does not without the bug.

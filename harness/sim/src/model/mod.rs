@@ -22,6 +22,7 @@ mod disk;
 mod explore;
 mod ghost;
 mod observer;
+mod opening;
 mod reach;
 mod run;
 mod search;
@@ -35,6 +36,7 @@ mod worlds;
 
 pub use catalogue::{by_name, worlds};
 pub use explore::serve;
+pub use opening::Opening;
 pub use reach::Reach;
 pub use run::check;
 pub use search::{Limits, Progress, Watch, WorldReport};

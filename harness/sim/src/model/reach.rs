@@ -76,6 +76,8 @@ pub enum Reach {
     SnapshotStored,
     /// A server that holds something committed loses its disk.
     Wiped,
+    /// An append is acknowledged behind whose last entry the log goes on.
+    TailUnverified,
 }
 
 impl Reach {
@@ -117,6 +119,7 @@ impl Reach {
             Reach::PowerLoss => "a loss of power comes when something is not synced",
             Reach::SnapshotStored => "a snapshot is stored",
             Reach::Wiped => "a server loses its disk with committed entries on it",
+            Reach::TailUnverified => "an append is acknowledged that verifies less than the log has",
         }
     }
 
@@ -160,7 +163,8 @@ impl Reach {
             | Reach::AppendTold
             | Reach::PowerLoss
             | Reach::SnapshotStored
-            | Reach::Wiped => state.marks & self.bit() != 0,
+            | Reach::Wiped
+            | Reach::TailUnverified => state.marks & self.bit() != 0,
         }
     }
 
@@ -200,6 +204,11 @@ impl Reach {
                 matches!(message, Some(Message::ReadIndexResponse { .. }))
                     && old.awaits_read_index()
                     && effects.reads.is_empty()
+            }
+            Reach::TailUnverified => {
+                let last = new.last().index;
+                let is_short = |envelope: &raft::Envelope<u8>| matches!(envelope.message, Message::AppendAccepted { matched } if matched < last);
+                effects.sent.iter().any(is_short)
             }
             Reach::Wiped => matches!(input, Input::Wipe) && old.commit_index() > Index(0),
             Reach::LostWrite => crashed && !before.writing.is_empty(),

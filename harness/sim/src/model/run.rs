@@ -87,6 +87,7 @@ pub(super) fn properties<M: Explores>(model: &M) -> Vec<Property<M>> {
         Reach::PowerLoss => sometimes!(PowerLoss),
         Reach::SnapshotStored => sometimes!(SnapshotStored),
         Reach::Wiped => sometimes!(Wiped),
+        Reach::TailUnverified => sometimes!(TailUnverified),
     };
     let promises = Property::always(PROMISES, |model: &M, state: &M::State| {
         !model.explored().breaks_first(M::compact(state))

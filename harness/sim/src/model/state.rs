@@ -41,14 +41,20 @@ impl State {
     /// The beginning, in its canonical form, and by which exchange of ids.
     pub(super) fn new(universe: &Universe) -> (State, usize) {
         let world = &universe.world;
-        let (begun, ghost) = world.beginning();
+        let (begun, ghost, flight) = world.beginning();
         let mut servers = [NOBODY; SERVERS_MAX];
         for (place, server) in servers.iter_mut().zip(begun) {
             *place = universe.server_key(server);
         }
+        let mut network: Vec<MessageKey> = flight
+            .into_iter()
+            .map(|envelope| universe.message_key(envelope))
+            .collect();
+        network.sort_unstable();
+        network.dedup();
         let state = State {
             servers,
-            network: Vec::new(),
+            network,
             ghost: universe.ghost_key(ghost),
             left: Left {
                 proposals: world.proposals,

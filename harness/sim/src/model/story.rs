@@ -94,10 +94,11 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn new(world: &World) -> Teller<'_> {
+        let (servers, _, flight) = world.beginning();
         Teller {
             world,
-            servers: world.beginning().0,
-            flight: Vec::new(),
+            servers,
+            flight,
             lines: Vec::new(),
         }
     }
@@ -106,13 +107,16 @@ impl Teller<'_> {
         self.lines
             .push(format!("# What the world {} came to: {what}.", self.world.name));
         self.lines.push(self.world.cluster_line());
-        if self.world.led {
+        for step in self.world.opening {
+            self.lines.extend(step.words().lines().map(str::to_owned));
+        }
+        if !self.world.opening.is_empty() {
+            self.lines.push("status".to_owned());
+        }
+        if self.world.led || !self.world.opening.is_empty() {
             for server in &self.servers {
                 self.lines.push(format!("  {}", status(&server.raft)));
             }
-        }
-        if self.world.estranged {
-            self.lines.push(String::from("silent 2"));
         }
         for (place, step) in steps.iter().enumerate() {
             match &step.input {

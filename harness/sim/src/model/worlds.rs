@@ -2,6 +2,7 @@
 
 use super::clock::LEASE;
 use super::ghost::Ghost;
+use super::opening::{Opening, open};
 use super::reach::Reach;
 use super::server::{Input, Server};
 use super::symmetry::permutations;
@@ -84,8 +85,8 @@ pub struct World {
     pub candidates: u8,
     /// Whether it begins when the first server leads term 1, and everybody has committed that term's first entry.
     pub led: bool,
-    /// Whether the second server, when it begins, has not heard from the first for so long that it may stand.
-    pub estranged: bool,
+    /// What happened since then and before it begins.
+    pub opening: &'static [Opening],
     /// The highest term that is explored.
     pub term_max: u64,
     /// The highest index that is explored, no-ops included.
@@ -147,7 +148,7 @@ impl World {
             learners: false,
             candidates: 3,
             led: false,
-            estranged: false,
+            opening: &[],
             term_max: 2,
             log_max: 2,
             proposals: 0,
@@ -291,8 +292,8 @@ impl World {
         )
     }
 
-    /// The servers and the observer at the beginning. What is still on its way then is lost.
-    pub(super) fn beginning(&self) -> (Vec<Server>, Ghost) {
+    /// The servers, the observer and what is in flight at the beginning.
+    pub(super) fn beginning(&self) -> (Vec<Server>, Ghost, Vec<Envelope<u8>>) {
         let ids = (1..=u64::from(self.servers)).map(NodeId);
         let mut servers: Vec<Server> = ids.map(|id| Server::fresh(self, id)).collect();
         let mut ghost = Ghost::new(self.judge);
@@ -302,24 +303,39 @@ impl World {
             }
             assert!(servers[0].leads(), "{} is not led at its beginning", self.name);
         }
-        if self.estranged {
-            servers[1].take(self, &Input::Silent);
-        }
-        (servers, ghost)
+        let flight = open(self, &mut servers, &mut ghost);
+        (servers, ghost, flight)
     }
 
     /// Gives the first server an input, and delivers and persists until nothing moves.
     fn come_to_rest(&self, servers: &mut [Server], ghost: &mut Ghost, input: Input) {
         let mut pending: VecDeque<(NodeId, Input)> = VecDeque::from([(NodeId(1), input)]);
         while let Some((id, input)) = pending.pop_front() {
-            let server = &mut servers[usize::try_from(id.0 - 1).expect("ids are small")];
-            let effects = server.take(self, &input);
-            ghost.see(server, &input, &effects);
-            if !server.writing.is_empty() {
+            let sent = self.happens(servers, ghost, id, &input);
+            if !servers[place(id)].writing.is_empty() {
                 pending.push_back((id, Input::Persist));
             }
             let deliver = |envelope: Envelope<u8>| (envelope.to, Input::Deliver(envelope));
-            pending.extend(effects.sent.into_iter().map(deliver));
+            pending.extend(sent.into_iter().map(deliver));
         }
     }
+
+    /// Gives a server an input, and gives back what it sends.
+    pub(super) fn happens(
+        &self,
+        servers: &mut [Server],
+        ghost: &mut Ghost,
+        id: NodeId,
+        input: &Input,
+    ) -> Vec<Envelope<u8>> {
+        let server = &mut servers[place(id)];
+        let effects = server.take(self, input);
+        ghost.see(server, input, &effects);
+        effects.sent
+    }
+}
+
+/// Where a server stands among the others.
+pub(super) fn place(id: NodeId) -> usize {
+    usize::try_from(id.0 - 1).expect("ids are small")
 }

@@ -10,7 +10,7 @@ const SCHEDULES_MAX: u64 = 6_000;
 
 /// Every mutant by its name, a script whose outcome it changes, and the beginning of what a schedule's failure says, somewhere in it.
 /// Where there is none of that, schedules do not find it: what finds it instead stands in the tests of the simulation and of the
-/// model, but for `ack-last-index`. That takes a truncating write that is lost in a crash, and short appends: the script plays it.
+/// model.
 const FOUND: [(&str, &str, Option<&str>); 38] = [
     (
         "vote-not-persisted",

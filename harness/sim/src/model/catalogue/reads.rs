@@ -1,5 +1,6 @@
 //! Reads: by rounds of heartbeats, and by leases.
 
+use super::super::opening::Opening;
 use super::super::reach::Reach;
 use super::super::worlds::{Judge, World};
 
@@ -82,7 +83,7 @@ pub(super) fn reads() -> Vec<World> {
         World {
             led: true,
             check_quorum: true,
-            estranged: true,
+            opening: &[Opening::Silent(2)],
             candidates: 2,
             crashes: 1,
             reads: 1,

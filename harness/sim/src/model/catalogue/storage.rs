@@ -1,7 +1,34 @@
 //! What a server keeps on its disk, and what it loses.
 
+use super::super::opening::Opening;
 use super::super::reach::Reach;
 use super::super::worlds::{Scenery, Subject, World};
+
+/// Server 1 has on disk two entries of term 1 behind the first, of which server 2 has one. Server 3 led term 2 without them: the entry that
+/// replaces them is in the memory of server 1 alone. Server 2 leads term 3, and has committed with the others.
+const TAIL_CUT_OFF: &[Opening] = &[
+    Opening::Propose(1, 2),
+    Opening::Stabilize(&[1, 2]),
+    Opening::Propose(1, 1),
+    Opening::Persist(1),
+    Opening::Drop,
+    Opening::Timeout(3),
+    Opening::Persist(3),
+    Opening::Deliver(3, 4),
+    Opening::Deliver(3, 5),
+    Opening::Persist(4),
+    Opening::Persist(5),
+    Opening::Deliver(4, 3),
+    Opening::Deliver(5, 3),
+    Opening::Deliver(3, 1),
+    Opening::Crash(3),
+    Opening::Drop,
+    Opening::Timeout(2),
+    Opening::Persist(2),
+    Opening::Drop,
+    Opening::Timeout(2),
+    Opening::Stabilize(&[2, 3, 4, 5]),
+];
 
 pub(super) fn storage() -> Vec<World> {
     vec![
@@ -50,6 +77,21 @@ pub(super) fn storage() -> Vec<World> {
             ..World::new(
                 "bad-tail",
                 "slow disks and a crash across a fail-over: what was cut off may come back",
+            )
+        },
+        World {
+            servers: 5,
+            voters: 5,
+            led: true,
+            opening: TAIL_CUT_OFF,
+            term_max: 3,
+            log_max: 3,
+            crashes: 1,
+            writes_take_time: true,
+            reaches: &[Reach::LostWrite, Reach::TailUnverified],
+            ..World::new(
+                "returned-tail",
+                "a crash brings back what two leaders cut off and replaced: an append verifies less than the log has",
             )
         },
         World {

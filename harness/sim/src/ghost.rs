@@ -209,7 +209,7 @@ impl Ghost {
                 .push((index, Configuration::clone(configuration)));
         }
         if let EntryData::Command(command) = &known.data {
-            match Invocation::from_bytes(command) {
+            match <Invocation>::from_bytes(command) {
                 // What came of it, the nodes answer.
                 Ok(invocation) => drop(self.machine.invoke(index, invocation)),
                 Err(error) => {

@@ -102,7 +102,7 @@ fn write_past(disk: &SimDisk, options: &Options, entries: u64, keys: u64) -> u64
             let mut value = format!("{number:020}").into_bytes();
             value.resize(VALUE_BYTES, b'.');
             let value = Bytes::from(value);
-            node.command(Ticket(number), &Command::Put { key, value });
+            node.command(Ticket(number), Command::Put { key, value });
         }
         assert_eq!(turn(&mut node), batch, "every one is acknowledged");
         done += batch;

@@ -108,7 +108,7 @@ impl Load {
         let key = Bytes::from(format!("key-{key:09}"));
         let value = self.value.clone();
         node.replica
-            .command(Ticket(self.puts), &Command::Put { key, value });
+            .command(Ticket(self.puts), Command::Put { key, value });
     }
 
     /// One turn of a node that is asked for puts.

@@ -104,6 +104,7 @@ impl Directory {
         for entry in entries {
             self.push(entry);
         }
+        self.shorten_tail();
         Ok(())
     }
 
@@ -145,19 +146,23 @@ impl Directory {
         }
         self.tail_bytes += entry.size();
         self.tail.push_back(entry);
-        while self.tail_bytes > self.tail_bytes_max {
-            let Some(oldest) = self.tail.pop_front() else {
-                break;
-            };
+    }
+
+    /// Lets the oldest entries go that are too much to be kept in memory.
+    fn shorten_tail(&mut self) {
+        let begins_behind = self.starts.front().map(|(_, start)| *start);
+        let mut forgotten = None;
+        while self.tail_bytes > self.tail_bytes_max
+            && let Some(oldest) = self.tail.pop_front()
+        {
             self.tail_bytes -= oldest.size();
             // It may have been there in memory alone.
-            if self
-                .starts
-                .front()
-                .is_some_and(|(_, start)| oldest.index <= *start)
-            {
-                self.forget(oldest.index);
+            if begins_behind.is_some_and(|start| oldest.index <= start) {
+                forgotten = Some(oldest.index);
             }
+        }
+        if let Some(index) = forgotten {
+            self.forget(index);
         }
     }
 

@@ -125,7 +125,7 @@ impl StateMachine {
             SnapshotPart::Begin { .. } => Err("it begins twice"),
             SnapshotPart::Pairs(pairs) => {
                 for (key, value) in pairs {
-                    self.map.insert(key, value);
+                    self.map.put(&key, &value);
                 }
                 Ok(false)
             }

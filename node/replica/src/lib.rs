@@ -51,6 +51,7 @@ mod map;
 mod mutant;
 mod operation;
 mod options;
+mod part;
 mod recover;
 mod replica;
 mod rescue;

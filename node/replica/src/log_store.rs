@@ -11,7 +11,7 @@ use core::cell::RefCell;
 use core::ops::Range;
 use raft::{Entry, HardState, Index, InitialState, NodeId, SnapshotMeta, Storage, StorageError, Term};
 use wire::DecodeError;
-use wire::record::{self, Record};
+use wire::record::{self, Entries, Record};
 
 /// The log of a node: durable through a [`Disk`], and read by the core.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl<D: Disk> LogStore<D> {
             hard_state: hard_state.into(),
             snapshot: Some((&*snapshot.meta).into()),
             first_index: snapshot.meta.last.index.next().0,
-            entries: entries.iter().map(to_record).collect(),
+            entries: Entries(entries),
         };
         let location = self.append(&record, durability)?;
         self.directory.reset(hard_state, snapshot.meta.clone());
@@ -177,7 +177,11 @@ impl<D: Disk> LogStore<D> {
         self.wal.release_before(needed);
     }
 
-    fn append(&mut self, record: &Record, durability: Durability) -> Result<Location, DiskError> {
+    fn append(
+        &mut self,
+        record: &Record<Entries<'_>>,
+        durability: Durability,
+    ) -> Result<Location, DiskError> {
         assert!(
             self.begun.is_none(),
             "a batch was to be written while the one before it was on its way"
@@ -266,13 +270,13 @@ impl<D: Disk> LogStore<D> {
             entries: Vec::new(),
             ..*write
         };
-        self.write(&torn, None, Durability::Synced)
+        self.write(torn, None, Durability::Synced)
     }
 
     /// Writes what the core asked for, durably; `arrived` is the snapshot in it, whole.
     pub(crate) fn write(
         &mut self,
-        write: &raft::Write<Bytes>,
+        write: raft::Write<Bytes>,
         arrived: Option<Stored>,
         durability: Durability,
     ) -> Result<(), DiskError> {
@@ -287,12 +291,12 @@ impl<D: Disk> LogStore<D> {
             hard_state: write.hard_state.into(),
             snapshot: None,
             first_index: first_index.0,
-            entries: write.entries.iter().map(to_record).collect(),
+            entries: Entries(&write.entries),
         };
         let location = self.append(&record, durability)?;
         self.begun = Some(Begun {
             hard_state: write.hard_state,
-            entries: write.entries.clone(),
+            entries: write.entries,
             location,
         });
         match durability {
@@ -390,13 +394,6 @@ impl<D: Disk> LogStore<D> {
                 range.start.plus(found.len())
             ),
         })
-    }
-}
-
-fn to_record(entry: &Entry<Bytes>) -> record::Entry {
-    record::Entry {
-        term: entry.term.0,
-        data: entry.data.clone().into(),
     }
 }
 

@@ -35,7 +35,11 @@ impl StateMachine {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub fn invoke(&mut self, index: Index, invocation: Invocation) -> Result<Answer, Rejection> {
+    pub fn invoke<B: AsRef<[u8]>>(
+        &mut self,
+        index: Index,
+        invocation: Invocation<B>,
+    ) -> Result<Answer, Rejection> {
         match invocation {
             Invocation::Plain(command) => self.apply(command).map_err(Rejection::Unfit),
             Invocation::OpenSession { time, lifetime } => {
@@ -56,7 +60,12 @@ impl StateMachine {
         }
     }
 
-    fn apply_once(&mut self, index: Index, once: Once, command: Command) -> Result<Answer, Rejection> {
+    fn apply_once<B: AsRef<[u8]>>(
+        &mut self,
+        index: Index,
+        once: Once,
+        command: Command<B>,
+    ) -> Result<Answer, Rejection> {
         let reply: Reply = match self.sessions.judge(index.0, once) {
             Verdict::CarryOut => {
                 let reply = self.apply(command);
@@ -75,50 +84,53 @@ impl StateMachine {
     ///
     /// # Errors
     /// What is stored does not fit it, and nothing was changed.
-    pub fn apply(&mut self, command: Command) -> Result<Answer, Unfit> {
+    pub fn apply<B: AsRef<[u8]>>(&mut self, command: Command<B>) -> Result<Answer, Unfit> {
         Ok(match command {
             Command::Put { key, value } => {
-                self.map.insert(key, value);
+                self.map.put(key.as_ref(), value.as_ref());
                 Answer::Written
             }
             Command::Cas { key, expected, value } => {
-                let matches = self.map.get(&key) == expected.as_ref();
+                let matches = self.holds(key.as_ref(), expected.as_ref());
                 if matches {
-                    self.map.insert(key, value);
+                    self.map.put(key.as_ref(), value.as_ref());
                 }
                 Answer::Swapped(matches)
             }
-            Command::Delete { key } => Answer::Deleted(self.map.remove(&key)),
+            Command::Delete { key } => Answer::Deleted(self.map.remove(key.as_ref())),
             Command::Operation(operation) => {
-                let key = operation.key();
+                let key = operation.key().as_ref();
                 let (effect, answer) = operation::carry_out(&operation, self.map.get(key))?;
                 if let Effect::Set(value) = effect {
-                    self.map.set(key.clone(), value);
+                    self.map.set(key, value.as_deref());
                 }
                 answer.into()
             }
-            Command::Transaction(transaction) => self.transact(transaction)?,
+            Command::Transaction(transaction) => self.transact(&transaction)?,
         })
     }
 
     /// Either branch is carried out beside the map first: where one of its operations can't be, none is.
-    fn transact(&mut self, transaction: Transaction) -> Result<Answer, Unfit> {
+    fn transact<B: AsRef<[u8]>>(&mut self, transaction: &Transaction<B>) -> Result<Answer, Unfit> {
         let Transaction {
             conditions,
             then,
             otherwise,
         } = transaction;
-        let held = conditions.iter().all(|condition| self.holds(condition));
+        let held = conditions.iter().all(|condition| match condition {
+            Condition::Holds { key, value } => self.holds(key.as_ref(), value.as_ref()),
+            Condition::HoldsNot { key, value } => !self.holds(key.as_ref(), value.as_ref()),
+        });
         let branch = if held { then } else { otherwise };
-        let mut written: BTreeMap<Bytes, Option<Bytes>> = BTreeMap::new();
+        let mut written: BTreeMap<&[u8], Option<Bytes>> = BTreeMap::new();
         let (mut answers, mut bytes) = (Vec::new(), 0);
         for operation in branch {
-            let key = operation.key();
+            let key = operation.key().as_ref();
             let old = match written.get(key) {
                 Some(value) => value.as_ref(),
                 None => self.map.get(key),
             };
-            let (effect, answer) = operation::carry_out(&operation, old)?;
+            let (effect, answer) = operation::carry_out(operation, old)?;
             if let OperationAnswer::Value(Some(value)) = &answer {
                 bytes += value.len();
             }
@@ -126,21 +138,19 @@ impl StateMachine {
                 return Err(Unfit::AnswerTooLong);
             }
             if let Effect::Set(value) = effect {
-                written.insert(key.clone(), value);
+                written.insert(key, value);
             }
             answers.push(answer);
         }
         for (key, value) in written {
-            self.map.set(key, value);
+            self.map.set(key, value.as_deref());
         }
         Ok(Answer::Transaction { held, answers })
     }
 
-    fn holds(&self, condition: &Condition) -> bool {
-        match condition {
-            Condition::Holds { key, value } => self.map.get(key) == value.as_ref(),
-            Condition::HoldsNot { key, value } => self.map.get(key) != value.as_ref(),
-        }
+    /// Whether the key holds just this; nothing, where it is `None`.
+    fn holds<B: AsRef<[u8]>>(&self, key: &[u8], value: Option<&B>) -> bool {
+        self.map.get(key).map(|held| &held[..]) == value.map(AsRef::as_ref)
     }
 
     /// The value at `key`.

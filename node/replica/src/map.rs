@@ -1,13 +1,11 @@
 //! Keys and their values.
 
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
+use crate::part::{self, Part};
 use alloc::sync::Arc;
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 use core::array;
 use core::hash::Hasher;
-use core::ops::Bound;
 use rustc_hash::FxHasher;
 
 /// Into how many shards the map is split, and into how many parts each of them. An image shares them all, and only the part that is written
@@ -15,7 +13,6 @@ use rustc_hash::FxHasher;
 const SHARDS: usize = 64;
 const PARTS: usize = 64;
 
-type Part = BTreeMap<Bytes, Bytes>;
 type Shard = [Arc<Part>; PARTS];
 
 /// A map from keys to values, and a hash of it.
@@ -44,8 +41,9 @@ impl Default for Map {
 
 impl Map {
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        let (shard, part) = place_of(key);
-        self.shards[shard][part].get(key)
+        let hash = key_hash(key);
+        let (shard, part) = place_of(hash);
+        self.shards[shard][part].get(hash, key)
     }
 
     /// Equal maps have equal hashes.
@@ -68,14 +66,12 @@ impl Map {
         let parts = self.shards.iter().flat_map(|shard| shard.iter());
         let parts = parts.enumerate().skip(place.part);
         let (first, last_key) = (place.part, place.last_key.clone());
-        parts.flat_map(move |(part, map)| {
-            let from = match &last_key {
-                Some(key) if part == first => Bound::Excluded(key.clone()),
-                Some(_) | None => Bound::Unbounded,
-            };
-            map.range((from, Bound::Unbounded)).map(move |(key, value)| {
+        parts.flat_map(move |(number, part)| {
+            let last_key = last_key.as_deref().filter(|_| number == first);
+            let behind = last_key.map_or(0, |key| part.behind(key_hash(key), key));
+            part.pairs(behind).map(move |(key, value)| {
                 let place = Place {
-                    part,
+                    part: number,
                     last_key: Some(key.clone()),
                 };
                 (place, key, value)
@@ -95,42 +91,42 @@ impl Map {
         }
     }
 
-    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
-        let part = part_mut(&mut self.shards, &key);
-        self.hash = self.hash.wrapping_add(pair_hash(&key, &value));
+    /// Lets `key` hold `value`, of which a copy is kept: in the place of the value before it, where that is as long and nobody else has it.
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) {
+        let (hash, pair) = (key_hash(key), part::pair_hash(key, value));
+        self.hash = self.hash.wrapping_add(pair);
         self.bytes += value.len() as u64;
-        match part.entry(key) {
-            Entry::Occupied(mut place) => {
-                let old = place.insert(value);
-                self.hash = self.hash.wrapping_sub(pair_hash(place.key(), &old));
-                self.bytes -= old.len() as u64;
+        match part_mut(&mut self.shards, hash).put(hash, key, (value, pair)) {
+            Some((old_bytes, old_pair)) => {
+                self.hash = self.hash.wrapping_sub(old_pair);
+                self.bytes -= old_bytes as u64;
             }
-            Entry::Vacant(place) => {
+            None => {
                 self.pairs += 1;
-                self.bytes += place.key().len() as u64;
-                place.insert(value);
+                self.bytes += key.len() as u64;
             }
         }
     }
 
     /// Whether there was anything.
-    pub(crate) fn remove(&mut self, key: &Bytes) -> bool {
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         if self.get(key).is_none() {
             return false;
         }
-        if let Some(old) = part_mut(&mut self.shards, key).remove(key) {
-            self.hash = self.hash.wrapping_sub(pair_hash(key, &old));
+        let hash = key_hash(key);
+        if let Some((old_bytes, old_pair)) = part_mut(&mut self.shards, hash).remove(hash, key) {
+            self.hash = self.hash.wrapping_sub(old_pair);
             self.pairs -= 1;
-            self.bytes -= (key.len() + old.len()) as u64;
+            self.bytes -= (key.len() + old_bytes) as u64;
         }
         true
     }
 
-    pub(crate) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+    pub(crate) fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
         match value {
-            Some(value) => self.insert(key, value),
+            Some(value) => self.put(key, value),
             None => {
-                self.remove(&key);
+                self.remove(key);
             }
         }
     }
@@ -145,25 +141,21 @@ pub(crate) struct Place {
     last_key: Option<Bytes>,
 }
 
-/// The shard that `key` belongs to, and the part in it.
-fn place_of(key: &[u8]) -> (usize, usize) {
+fn key_hash(key: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(key);
+    hasher.finish()
+}
+
+/// The shard that a key with this hash belongs to, and the part in it.
+fn place_of(hash: u64) -> (usize, usize) {
     // The lowest bits of this hash are its worst.
-    let [first, second, ..] = hasher.finish().to_be_bytes();
+    let [first, second, ..] = hash.to_be_bytes();
     (usize::from(first) % SHARDS, usize::from(second) % PARTS)
 }
 
-/// The part that `key` belongs to, to be written to: what an image shares is copied.
-fn part_mut<'a>(shards: &'a mut [Arc<Shard>], key: &[u8]) -> &'a mut Part {
-    let (shard, part) = place_of(key);
+/// The part that a key with this hash belongs to, to be written to: what an image shares is copied.
+fn part_mut(shards: &mut [Arc<Shard>], hash: u64) -> &mut Part {
+    let (shard, part) = place_of(hash);
     Arc::make_mut(&mut Arc::make_mut(&mut shards[shard])[part])
-}
-
-fn pair_hash(key: &[u8], value: &[u8]) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write_usize(key.len());
-    hasher.write(key);
-    hasher.write(value);
-    hasher.finish()
 }

@@ -16,16 +16,19 @@ pub(crate) enum Effect {
 ///
 /// # Errors
 /// It can't be, and changes nothing.
-pub(crate) fn carry_out(
-    operation: &Operation,
+pub(crate) fn carry_out<B: AsRef<[u8]>>(
+    operation: &Operation<B>,
     old: Option<&Bytes>,
 ) -> Result<(Effect, OperationAnswer), Unfit> {
     Ok(match operation {
         Operation::Get { .. } => (Effect::Unchanged, OperationAnswer::Value(old.cloned())),
-        Operation::Put { value, .. } => (Effect::Set(Some(value.clone())), OperationAnswer::Written),
+        Operation::Put { value, .. } => (
+            Effect::Set(Some(Bytes::copy_from_slice(value.as_ref()))),
+            OperationAnswer::Written,
+        ),
         Operation::Delete { .. } => (Effect::Set(None), OperationAnswer::Deleted(old.is_some())),
         Operation::Append { suffix, .. } => {
-            let value = joined(old.map_or(&[], |old| old), suffix)?;
+            let value = joined(old.map_or(&[], |old| old), suffix.as_ref())?;
             let length = value.len() as u64;
             (Effect::Set(Some(value)), OperationAnswer::Length(length))
         }
@@ -37,7 +40,7 @@ pub(crate) fn carry_out(
             )
         }
         Operation::Push { item, end, .. } => {
-            let value = pushed(old, item, *end)?;
+            let value = pushed(old, item.as_ref(), *end)?;
             (Effect::Set(Some(value)), OperationAnswer::Written)
         }
         Operation::Pop { end, .. } => match old {

@@ -375,14 +375,15 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         } else {
             Durability::Synced
         };
-        store.write(&write, stored, durability)?;
-        self.writing = Some(write.id);
+        let (id, snapshot) = (write.id, write.snapshot.clone());
+        store.write(write, stored, durability)?;
+        self.writing = Some(id);
         if mutated!(self.mutant, BegunIsDurable) {
             store.take_begun();
-            self.node.persisted(write.id);
+            self.node.persisted(id);
         }
         self.settle()?;
-        if let (Some(machine), Some(snapshot)) = (machine, write.snapshot) {
+        if let (Some(machine), Some(snapshot)) = (machine, snapshot) {
             self.machine = machine;
             self.node.applied(snapshot.last.index);
             self.replaced.extend(before);

@@ -91,7 +91,7 @@ pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenErr
             data: EntryData::Configuration(Arc::new(alone)),
         }],
     };
-    store.write(&write, None, Durability::Synced)?;
+    store.write(write, None, Durability::Synced)?;
     Ok(Rescued {
         node,
         before,

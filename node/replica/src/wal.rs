@@ -19,7 +19,7 @@ use crate::batch::{self, Batch, HEADER_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
-use wire::record::Record;
+use wire::record::{Entries, Record};
 
 /// A segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl<D: Disk> Wal<D> {
     /// Writes a record behind the last one, durably. If it needs a new segment, that begins with what `open` says.
     pub(crate) fn append(
         &mut self,
-        record: &Record,
+        record: &Record<Entries<'_>>,
         durability: Durability,
         open: impl FnOnce() -> Record,
     ) -> Result<Location, DiskError> {

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use std::io;
+use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec, LengthDelimitedCodecError};
@@ -15,6 +16,8 @@ pub(crate) struct Incoming {
     half: OwnedReadHalf,
     buffer: BytesMut,
     codec: LengthDelimitedCodec,
+    /// When something was read last.
+    came: Instant,
 }
 
 /// Why there are no more frames.
@@ -38,6 +41,7 @@ impl Incoming {
             half,
             buffer: BytesMut::new(),
             codec: wire::hello_frames(),
+            came: Instant::now(),
         }
     }
 
@@ -56,11 +60,18 @@ impl Incoming {
             }
             self.buffer.reserve(READ_BYTES);
             let read = self.half.read_buf(&mut self.buffer).await;
-            if read.map_err(ReadError::Io)? == 0 {
+            let read = read.map_err(ReadError::Io)?;
+            self.came = Instant::now();
+            if read == 0 {
                 let whole = self.buffer.is_empty();
                 return if whole { Ok(None) } else { Err(ReadError::Torn) };
             }
         }
+    }
+
+    /// When the end of the last frame came.
+    pub(crate) fn came(&self) -> Instant {
+        self.came
     }
 
     /// Reads and forgets until the other side has said all, or `bytes_max`.

@@ -1,6 +1,6 @@
 //! What goes out over a connection.
 //!
-//! Frames wait in a queue as values and are encoded only when the socket takes them: a peer that reads slowly makes this node
+//! What the socket is about to take is encoded; beyond that, frames wait in a queue as values: a peer that reads slowly makes this node
 //! hold references, not copies.
 
 use std::cell::{Cell, RefCell};
@@ -77,14 +77,21 @@ impl<F: Frame + 'static> Outgoing<F> {
         })
     }
 
-    /// Puts a frame into the queue; [`Outgoing::flush`] sends it. One that is closed takes nothing.
+    /// Takes a frame; [`Outgoing::flush`] sends it. One that is closed takes nothing.
     pub(crate) fn push(&self, frame: F) {
-        if !self.closed.get() {
-            self.queue.borrow_mut().frames.push_back(frame);
+        if self.closed.get() {
+            return;
+        }
+        let mut queue = self.queue.borrow_mut();
+        if queue.frames.is_empty() && queue.encoded.len() < ENCODED_BYTES {
+            let buffer = std::mem::take(&mut queue.encoded);
+            queue.encoded = append_frame(frame, buffer);
+        } else {
+            queue.frames.push_back(frame);
         }
     }
 
-    /// How many frames wait.
+    /// How many frames wait to be encoded.
     pub(crate) fn queued(&self) -> usize {
         self.queue.borrow().frames.len()
     }
@@ -100,6 +107,8 @@ impl<F: Frame + 'static> Outgoing<F> {
 
     /// Sends what the socket takes at once; a task of its own sends what is left.
     pub(crate) fn flush(self: &Rc<Self>) {
+        // What was encoded at once never was in the queue.
+        self.room.notify_one();
         if self.closed.get() || self.draining.get() {
             return;
         }

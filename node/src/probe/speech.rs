@@ -4,7 +4,7 @@ use crate::connection::Frame;
 use bytes::Bytes;
 use raft::{Entry, EntryData, Envelope, Index, LogPosition, NodeId, Term};
 use wire::client::{Reply, Request, RequestBody, Response};
-use wire::peer::{Message, Packet};
+use wire::peer::Packet;
 use wire::record::Command;
 
 const TERM: Term = Term(1);
@@ -107,9 +107,7 @@ fn packet(from: NodeId, to: NodeId, message: raft::Message<Bytes>) -> Said {
 }
 
 fn heard_packet(payload: &[u8], from: NodeId, to: NodeId) -> Result<Said, wire::DecodeError> {
-    Message::from_payload(payload)?
-        .into_packet(from, to)
-        .map(Said::Packet)
+    Packet::from_payload(payload, from, to).map(Said::Packet)
 }
 
 #[cfg(test)]

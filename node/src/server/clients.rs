@@ -1,13 +1,15 @@
 //! Clients: their requests in, their answers out.
 
 use super::inbox::Input;
+use super::request;
 use super::shared::Shared;
 use crate::connection::{Frame, Incoming, Outgoing};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
+use wire::Slice;
 use wire::client::{Request, Response};
 
 /// How many clients are served at once; another one is refused.
@@ -34,17 +36,21 @@ pub(crate) struct Client {
     outgoing: Rc<Outgoing<Response>>,
     /// Requests that are not answered.
     unanswered: Cell<usize>,
+    /// It was answered since the last flush.
+    is_answered: Cell<bool>,
 }
 
 impl Client {
-    /// Puts an answer into the queue; [`Client::flush`] sends it.
-    pub(crate) fn answer(&self, response: Response) {
+    /// Takes an answer; [`Client::flush`] sends it. Whether it is the first one since then.
+    pub(crate) fn answer(&self, response: Response) -> bool {
         self.unanswered.set(self.unanswered.get() - 1);
         self.outgoing.push(response);
+        !self.is_answered.replace(true)
     }
 
     /// Sends the answers that wait.
     pub(crate) fn flush(&self) {
+        self.is_answered.set(false);
         self.outgoing.flush();
     }
 
@@ -70,6 +76,7 @@ pub(crate) async fn serve(
     let client = Rc::new(Client {
         outgoing: Outgoing::new(half, STALL_MAX),
         unanswered: Cell::new(0),
+        is_answered: Cell::new(false),
     });
     if let Err(reason) = take_in(&shared, &client, &mut incoming).await {
         tracing::info!("the connection of client {from} is closed: {reason}");
@@ -83,12 +90,15 @@ async fn take_in(shared: &Shared, client: &Rc<Client>, incoming: &mut Incoming) 
         let Some(frame) = incoming.next().await.map_err(|error| error.to_string())? else {
             return Ok(());
         };
-        let request: Request = wire::decode(&frame).map_err(|error| format!("no request: {error}"))?;
+        let request: Request<Slice<'_>> =
+            wire::decode(&frame).map_err(|error| format!("no request: {error}"))?;
+        let task = request::task(request.body, &mut shared.encoder.borrow_mut());
         client.unanswered.set(client.unanswered.get() + 1);
         let input = Input::Request {
             client: Rc::clone(client),
-            request,
-            came: Instant::now(),
+            id: request.id,
+            task,
+            came: incoming.came(),
         };
         shared.inbox.put(input, frame.len()).await;
     }

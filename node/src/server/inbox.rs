@@ -1,12 +1,13 @@
 //! What has come in and waits for the next turn of the loop.
 
 use super::clients::Client;
+use super::request::Task;
 use raft::NodeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
-use wire::client::Request;
+use wire::client::Error;
 use wire::peer::Packet;
 
 /// How many bytes of frames wait at most, but for the frame that goes beyond. Whoever has read another one waits with it, and reads no
@@ -22,7 +23,10 @@ pub(crate) enum Input {
     /// A client asks.
     Request {
         client: Rc<Client>,
-        request: Request,
+        /// The client's name for it.
+        id: u64,
+        /// What is to be done, if it can be.
+        task: Result<Task, Error>,
         came: Instant,
     },
     /// Another node says something.
@@ -57,9 +61,13 @@ impl Inbox {
 
     /// Puts in what came in a frame of `bytes`, room or not.
     pub(crate) fn push(&self, input: Input, bytes: usize) {
-        self.inputs.borrow_mut().push(input);
+        let mut inputs = self.inputs.borrow_mut();
+        inputs.push(input);
         self.bytes.set(self.bytes.get() + bytes + INPUT_BYTES);
-        self.arrived.notify_one();
+        if inputs.len() == 1 {
+            // Whoever takes that one out takes all.
+            self.arrived.notify_one();
+        }
     }
 
     /// Waits until there is something, or [`Inbox::poke`] was called.

@@ -27,6 +27,7 @@ use request::Task;
 use rustc_hash::FxHashMap;
 use shared::Shared;
 use stages::{Stages, Turn};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
-use wire::client::{Error, Leader, Reply, Request, Response, Stage};
+use wire::client::{Error, Leader, Reply, Response, Stage};
 
 /// How often the replica's wheel is turned before anybody else has a turn. It stands still after a few turns, but for a node that has
 /// much to apply: one that starts again applies all of its log.
@@ -77,7 +78,7 @@ pub(crate) struct Server {
     /// Requests that the replica has and has not answered; as many as all clients together may have in flight.
     asked: FxHashMap<Ticket, Asked>,
     last_ticket: u64,
-    /// Clients that were answered since the last flush; one may be here several times.
+    /// Clients that were answered since the last flush.
     answered: Vec<Rc<Client>>,
     /// Empty between turns; kept for its memory.
     inputs: Vec<Input>,
@@ -126,6 +127,7 @@ impl Server {
             client_address,
             address,
             inbox: Inbox::default(),
+            encoder: RefCell::default(),
             peers: Peers::new(fixed_peers),
             clients: Places::default(),
         });
@@ -219,12 +221,13 @@ impl Server {
             match input {
                 Input::Request {
                     client,
-                    request,
+                    id,
+                    task,
                     came,
                 } => {
                     self.stages
                         .took(Stage::Queue, now.saturating_duration_since(came));
-                    self.ask(client, request, came);
+                    self.ask(client, id, task, came);
                 }
                 Input::Packet(packet) => {
                     self.stages.heard(&packet, now);
@@ -245,15 +248,15 @@ impl Server {
         self.taken_in += now.elapsed();
     }
 
-    fn ask(&mut self, client: Rc<Client>, Request { id, body }: Request, came: Instant) {
-        match request::task(body) {
+    fn ask(&mut self, client: Rc<Client>, id: u64, task: Result<Task, Error>, came: Instant) {
+        match task {
             Ok(Task::Read { key }) => {
                 let ticket = self.ticket(client, id, None);
                 self.replica.read(ticket, key);
             }
             Ok(Task::Write(command)) => {
                 let ticket = self.ticket(client, id, Some(came));
-                self.replica.command(ticket, &command);
+                self.replica.command(ticket, command);
             }
             Ok(Task::WriteOnce(once, command)) => {
                 let ticket = self.ticket(client, id, Some(came));
@@ -421,8 +424,9 @@ impl Server {
     }
 
     fn answer(&mut self, client: Rc<Client>, id: u64, result: Result<Reply, Error>) {
-        client.answer(Response { id, result });
-        self.answered.push(client);
+        if client.answer(Response { id, result }) {
+            self.answered.push(client);
+        }
     }
 
     fn flush_clients(&mut self) {

@@ -37,7 +37,7 @@ const STALL_MAX: Duration = Duration::from_secs(2);
 
 impl Frame for Packet {
     fn append_payload(self, buffer: Vec<u8>) -> Vec<u8> {
-        Message::from(self).append_payload(buffer)
+        Message::from(&self).append_payload(buffer)
     }
 }
 
@@ -306,8 +306,7 @@ async fn take_in_all(shared: &Shared, node: NodeId, mut incoming: Incoming, _hal
             Ok(None) => return tracing::info!("{node} has closed its connection"),
             Err(error) => return tracing::info!("the connection from {node} is closed: {error}"),
         };
-        let packet = Message::from_payload(&frame).and_then(|message| message.into_packet(node, own));
-        match packet {
+        match Packet::from_payload(&frame, node, own) {
             Ok(packet) => shared.inbox.put(Input::Packet(packet), frame.len()).await,
             Err(error) => return tracing::warn!("the connection from {node} is closed: no message: {error}"),
         }

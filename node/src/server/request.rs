@@ -4,9 +4,10 @@ use crate::cli::Address;
 use bytes::Bytes;
 use raft::{ChangeError, NodeId, TransferError};
 use replica::{Answer, Done, NotDone};
+use serde::Serialize;
 use wire::client::{Error, MemberChange, Reply, RequestBody};
 use wire::limits::{KEY_BYTES_MAX, OPERATIONS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
-use wire::record::{Command, Condition, Once, Operation, Transaction};
+use wire::record::{Command, Condition, EncodedCommand, Encoder, Once, Operation, Transaction};
 
 /// What is to be done about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,9 @@ pub(crate) enum Task {
     Read {
         key: Bytes,
     },
-    Write(Command),
+    Write(EncodedCommand),
     /// A command of a session.
-    WriteOnce(Once, Command),
+    WriteOnce(Once, EncodedCommand),
     OpenSession,
     CloseSession {
         session: u64,
@@ -31,11 +32,23 @@ pub(crate) enum Task {
     Members,
 }
 
-/// What is to be done about a request; an error if it breaks a limit.
-pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
+/// What is to be done about a request; an error if it breaks a limit. A command is encoded with those that come with it.
+pub(crate) fn task<B: AsRef<[u8]> + Serialize>(
+    body: RequestBody<B>,
+    encoder: &mut Encoder,
+) -> Result<Task, Error> {
+    let mut write = |once, command| {
+        command_within(&command)?;
+        let command = encoder.encode(&command);
+        Ok(match once {
+            Some(once) => Task::WriteOnce(once, command),
+            None => Task::Write(command),
+        })
+    };
     match body {
         RequestBody::Get { key } => {
-            within("key", &key, KEY_BYTES_MAX)?;
+            within("key", key.as_ref(), KEY_BYTES_MAX)?;
+            let key = Bytes::copy_from_slice(key.as_ref());
             Ok(Task::Read { key })
         }
         RequestBody::Put { key, value } => write(None, Command::Put { key, value }),
@@ -56,41 +69,32 @@ pub(crate) fn task(body: RequestBody) -> Result<Task, Error> {
     }
 }
 
-fn write(once: Option<Once>, command: Command) -> Result<Task, Error> {
-    match &command {
+fn command_within<B: AsRef<[u8]>>(command: &Command<B>) -> Result<(), Error> {
+    match command {
         Command::Put { key, value } => {
-            within("key", key, KEY_BYTES_MAX)?;
-            within("value", value, VALUE_BYTES_MAX)?;
+            within("key", key.as_ref(), KEY_BYTES_MAX)?;
+            within("value", value.as_ref(), VALUE_BYTES_MAX)
         }
         Command::Cas { key, expected, value } => {
-            within("key", key, KEY_BYTES_MAX)?;
-            within(
-                "expected value",
-                expected.as_deref().unwrap_or_default(),
-                VALUE_BYTES_MAX,
-            )?;
-            within("value", value, VALUE_BYTES_MAX)?;
+            within("key", key.as_ref(), KEY_BYTES_MAX)?;
+            let expected = expected.as_ref().map_or(&[][..], AsRef::as_ref);
+            within("expected value", expected, VALUE_BYTES_MAX)?;
+            within("value", value.as_ref(), VALUE_BYTES_MAX)
         }
-        Command::Delete { key } => within("key", key, KEY_BYTES_MAX)?,
-        Command::Operation(operation) => {
-            operation_within(operation)?;
-        }
-        Command::Transaction(transaction) => transaction_within(transaction)?,
+        Command::Delete { key } => within("key", key.as_ref(), KEY_BYTES_MAX),
+        Command::Operation(operation) => operation_within(operation).map(|_| ()),
+        Command::Transaction(transaction) => transaction_within(transaction),
     }
-    Ok(match once {
-        Some(once) => Task::WriteOnce(once, command),
-        None => Task::Write(command),
-    })
 }
 
 /// How many bytes the operation has, if it keeps the limits.
-fn operation_within(operation: &Operation) -> Result<usize, Error> {
-    let key = operation.key();
+fn operation_within<B: AsRef<[u8]>>(operation: &Operation<B>) -> Result<usize, Error> {
+    let key = operation.key().as_ref();
     within("key", key, KEY_BYTES_MAX)?;
     let (what, bytes): (&str, &[u8]) = match operation {
-        Operation::Put { value, .. } => ("value", value),
-        Operation::Append { suffix, .. } => ("suffix", suffix),
-        Operation::Push { item, .. } => ("item", item),
+        Operation::Put { value, .. } => ("value", value.as_ref()),
+        Operation::Append { suffix, .. } => ("suffix", suffix.as_ref()),
+        Operation::Push { item, .. } => ("item", item.as_ref()),
         Operation::Get { .. } | Operation::Delete { .. } | Operation::Add { .. } | Operation::Pop { .. } => {
             ("value", &[])
         }
@@ -99,15 +103,15 @@ fn operation_within(operation: &Operation) -> Result<usize, Error> {
     Ok(key.len() + bytes.len())
 }
 
-fn condition_within(condition: &Condition) -> Result<usize, Error> {
+fn condition_within<B: AsRef<[u8]>>(condition: &Condition<B>) -> Result<usize, Error> {
     let (Condition::Holds { key, value } | Condition::HoldsNot { key, value }) = condition;
-    let value = value.as_deref().unwrap_or_default();
+    let (key, value) = (key.as_ref(), value.as_ref().map_or(&[][..], AsRef::as_ref));
     within("key", key, KEY_BYTES_MAX)?;
     within("expected value", value, VALUE_BYTES_MAX)?;
     Ok(key.len() + value.len())
 }
 
-fn transaction_within(transaction: &Transaction) -> Result<(), Error> {
+fn transaction_within<B: AsRef<[u8]>>(transaction: &Transaction<B>) -> Result<(), Error> {
     let Transaction {
         conditions,
         then,
@@ -220,6 +224,10 @@ pub(crate) fn reply(answer: Answer) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn task(body: RequestBody) -> Result<Task, Error> {
+        super::task(body, &mut Encoder::default())
+    }
 
     fn bytes(length: usize) -> Bytes {
         Bytes::from(vec![7; length])

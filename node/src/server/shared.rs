@@ -4,7 +4,9 @@ use super::clients::Places;
 use super::handshake::Membership;
 use super::inbox::Inbox;
 use super::peers::Peers;
+use std::cell::RefCell;
 use wire::Hello;
+use wire::record::Encoder;
 
 /// What the tasks of a node have in common.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Shared {
     /// Where other nodes reach this node, as far as it was told; the configuration knows better.
     pub(crate) address: String,
     pub(crate) inbox: Inbox,
+    /// Of the commands that clients give.
+    pub(crate) encoder: RefCell<Encoder>,
     pub(crate) peers: Peers,
     pub(crate) clients: Places,
 }

@@ -25,11 +25,11 @@ fn write_log(data: &Path, commands: u64) {
     turn(&mut replica);
     for number in 0..commands {
         let key = Bytes::copy_from_slice(&number.to_be_bytes());
-        replica.command(Ticket(number), &Command::Delete { key });
+        replica.command(Ticket(number), Command::Delete { key });
     }
     turn(&mut replica);
     // What is committed is written with the next entry.
-    replica.command(Ticket(commands), &Command::Delete { key: Bytes::new() });
+    replica.command(Ticket(commands), Command::Delete { key: Bytes::new() });
     turn(&mut replica);
 }
 

@@ -89,7 +89,7 @@ fn a_client_that_cannot_say_why_keeps_its_exit_code() {
 /// A peer says that more is committed than this node has: a promise was broken, and its data is safe with nobody.
 fn break_a_promise(node: &Node) {
     let mut leader = Connection::accepted(node.address, peer(2, 1, 7));
-    let message = Message {
+    let message: Message = Message {
         term: 100,
         body: Body::Heartbeat {
             commit: 1000,

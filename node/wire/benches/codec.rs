@@ -8,9 +8,11 @@
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use raft::NodeId;
 use std::hint::black_box;
+use wire::Slice;
 use wire::client::{Reply, Request, RequestBody, Response};
-use wire::peer::{Body, Entry, Message};
+use wire::peer::{Body, Entry, Message, Packet};
 use wire::record::{EntryData, Position};
 
 fn append(entries: usize) -> Message {
@@ -38,7 +40,9 @@ fn appends(criterion: &mut Criterion) {
             bencher.iter(|| black_box(&message).to_payload());
         });
         group.bench_function(format!("decode {entries} entries"), |bencher| {
-            bencher.iter(|| Message::from_payload(black_box(&payload)).expect("it is intact"));
+            bencher.iter(|| {
+                Packet::from_payload(black_box(&payload), NodeId(1), NodeId(2)).expect("it is intact")
+            });
         });
     }
     group.finish();
@@ -54,7 +58,7 @@ fn requests(criterion: &mut Criterion) {
     };
     let payload = wire::encode(&request);
     criterion.bench_function("put/decode", |bencher| {
-        bencher.iter(|| wire::decode::<Request>(black_box(&payload)).expect("it is intact"));
+        bencher.iter(|| wire::decode::<Request<Slice<'_>>>(black_box(&payload)).expect("it is intact"));
     });
     let response = Response {
         id: 1 << 14,

@@ -10,41 +10,41 @@ use serde::{Deserialize, Serialize};
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct Request<B = Bytes> {
     /// Chosen by the client, echoed in the [`Response`]; unique among its requests in flight.
     pub id: u64,
     /// What is asked.
-    pub body: RequestBody,
+    pub body: RequestBody<B>,
 }
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RequestBody {
+pub enum RequestBody<B = Bytes> {
     /// The value at a key; linearizable.
     Get {
         /// The key.
-        key: Bytes,
+        key: B,
     },
     /// Writes a value.
     Put {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What it holds afterwards.
-        value: Bytes,
+        value: B,
     },
     /// Writes a value if the key holds what is expected.
     Cas {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What it must hold; `None`: the key must be absent.
-        expected: Option<Bytes>,
+        expected: Option<B>,
         /// What it holds afterwards, if it did.
-        value: Bytes,
+        value: B,
     },
     /// Removes a key.
     Delete {
         /// The key.
-        key: Bytes,
+        key: B,
     },
     /// How this node is; answered from local state by any node.
     Status,
@@ -77,7 +77,7 @@ pub enum RequestBody {
         /// In which session, and as which of its commands, if in any.
         once: Option<Once>,
         /// The command.
-        command: Command,
+        command: Command<B>,
     },
 }
 

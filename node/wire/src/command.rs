@@ -1,10 +1,12 @@
 //! What clients have carried out, and what comes of it, as it lies in the log and in snapshots.
 //!
 //! What an entry carries is preceded by a version byte, so that a log can be read by the builds that come after the one that wrote it.
+//!
+//! Types that have keys and values are generic in their bytes: [`Bytes`] of their own, or a [`crate::Slice`] of what they were decoded from.
 
-use crate::payload::{DecodeError, decode, encode_behind};
+use crate::payload::{DecodeError, decode, encode_behind, encode_into};
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 /// The version of a [`Command`] that an entry carries by itself.
@@ -15,89 +17,89 @@ pub const INVOCATION_VERSION: u8 = 2;
 
 /// A command of the state machine. None of these types contains itself, so that decoding one takes little of the stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Command {
+pub enum Command<B = Bytes> {
     /// Writes a value.
     Put {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What it holds afterwards.
-        value: Bytes,
+        value: B,
     },
     /// Writes a value if the key holds what is expected.
     Cas {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What it must hold; `None`: the key must be absent.
-        expected: Option<Bytes>,
+        expected: Option<B>,
         /// What it holds afterwards, if it did.
-        value: Bytes,
+        value: B,
     },
     /// Removes a key.
     Delete {
         /// The key.
-        key: Bytes,
+        key: B,
     },
     /// Any one operation.
-    Operation(Operation),
+    Operation(Operation<B>),
     /// Several operations at once, by what holds.
-    Transaction(Transaction),
+    Transaction(Transaction<B>),
 }
 
 /// One operation on one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub enum Operation<B = Bytes> {
     /// Reads a value.
     Get {
         /// The key.
-        key: Bytes,
+        key: B,
     },
     /// Writes a value.
     Put {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What it holds afterwards.
-        value: Bytes,
+        value: B,
     },
     /// Removes a key.
     Delete {
         /// The key.
-        key: Bytes,
+        key: B,
     },
     /// Adds bytes to the end of a value; an absent one counts for empty.
     Append {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What is added.
-        suffix: Bytes,
+        suffix: B,
     },
     /// Adds to a number, which is a value of decimal digits, after a minus sign where it is negative; an absent one counts for zero.
     Add {
         /// The key.
-        key: Bytes,
+        key: B,
         /// What is added.
         amount: i64,
     },
     /// Adds an item to a list (see [`crate::list`]); an absent one counts for empty.
     Push {
         /// The key.
-        key: Bytes,
+        key: B,
         /// The item.
-        item: Bytes,
+        item: B,
         /// Where it is added.
         end: End,
     },
     /// Takes an item from a list. The key of a list that has become empty is absent.
     Pop {
         /// The key.
-        key: Bytes,
+        key: B,
         /// Where it is taken from.
         end: End,
     },
 }
 
-impl Operation {
+impl<B> Operation<B> {
     /// The key that it is about.
-    pub fn key(&self) -> &Bytes {
+    pub fn key(&self) -> &B {
         match self {
             Operation::Get { key }
             | Operation::Put { key, .. }
@@ -121,31 +123,31 @@ pub enum End {
 
 /// Several operations that take effect at once, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transaction {
+pub struct Transaction<B = Bytes> {
     /// What is asked first.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Condition<B>>,
     /// Done if all conditions hold, in order; each sees what those before it have done.
-    pub then: Vec<Operation>,
+    pub then: Vec<Operation<B>>,
     /// Done if not.
-    pub otherwise: Vec<Operation>,
+    pub otherwise: Vec<Operation<B>>,
 }
 
 /// What a transaction depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Condition {
+pub enum Condition<B = Bytes> {
     /// The key holds just this.
     Holds {
         /// The key.
-        key: Bytes,
+        key: B,
         /// The value; `None`: the key is absent.
-        value: Option<Bytes>,
+        value: Option<B>,
     },
     /// The key holds something else.
     HoldsNot {
         /// The key.
-        key: Bytes,
+        key: B,
         /// The value; `None`: the key has any value.
-        value: Option<Bytes>,
+        value: Option<B>,
     },
 }
 
@@ -249,9 +251,9 @@ pub struct Once {
 /// What an entry carries. Times are milliseconds of *leaders' time*, which passes while somebody leads, and are the leader's that took the
 /// invocation in: so they are the same on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Invocation {
+pub enum Invocation<B = Bytes> {
     /// A command by itself.
-    Plain(Command),
+    Plain(Command<B>),
     /// A session is opened; it is named by the index of this entry.
     OpenSession {
         /// When.
@@ -273,11 +275,73 @@ pub enum Invocation {
         /// When.
         time: u64,
         /// The command.
-        command: Command,
+        command: Command<B>,
     },
 }
 
-impl Command {
+/// A command as an entry carries it by itself: whoever takes commands in encodes each once, whatever becomes of it then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedCommand(Bytes);
+
+impl EncodedCommand {
+    /// The bytes of an entry that carries it by itself.
+    pub fn by_itself(self) -> Bytes {
+        self.0
+    }
+
+    /// The bytes of an entry that carries it as one of a session: those of [`Invocation::Once`].
+    pub fn once(&self, once: Once, time: u64) -> Bytes {
+        // A variant is its number, and the fields that follow it; the command is the last one.
+        const ONCE: u8 = 3;
+        let head = encode_into(&(ONCE, once, time), alloc::vec![INVOCATION_VERSION]);
+        Bytes::from([&head[..], &self.0[1..]].concat())
+    }
+}
+
+impl<B: Serialize> From<&Command<B>> for EncodedCommand {
+    fn from(command: &Command<B>) -> EncodedCommand {
+        EncodedCommand(command.to_bytes())
+    }
+}
+
+impl<B: Serialize> From<Command<B>> for EncodedCommand {
+    fn from(command: Command<B>) -> EncodedCommand {
+        EncodedCommand::from(&command)
+    }
+}
+
+/// How many bytes of commands an [`Encoder`] keeps together.
+const TOGETHER_BYTES: usize = 64 << 10;
+
+/// Encodes commands one behind the other into memory that they share: they are needed for about as long. What is left of one keeps all
+/// of it, which is at most 64 KiB, or a longer command.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    room: BytesMut,
+    /// Kept for its memory.
+    encoded: Vec<u8>,
+}
+
+impl Encoder {
+    /// Encodes a command.
+    pub fn encode<B: Serialize>(&mut self, command: &Command<B>) -> EncodedCommand {
+        let mut encoded = core::mem::take(&mut self.encoded);
+        encoded.clear();
+        encoded.push(COMMAND_VERSION);
+        let encoded = encode_into(command, encoded);
+        if encoded.len() > TOGETHER_BYTES / 2 {
+            return EncodedCommand(Bytes::from(encoded));
+        }
+        if self.room.capacity() < encoded.len() {
+            self.room = BytesMut::with_capacity(TOGETHER_BYTES);
+        }
+        self.room.extend_from_slice(&encoded);
+        self.encoded = encoded;
+        EncodedCommand(self.room.split().freeze())
+    }
+}
+
+impl<B: Serialize> Command<B> {
     /// The bytes of an entry that carries it by itself.
     pub fn to_bytes(&self) -> Bytes {
         encode_behind(&[COMMAND_VERSION], self)
@@ -294,21 +358,26 @@ impl Invocation {
             }
         }
     }
+}
 
+impl<B> Invocation<B> {
     /// The same command by itself: what is lost with that is that it is carried out once.
     #[must_use]
-    pub fn without_session(self) -> Invocation {
+    pub fn without_session(self) -> Invocation<B> {
         match self {
             Invocation::Once { command, .. } | Invocation::Plain(command) => Invocation::Plain(command),
             Invocation::OpenSession { .. } | Invocation::CloseSession { .. } => self,
         }
     }
 
-    /// What an entry carries.
+    /// What an entry carries: with bytes of its own, or as [`crate::Slice`]s of the entry's.
     ///
     /// # Errors
     /// The bytes are malformed, or of a newer version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Invocation, DecodeError> {
+    pub fn from_bytes<'a>(bytes: &'a [u8]) -> Result<Invocation<B>, DecodeError>
+    where
+        B: Deserialize<'a>,
+    {
         match bytes.split_first() {
             Some((&COMMAND_VERSION, command)) => decode(command).map(Invocation::Plain),
             Some((&INVOCATION_VERSION, invocation)) => match decode(invocation)? {

@@ -38,8 +38,10 @@ pub mod list;
 mod payload;
 pub mod peer;
 pub mod record;
+mod slice;
 
 #[cfg(feature = "codec")]
 pub use frame::{frames, hello_frames};
 pub use handshake::{Hello, MAGIC, Refusal, Role, VERSION_MAX, VERSION_MIN, Welcome};
 pub use payload::{DecodeError, decode, encode, encode_into};
+pub use slice::Slice;

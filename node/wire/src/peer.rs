@@ -10,7 +10,8 @@
 //! Sender and receiver are those of the connection's handshake.
 
 use crate::payload::{DecodeError, decode, encode_into};
-use crate::record::{EntryData, Position, Snapshot};
+use crate::record::{Entries, Position, Snapshot};
+use crate::slice::Slice;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -18,22 +19,15 @@ use core::fmt::{self, Display};
 use raft::{Envelope, Index, LogPosition, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
+pub use crate::record::Entry;
+
 /// A message, and its sender's term.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct Message<E = Vec<Entry>> {
     /// The sender's current term.
     pub term: u64,
     /// What is said.
-    pub body: Body,
-}
-
-/// An entry; its index follows from its place in the message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The entry's term.
-    pub term: u64,
-    /// What it carries.
-    pub data: EntryData,
+    pub body: Body<E>,
 }
 
 /// What is said; see [`raft::Message`] for the meaning of each.
@@ -42,7 +36,7 @@ pub struct Entry {
     missing_docs,
     reason = "each variant and field is that of raft::Message with the same name"
 )]
-pub enum Body {
+pub enum Body<E = Vec<Entry>> {
     PreVote {
         next_term: u64,
         last: Position,
@@ -60,7 +54,7 @@ pub enum Body {
     },
     Append {
         prev: Position,
-        entries: Vec<Entry>,
+        entries: E,
         commit: u64,
     },
     AppendAccepted {
@@ -160,6 +154,21 @@ pub enum Packet {
 }
 
 impl Packet {
+    /// What a frame's payload says, on a connection from `from` to `to`. The commands in it are kept together, in one copy of the
+    /// payload: those that come together also go together, or nearly so.
+    ///
+    /// # Errors
+    /// The payload is damaged or malformed, or says what no server does.
+    pub fn from_payload(payload: &[u8], from: NodeId, to: NodeId) -> Result<Packet, DecodeError> {
+        let message: Message<Vec<Entry<Slice<'_>>>> = Message::from_payload(payload)?;
+        let mut kept = None;
+        message.into_packet_with(from, to, |command| {
+            let begin = command.as_ptr() as usize - payload.as_ptr() as usize;
+            kept.get_or_insert_with(|| Bytes::copy_from_slice(payload))
+                .slice(begin..begin + command.len())
+        })
+    }
+
     /// The first version of the protocol that has it: who speaks an older one is not sent it.
     pub fn since(&self) -> u16 {
         match self {
@@ -200,14 +209,20 @@ const INDEX_MAX: Index = Index(1 << 62);
 /// Bytes that the checksum takes in front of a message.
 const CHECKSUM_BYTES: usize = 4;
 
-impl Message {
+impl<E> Message<E> {
     /// The payload of a frame.
-    pub fn to_payload(&self) -> Bytes {
+    pub fn to_payload(&self) -> Bytes
+    where
+        E: Serialize,
+    {
         Bytes::from(self.append_payload(Vec::new()))
     }
 
     /// The payload of a frame behind what is already in `buffer`.
-    pub fn append_payload(&self, mut buffer: Vec<u8>) -> Vec<u8> {
+    pub fn append_payload(&self, mut buffer: Vec<u8>) -> Vec<u8>
+    where
+        E: Serialize,
+    {
         let begin = buffer.len();
         buffer.extend_from_slice(&[0; CHECKSUM_BYTES]);
         let mut buffer = encode_into(self, buffer);
@@ -220,7 +235,10 @@ impl Message {
     ///
     /// # Errors
     /// The payload is damaged or malformed.
-    pub fn from_payload(payload: &[u8]) -> Result<Message, DecodeError> {
+    pub fn from_payload<'a>(payload: &'a [u8]) -> Result<Message<E>, DecodeError>
+    where
+        E: Deserialize<'a>,
+    {
         let (stored, message) = payload
             .split_first_chunk::<CHECKSUM_BYTES>()
             .ok_or(DecodeError::Malformed)?;
@@ -230,12 +248,26 @@ impl Message {
         }
         decode(message)
     }
+}
 
+impl Message {
     /// What was said, on a connection from `from` to `to`.
     ///
     /// # Errors
     /// Terms or indexes are such as no server sends: the terms of entries go back or beyond the sender's, an index overflows.
     pub fn into_packet(self, from: NodeId, to: NodeId) -> Result<Packet, DecodeError> {
+        self.into_packet_with(from, to, |command| command)
+    }
+}
+
+impl<B> Message<Vec<Entry<B>>> {
+    /// As [`Message::into_packet`], with the bytes that `keep` makes of those of commands.
+    fn into_packet_with(
+        self,
+        from: NodeId,
+        to: NodeId,
+        keep: impl FnMut(B) -> Bytes,
+    ) -> Result<Packet, DecodeError> {
         if self.term > TERM_MAX {
             return Err(DecodeError::Invalid("a term that no election has reached"));
         }
@@ -260,7 +292,7 @@ impl Message {
                 commit,
             } => raft::Message::Append {
                 prev: prev.into(),
-                entries: core_entries(prev, entries, term)?,
+                entries: core_entries(prev, entries, term, keep)?,
                 commit: Index(commit),
             },
             Body::AppendAccepted { matched } => raft::Message::AppendAccepted {
@@ -306,16 +338,17 @@ impl Message {
     }
 }
 
-fn core_entries(
+fn core_entries<B>(
     prev: Position,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<B>>,
     sender: Term,
+    mut keep: impl FnMut(B) -> Bytes,
 ) -> Result<Vec<raft::Entry<Bytes>>, DecodeError> {
     prev.index
         .checked_add(entries.len() as u64)
         .ok_or(DecodeError::Invalid("an index overflows"))?;
     let mut at = LogPosition::from(prev);
-    let core_entry = |Entry { term, data }: Entry| {
+    let core_entry = |Entry { term, data }: Entry<B>| {
         let term = Term(term);
         if term < at.term || term > sender {
             return Err(DecodeError::Invalid("an entry's term is out of order"));
@@ -327,7 +360,7 @@ fn core_entries(
         Ok(raft::Entry {
             term,
             index: at.index,
-            data: data.try_into()?,
+            data: data.into_core(&mut keep)?,
         })
     };
     entries.into_iter().map(core_entry).collect()
@@ -368,69 +401,63 @@ impl From<Envelope<Bytes>> for Packet {
     }
 }
 
-impl From<Packet> for Message {
-    fn from(packet: Packet) -> Message {
+impl<'a> From<&'a Packet> for Message<Entries<'a>> {
+    fn from(packet: &'a Packet) -> Message<Entries<'a>> {
         match packet {
             Packet::Message(envelope) => envelope.into(),
             // It says nothing that belongs to a term.
             Packet::Parcel { parcel, .. } => Message {
                 term: 0,
-                body: Body::Parcel(parcel),
+                body: Body::Parcel(parcel.clone()),
             },
         }
     }
 }
 
-impl From<Envelope<Bytes>> for Message {
-    fn from(envelope: Envelope<Bytes>) -> Message {
-        let body = match envelope.message {
+impl<'a> From<&'a Envelope<Bytes>> for Message<Entries<'a>> {
+    fn from(envelope: &'a Envelope<Bytes>) -> Message<Entries<'a>> {
+        let body = match &envelope.message {
             raft::Message::PreVote { next_term, last } => Body::PreVote {
                 next_term: next_term.0,
-                last: last.into(),
+                last: (*last).into(),
             },
             raft::Message::PreVoteResponse { next_term, granted } => Body::PreVoteResponse {
                 next_term: next_term.0,
-                granted,
+                granted: *granted,
             },
             raft::Message::Vote { last, by_transfer } => Body::Vote {
-                last: last.into(),
-                by_transfer,
+                last: (*last).into(),
+                by_transfer: *by_transfer,
             },
-            raft::Message::VoteResponse { granted } => Body::VoteResponse { granted },
+            raft::Message::VoteResponse { granted } => Body::VoteResponse { granted: *granted },
             raft::Message::Append {
                 prev,
                 entries,
                 commit,
-            } => {
-                let entries = entries.into_iter().map(|entry| Entry {
-                    term: entry.term.0,
-                    data: entry.data.into(),
-                });
-                Body::Append {
-                    prev: prev.into(),
-                    entries: entries.collect(),
-                    commit: commit.0,
-                }
-            }
+            } => Body::Append {
+                prev: (*prev).into(),
+                entries: Entries(entries),
+                commit: commit.0,
+            },
             raft::Message::AppendAccepted { matched } => Body::AppendAccepted { matched: matched.0 },
             raft::Message::AppendRejected { probed, hint } => Body::AppendRejected {
                 probed: probed.0,
-                hint: hint.into(),
+                hint: (*hint).into(),
             },
             raft::Message::Heartbeat { commit, round } => Body::Heartbeat {
                 commit: commit.0,
-                round,
+                round: *round,
             },
-            raft::Message::HeartbeatResponse { round } => Body::HeartbeatResponse { round },
+            raft::Message::HeartbeatResponse { round } => Body::HeartbeatResponse { round: *round },
             raft::Message::Snapshot { snapshot } => Body::Snapshot {
-                snapshot: (&*snapshot).into(),
+                snapshot: (&**snapshot).into(),
             },
             raft::Message::TimeoutNow => Body::TimeoutNow,
             raft::Message::ReadIndex { request } => Body::ReadIndex {
-                request: request.into(),
+                request: (*request).into(),
             },
             raft::Message::ReadIndexResponse { request, index } => Body::ReadIndexResponse {
-                request: request.into(),
+                request: (*request).into(),
                 index: index.0,
             },
         };

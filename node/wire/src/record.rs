@@ -1,19 +1,20 @@
 //! What lies in the log and beside it: entries, the state that they have come to, and what entries carry.
 
 pub use crate::command::{
-    Answer, COMMAND_VERSION, Command, Condition, End, INVOCATION_VERSION, Invocation, Once, Operation,
-    OperationAnswer, Transaction, Unfit,
+    Answer, COMMAND_VERSION, Command, Condition, EncodedCommand, Encoder, End, INVOCATION_VERSION,
+    Invocation, Once, Operation, OperationAnswer, Transaction, Unfit,
 };
 
 use crate::limits::{CONTEXT_BYTES_MAX, MEMBERS_MAX};
 use crate::payload::{DecodeError, decode, encode};
+use crate::slice::Slice;
 use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What one write to the log makes durable, all or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Record {
+pub enum Record<E = Vec<Entry>> {
     /// Opens a segment: all that must be known of what came before it.
     Open {
         /// As of the segment's beginning.
@@ -30,26 +31,45 @@ pub enum Record {
         /// The index of the first entry; it replaces what stands there and everything behind. Without entries it says nothing.
         first_index: u64,
         /// The entries.
-        entries: Vec<Entry>,
+        entries: E,
     },
 }
 
 /// An entry; its index follows from its place in the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Entry<B = Bytes> {
     /// The entry's term.
     pub term: u64,
     /// What it carries.
-    pub data: EntryData,
+    pub data: EntryData<B>,
+}
+
+/// The core's entries, to be encoded as they are: as a list of [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entries<'a>(pub &'a [raft::Entry<Bytes>]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|entry| Entry {
+            term: entry.term.0,
+            data: match &entry.data {
+                raft::EntryData::Noop => EntryData::Noop,
+                raft::EntryData::Command(command) => EntryData::Command(Slice(command)),
+                raft::EntryData::Configuration(configuration) => {
+                    EntryData::Configuration((&**configuration).into())
+                }
+            },
+        }))
+    }
 }
 
 /// What an entry carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EntryData {
+pub enum EntryData<B = Bytes> {
     /// Nothing.
     Noop,
     /// An encoded [`Invocation`].
-    Command(Bytes),
+    Command(B),
     /// Who takes part from here on.
     Configuration(Configuration),
 }
@@ -192,15 +212,19 @@ pub struct Identity {
     pub incarnation: u128,
 }
 
-impl From<raft::EntryData<Bytes>> for EntryData {
-    fn from(data: raft::EntryData<Bytes>) -> EntryData {
-        match data {
-            raft::EntryData::Noop => EntryData::Noop,
-            raft::EntryData::Command(command) => EntryData::Command(command),
-            raft::EntryData::Configuration(configuration) => {
-                EntryData::Configuration((&*configuration).into())
+impl<B> EntryData<B> {
+    /// As the core has it, with the bytes that `keep` makes of a command's.
+    ///
+    /// # Errors
+    /// It is a configuration that can't be.
+    pub fn into_core(self, keep: impl FnOnce(B) -> Bytes) -> Result<raft::EntryData<Bytes>, DecodeError> {
+        Ok(match self {
+            EntryData::Noop => raft::EntryData::Noop,
+            EntryData::Command(command) => raft::EntryData::Command(keep(command)),
+            EntryData::Configuration(configuration) => {
+                raft::EntryData::Configuration(Arc::new(configuration.try_into()?))
             }
-        }
+        })
     }
 }
 
@@ -208,13 +232,7 @@ impl TryFrom<EntryData> for raft::EntryData<Bytes> {
     type Error = DecodeError;
 
     fn try_from(data: EntryData) -> Result<raft::EntryData<Bytes>, DecodeError> {
-        Ok(match data {
-            EntryData::Noop => raft::EntryData::Noop,
-            EntryData::Command(command) => raft::EntryData::Command(command),
-            EntryData::Configuration(configuration) => {
-                raft::EntryData::Configuration(Arc::new(configuration.try_into()?))
-            }
-        })
+        data.into_core(|command| command)
     }
 }
 

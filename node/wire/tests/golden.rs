@@ -543,7 +543,7 @@ const GOLDEN_REPLIES: &str = "\
 #[test]
 fn what_lies_in_a_log_and_beside_it() {
     pinned(
-        &Record::Open {
+        &Record::<Vec<Entry>>::Open {
             hard_state: hard_state(None),
             behind: snapshot(),
         },
@@ -576,7 +576,7 @@ fn what_lies_in_a_log_and_beside_it() {
             hard_state: hard_state(None),
             snapshot: Some(snapshot()),
             first_index: 10,
-            entries: Vec::new(),
+            entries: Vec::<Entry>::new(),
         },
         "01070005010709030102040301020301050103010501780a00",
     );

@@ -12,13 +12,13 @@ use wire::client::{
     Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
     Response, Stage, StageTimes, Status, TimeCount,
 };
-use wire::peer::{self, Body, Message, Parcel, ReadRequest};
+use wire::peer::{self, Body, Message, Packet, Parcel, ReadRequest};
 use wire::record::{
-    Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation, Once,
-    Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart, Transaction,
-    Unfit,
+    Answer, Command, Condition, Configuration, EncodedCommand, Encoder, End, Entry, EntryData, HardState,
+    Identity, Invocation, Once, Operation, OperationAnswer, Position, Record, Session, SessionReply,
+    Snapshot, SnapshotPart, Transaction, Unfit,
 };
-use wire::{DecodeError, Hello, Refusal, Role, Welcome};
+use wire::{DecodeError, Hello, Refusal, Role, Slice, Welcome};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
@@ -514,11 +514,11 @@ proptest! {
         decodes_soundly::<Record>(&input)?;
         decodes_soundly::<SnapshotPart>(&input)?;
         decodes_soundly::<Identity>(&input)?;
-        let _ = Invocation::from_bytes(&input);
+        let _ = Invocation::<Bytes>::from_bytes(&input);
         // A right checksum takes arbitrary bytes past the first door.
         let mut payload = crc32c(&input).to_le_bytes().to_vec();
         payload.extend_from_slice(&input);
-        if let Ok(message) = Message::from_payload(&payload) {
+        if let Ok(message) = <Message>::from_payload(&payload) {
             let _ = message.into_packet(raft::NodeId(1), raft::NodeId(2));
         }
     }
@@ -526,19 +526,23 @@ proptest! {
     #[test]
     fn a_damaged_message_is_noticed(message in message(), at in any::<prop::sample::Index>(), bit in 0..8) {
         let payload = message.to_payload();
-        let intact = Message::from_payload(&payload);
+        let intact: Result<Message, _> = Message::from_payload(&payload);
         prop_assert_eq!(intact.as_ref(), Ok(&message));
         let place = at.index(payload.len());
         let damaged = damaged(&payload, at, payload[place] ^ (1_u8 << bit));
-        let noticed = matches!(Message::from_payload(&damaged), Err(DecodeError::Checksum { .. }));
+        let noticed = matches!(<Message>::from_payload(&damaged), Err(DecodeError::Checksum { .. }));
         prop_assert!(noticed);
     }
 
     #[test]
     fn a_message_becomes_the_cores_and_back(message in message()) {
-        if let Ok(packet) = message.clone().into_packet(raft::NodeId(1), raft::NodeId(2)) {
+        let (from, to) = (raft::NodeId(1), raft::NodeId(2));
+        let payload = message.to_payload();
+        let taken_in = Packet::from_payload(&payload, from, to);
+        prop_assert_eq!(&taken_in, &message.clone().into_packet(from, to), "a copy that is shared or one of each");
+        if let Ok(packet) = taken_in {
             let term = if matches!(message.body, Body::Parcel(_)) { 0 } else { message.term };
-            prop_assert_eq!(Message::from(packet), Message { term, ..message });
+            prop_assert_eq!(Message::from(&packet).to_payload(), Message { term, ..message }.to_payload());
         } else {
             let may_mean_nothing = matches!(message.body, Body::Append { .. } | Body::Snapshot { .. });
             prop_assert!(may_mean_nothing, "only terms, indexes and members can contradict each other");
@@ -548,10 +552,30 @@ proptest! {
     #[test]
     fn an_invocation_is_read_back_from_its_entry(invocation in invocation(), version in 3..=u8::MAX) {
         let mut encoded = invocation.to_bytes().to_vec();
+        // A command is encoded once, whatever becomes of it, and may lie in what it is decoded from.
+        match Invocation::<Slice<'_>>::from_bytes(&encoded).unwrap() {
+            Invocation::Plain(command) => {
+                prop_assert_eq!(EncodedCommand::from(&command).by_itself(), &encoded);
+            }
+            Invocation::Once { once, time, command } => {
+                prop_assert_eq!(EncodedCommand::from(&command).once(once, time), &encoded);
+            }
+            Invocation::OpenSession { .. } | Invocation::CloseSession { .. } => {}
+        }
         prop_assert_eq!(Invocation::from_bytes(&encoded), Ok(invocation));
         encoded[0] = version;
-        let refused = matches!(Invocation::from_bytes(&encoded), Err(DecodeError::Invalid(_)));
+        let refused = matches!(Invocation::<Bytes>::from_bytes(&encoded), Err(DecodeError::Invalid(_)));
         prop_assert!(refused, "a newer version must not be guessed at");
+    }
+
+    #[test]
+    fn commands_that_are_encoded_together_are_as_by_themselves(commands in vec(command(), 0..40), long in 0..200_000_usize) {
+        let long = Command::Put { key: Bytes::new(), value: Bytes::from(vec![7; long]) };
+        let mut encoder = Encoder::default();
+        let together: Vec<_> = commands.iter().chain([&long]).chain(&commands).map(|command| encoder.encode(command)).collect();
+        for (encoded, command) in together.into_iter().zip(commands.iter().chain([&long]).chain(&commands)) {
+            prop_assert_eq!(encoded.by_itself(), command.to_bytes());
+        }
     }
 
     #[test]
@@ -585,7 +609,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     // The message's own checksum of arbitrary bytes, by the error that names it.
     let mut payload = vec![0; 4];
     payload.extend_from_slice(bytes);
-    match Message::from_payload(&payload) {
+    match <Message>::from_payload(&payload) {
         Err(DecodeError::Checksum { computed, .. }) => computed,
         Ok(_) | Err(_) => 0,
     }

@@ -18,10 +18,10 @@ impl World {
         })
     }
 
-    pub(super) fn send(&mut self, from: usize, to: usize, packet: Packet) {
+    pub(super) fn send(&mut self, from: usize, to: usize, packet: &Packet) {
         let network = self.plan.network;
         let receiver = packet.to();
-        let message = match &packet {
+        let message = match packet {
             Packet::Message(_) => self.script.sent(from, to),
             Packet::Parcel { .. } => {
                 self.script.end("a snapshot is carried over");
@@ -83,12 +83,10 @@ impl World {
             return Ok(());
         }
         let (sender, receiver) = (self.servers[from].id, self.servers[to].id);
-        let message = wire::peer::Message::from_payload(payload)
-            .and_then(|message| message.into_packet(sender, receiver))
-            .map_err(|error| Broken {
-                invariant: Invariant::Assertion,
-                what: format!("{sender} sent {receiver} a message that can't be decoded: {error}"),
-            })?;
+        let message = Packet::from_payload(payload, sender, receiver).map_err(|error| Broken {
+            invariant: Invariant::Assertion,
+            what: format!("{sender} sent {receiver} a message that can't be decoded: {error}"),
+        })?;
         self.counts.delivered += 1;
         // The payload begins with its checksum.
         let checksum = payload

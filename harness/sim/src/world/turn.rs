@@ -154,7 +154,7 @@ impl World {
                 }
                 Packet::Parcel { .. } => {}
             }
-            self.send(node, to, packet);
+            self.send(node, to, &packet);
         }
         for (ticket, result) in out.replies.drain(..) {
             self.answer(node, ticket, result)?;

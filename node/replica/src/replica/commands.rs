@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 use raft::{Entry, EntryData, Logger, RoleKind, Term};
-use wire::record::{Command, Invocation, Once};
+use wire::Slice;
+use wire::record::{EncodedCommand, Invocation, Once};
 
 /// When a node began to lead: what its stamps of time are counted from.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +23,8 @@ pub(super) struct LeadsSince {
 
 impl<D: Disk, L: Logger> Replica<D, L> {
     /// Takes in a command.
-    pub fn command(&mut self, ticket: Ticket, command: &Command) {
-        self.propose(ticket, command.to_bytes());
+    pub fn command(&mut self, ticket: Ticket, command: impl Into<EncodedCommand>) {
+        self.propose(ticket, command.into().by_itself());
     }
 
     /// Takes in that a client opens a session.
@@ -39,9 +40,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 
     /// Takes in a command that is to be carried out once, however often it comes.
-    pub fn command_once(&mut self, ticket: Ticket, once: Once, command: Command) {
+    pub fn command_once(&mut self, ticket: Ticket, once: Once, command: impl Into<EncodedCommand>) {
         let time = self.leaders_time();
-        self.propose(ticket, Invocation::Once { once, time, command }.to_bytes());
+        self.propose(ticket, command.into().once(once, time));
     }
 
     /// The time with which a leader stamps what it takes in, in milliseconds: that of its state when it began to lead, and what has
@@ -106,7 +107,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 return Ok(());
             }
             EntryData::Command(bytes) => {
-                let invocation =
+                let invocation: Invocation<Slice<'_>> =
                     Invocation::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
                 let invocation = if mutated!(self.mutant, RetryAppliedTwice) {
                     invocation.without_session()

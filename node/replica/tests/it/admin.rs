@@ -196,7 +196,7 @@ fn a_snapshot_that_was_asked_for_is_there_when_that_is_answered() {
     drop(node);
 
     let mut node = sole(&disk);
-    node.command(Ticket(2), &put(1, b"v"));
+    node.command(Ticket(2), put(1, b"v"));
     node.snapshot(Ticket(3));
     let mut out = Outbox::default();
     turn(&mut node, &mut out).unwrap();

@@ -41,7 +41,7 @@ fn taken_beyond_state(keys: u64, restarts: bool) -> (f64, usize) {
     let mut node = start();
     let (mut most, mut snapshots, mut latest_name) = (f64::MIN, 0, None);
     for number in 0..8 * keys.max(100) {
-        node.command(Ticket(number), &put(number % keys, &value(number)));
+        node.command(Ticket(number), put(number % keys, &value(number)));
         turn_by_turn(&mut node, || {
             let (all, state) = taken(&disk);
             let name = disk

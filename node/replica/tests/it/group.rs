@@ -227,7 +227,7 @@ impl Group {
         for key in 0..count {
             group.alone = key >= heard;
             let leader = group.nodes[1].as_mut().unwrap();
-            leader.command(Ticket(key), &put(key % 7, &value(key)));
+            leader.command(Ticket(key), put(key % 7, &value(key)));
             group.settle();
             group.tick();
         }

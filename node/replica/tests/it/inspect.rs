@@ -16,7 +16,7 @@ fn disk(puts: u64) -> SimDisk {
     node.campaign();
     for key in 0..puts {
         turn(&mut node, &mut Outbox::default()).unwrap();
-        node.command(Ticket(key), &put(key, b"value"));
+        node.command(Ticket(key), put(key, b"value"));
     }
     turn(&mut node, &mut Outbox::default()).unwrap();
     disk

@@ -59,12 +59,12 @@ fn what_comes_meanwhile_is_sent_and_shares_the_next_write_and_nothing_is_answere
     let disk = Late::new();
     let mut node = leader(&disk, Fate::Waits);
     let mut out = Outbox::default();
-    node.command(Ticket(1), &put(1, b"a"));
+    node.command(Ticket(1), put(1, b"a"));
     turn(&mut node, &mut out).unwrap();
     assert!(node.is_writing());
     assert_eq!((sent(&out), disk.begun.get()), (Some(Index(2)), 1));
     for ticket in [2, 3] {
-        node.command(Ticket(ticket), &put(ticket, b"a"));
+        node.command(Ticket(ticket), put(ticket, b"a"));
         turn(&mut node, &mut out).unwrap();
     }
     assert_eq!((sent(&out), disk.begun.get()), (Some(Index(4)), 1));
@@ -92,12 +92,12 @@ fn what_was_on_its_way_in_a_crash_was_not_answered_and_what_was_answered_is_ther
     let disk = Late::new();
     let mut node = leader(&disk, Fate::Lands);
     let mut out = Outbox::default();
-    node.command(Ticket(1), &put(1, b"a"));
+    node.command(Ticket(1), put(1, b"a"));
     turn(&mut node, &mut out).unwrap();
     accept(&mut node, 2);
     turn(&mut node, &mut out).unwrap();
     disk.fate.set(Fate::Waits);
-    node.command(Ticket(2), &put(2, b"a"));
+    node.command(Ticket(2), put(2, b"a"));
     turn(&mut node, &mut out).unwrap();
     accept(&mut node, 3);
     turn(&mut node, &mut out).unwrap();
@@ -112,7 +112,7 @@ fn a_write_that_fails_on_its_way_stops_the_node() {
     let disk = Late::new();
     let mut node = leader(&disk, Fate::Waits);
     let mut out = Outbox::default();
-    node.command(Ticket(1), &put(1, b"a"));
+    node.command(Ticket(1), put(1, b"a"));
     turn(&mut node, &mut out).unwrap();
     accept(&mut node, 2);
     disk.fate.set(Fate::Fails);
@@ -125,7 +125,7 @@ fn what_a_new_leader_puts_in_the_place_of_what_is_on_its_way_is_acknowledged_beh
     let disk = Late::new();
     let mut node = leader(&disk, Fate::Waits);
     let mut out = Outbox::default();
-    node.command(Ticket(1), &put(1, b"a"));
+    node.command(Ticket(1), put(1, b"a"));
     turn(&mut node, &mut out).unwrap();
     let replacement = Entry {
         term: Term(2),

@@ -21,7 +21,7 @@ fn a_command_of_a_leadership_that_began_and_ended_within_one_turn_is_answered() 
     };
     node.step(from_2(1, Message::VoteResponse { granted: true }));
     assert_eq!(node.core().raft().role(), RoleKind::Leader);
-    node.command(Ticket(7), &put(1, b"a"));
+    node.command(Ticket(7), put(1, b"a"));
     node.step(from_2(
         2,
         Message::AppendRejected {

@@ -126,7 +126,7 @@ fn what_was_answered_is_in_snapshots() {
     group.alone = true;
     for key in 0..40 {
         let leader = group.nodes[1].as_mut().unwrap();
-        leader.command(Ticket(key), &put(key % 7, &[7; 200]));
+        leader.command(Ticket(key), put(key % 7, &[7; 200]));
         group.settle();
         group.tick();
     }

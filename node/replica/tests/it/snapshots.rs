@@ -25,7 +25,7 @@ fn put_all(disk: &SimDisk, count: u64) -> u64 {
     let Some(mut node) = sole(disk) else { return 0 };
     for key in 0..count {
         let mut out = Outbox::default();
-        node.command(Ticket(key), &put(key % 7, &value(key)));
+        node.command(Ticket(key), put(key % 7, &value(key)));
         let result = turn(&mut node, &mut out);
         // What was answered before the disk failed counts: housework comes after.
         let acknowledged = out.replies.contains(&(Ticket(key), Ok(Answer::Written)));
@@ -168,7 +168,7 @@ fn a_transfer_goes_on_where_it_stood_when_a_connection_was_lost() {
     // Some pieces more than are sent ahead.
     let leader = group.nodes[1].as_mut().unwrap();
     for key in 0..4_u64 {
-        leader.command(Ticket(100 + key), &put(100 + key, &vec![b'v'; 1 << 20]));
+        leader.command(Ticket(100 + key), put(100 + key, &vec![b'v'; 1 << 20]));
     }
     group.alone = true;
     group.settle();

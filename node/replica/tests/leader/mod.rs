@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft::{Envelope, Message, NodeId, Silent};
 use replica::{Disk, DiskError, FileId, Options, Outbox, Replica, Ticket};
 use wire::peer::Packet;
-use wire::record::Command;
+use wire::record::{Command, Encoder};
 
 /// A disk that takes everything and keeps nothing.
 #[derive(Debug, Default)]
@@ -60,6 +60,7 @@ impl Disk for Void {
 pub(crate) struct Leader {
     node: Replica<Void, Silent>,
     out: Outbox,
+    encoder: Encoder,
     tickets: u64,
     answered: usize,
 }
@@ -74,6 +75,7 @@ impl Leader {
         let mut leader = Leader {
             node: Replica::open(Void::default(), &options, Silent).expect("an empty disk is in order"),
             out: Outbox::default(),
+            encoder: Encoder::default(),
             tickets: 0,
             answered: 0,
         };
@@ -99,7 +101,8 @@ impl Leader {
     pub(crate) fn commit(&mut self, commands: &[Command]) {
         for command in commands {
             self.tickets += 1;
-            self.node.command(Ticket(self.tickets), command);
+            self.node
+                .command(Ticket(self.tickets), self.encoder.encode(command));
         }
         let before = self.answered;
         self.turn();

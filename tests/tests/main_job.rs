@@ -118,6 +118,34 @@ fn members_that_come_and_go_and_leaders_that_make_way_are_survived() {
 }
 
 #[test]
+fn reads_at_followers_are_valid_under_every_fault() {
+    let store = tempfile::tempdir().unwrap();
+    let args = [
+        "--nodes",
+        "3",
+        "--time-limit",
+        "8s",
+        "--seed",
+        "2",
+        "--follower-reads",
+    ];
+    let said = run_in(store.path(), &args);
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = said.json();
+    assert_every_fault_took_effect(&result);
+    // What a follower is asked, it answers: nobody who is pinned to one has read nothing.
+    let run_dir = Path::new(result["run_dir"].as_str().unwrap());
+    let history = fs::read_to_string(run_dir.join("history.jsonl")).unwrap();
+    let mut readers = std::collections::BTreeSet::new();
+    for line in history.lines().map(tests::json) {
+        if line["type"] == "ok" && line["f"] == "read" {
+            readers.insert(line["process"].as_u64().unwrap() % 6);
+        }
+    }
+    assert_eq!(readers.len(), 6, "{readers:?}");
+}
+
+#[test]
 fn every_other_workload_is_kept_through_lost_leaders() {
     let store = tempfile::tempdir().unwrap();
     let workloads = [

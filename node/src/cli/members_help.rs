@@ -4,7 +4,8 @@ pub(crate) const MEMBERS_HELP: &str = "\
 Who takes part in a cluster, and how that changes:
 
   A cluster is founded by nodes that are started with `node serve --cluster`. From then on it knows its members itself: who they
-  are, where they reach each other, and which data folder is whose. `node members` shows that.
+  are, where they reach each other, and which data folder is whose. `node members` shows that. It is founded when all of them have
+  been up at the same time; from then on a majority is enough.
 
 To add a node:
 
@@ -25,8 +26,9 @@ Several changes at once take effect together, by way of a joint configuration, w
 the new ones. One change waits for the one before it. The last voter can't be removed, and no learner votes before it keeps up.
 
 A node that lost its data folder, or was given another one, is refused under its old id: it has forgotten what it promised. Remove
-it, start it with `--join` on an empty folder, and add it anew, under the same id or another one. Do not start it with `--cluster`
-again: a majority of nodes without data that are told to found the cluster do so, and what it held is not in that one.
+it, start it with `--join` on an empty folder, and add it anew, under the same id or another one. Started with `--cluster` again it
+founds nothing as long as one founder has its data, even where a majority has lost it: it waits for that one, is told, and says so.
+Only where all founders lost their data nobody knows of it any more.
 
 When a majority is lost for good, nothing can be changed any more. Stop what is left, find the node whose log ends last with
 `node wal inspect DIR`, and let it go on alone: `node recover --data DIR --cluster-id NEW --force-new-cluster`. Writes that only

@@ -54,7 +54,8 @@ pub(crate) struct ServeArgs {
     pub(crate) client_address: Option<Address>,
     /// Founds a cluster: its members, this node included, and where the others reach them: `ID=HOST:PORT,…`. This or `--join` is required.
     ///
-    /// It is only the beginning: a data folder knows better who takes part since, and where; see `node help members`.
+    /// It is only the beginning, for which all of them must be up once: a data folder knows better who takes part since, and where; see
+    /// `node help members`.
     #[arg(long, value_name = "ID=HOST:PORT,…", conflicts_with = "join")]
     pub(crate) cluster: Option<Members>,
     /// Joins a cluster that is there: a node with a fresh data folder waits until `node add` names it, and founds nothing.

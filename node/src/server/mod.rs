@@ -3,6 +3,7 @@
 mod accept;
 mod clients;
 mod clock;
+mod founding;
 mod handshake;
 mod inbox;
 mod metrics;
@@ -17,18 +18,19 @@ use crate::cli::Address;
 use crate::disk::{DataFolder, DiskAccount};
 use crate::logging::{EventCounts, EventLog};
 use clients::{Client, Places};
+use founding::Founding;
 use handshake::Membership;
 use inbox::{Inbox, Input};
 use metrics::Metrics;
 use peers::Peers;
-use raft::{NodeId, RoleKind};
-use replica::{Fatal, Outbox, Refusal, Replica, Ticket};
+use raft::{Index, Logger, NodeId, RoleKind, Term};
+use replica::{Disk, Fatal, Outbox, Refusal, Replica, Ticket};
 use request::Task;
 use rustc_hash::FxHashMap;
 use shared::Shared;
 use stages::{Stages, Turn};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,6 +67,26 @@ pub(crate) struct Parts {
     pub(crate) listener: TcpListener,
     /// Where monitoring systems ask, if anywhere.
     pub(crate) metrics: Option<TcpListener>,
+}
+
+/// Those with whom a node that has no past is to found a cluster.
+fn co_founders<D: Disk, L: Logger>(replica: &Replica<D, L>) -> BTreeSet<NodeId> {
+    let raft = replica.core().raft();
+    if raft.term() > Term(0) || raft.last().index > Index(0) {
+        return BTreeSet::new();
+    }
+    let voters = raft.configuration().voters().iter().copied();
+    voters.filter(|voter| *voter != raft.id()).collect()
+}
+
+/// Says whom the founding of a cluster waits for, if that takes long.
+async fn say_who_is_missing(shared: Rc<Shared>) {
+    tokio::time::sleep(founding::SILENCE).await;
+    if let Some(others) = shared.founding.waits_for() {
+        tracing::warn!(
+            "the cluster is founded when all founders have met, for which {others} must be up once"
+        );
+    }
 }
 
 /// A node that serves.
@@ -123,6 +145,7 @@ impl Server {
         let mut membership = Membership::new(id, cluster_id, replica.incarnation());
         membership.knows_folders = replica.knows_folders();
         let shared = Rc::new(Shared {
+            founding: Founding::with(id, co_founders(&replica)),
             membership,
             client_address,
             address,
@@ -132,6 +155,7 @@ impl Server {
             clients: Places::default(),
         });
         tokio::task::spawn_local(accept::accept(listener, Rc::clone(&shared)));
+        tokio::task::spawn_local(say_who_is_missing(Rc::clone(&shared)));
         if let Some(listener) = metrics {
             tokio::task::spawn_local(scrape::listen(listener, Rc::clone(&shared)));
         }
@@ -182,7 +206,7 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
-                _ = ticks.tick() => self.replica.tick(),
+                _ = ticks.tick() => self.tick(),
                 () = shared.inbox.arrived() => {}
                 () = written.notified() => {}
             }
@@ -192,6 +216,17 @@ impl Server {
                 // There is always something to do then: without this, nobody would read, no timer run and no signal be heard.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Time passes for whoever takes part.
+    fn tick(&mut self) {
+        let founding = &self.shared.founding;
+        if !founding.is_over() && self.replica.core().raft().term() > Term(0) {
+            founding.others_did();
+        }
+        if founding.is_over() {
+            self.replica.tick();
         }
     }
 
@@ -218,6 +253,9 @@ impl Server {
         // Only when they are here: what is concluded from the time, is concluded for requests that came before it.
         self.replica.time_is(clock::now());
         for input in inputs.drain(..) {
+            if !self.shared.founding.admits(&input) {
+                continue;
+            }
             match input {
                 Input::Request {
                     client,

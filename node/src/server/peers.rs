@@ -221,6 +221,7 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
         match dial(&address, &hello, DIAL_TIME_MAX).await {
             Ok(dialled) => {
                 tracing::info!("connected to {node} at {address}");
+                shared.founding.met(node);
                 talk(&peer, dialled).await;
                 tracing::info!("the connection to {node} is lost");
                 shared.inbox.push(Input::Unreachable(node), 0);
@@ -228,8 +229,11 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
                 last_failure.clear();
             }
             Err(error) => {
-                if let DialError::Refused(Refusal::Incarnation { .. }) = error {
+                if let DialError::Refused(Refusal::Incarnation { node: which }) = error {
                     backoff_max = BACKOFF_WIPED_MAX;
+                    if which == shared.membership.id.0 {
+                        shared.founding.known_with_another_folder(node);
+                    }
                 }
                 // A node that is down fails many times in the same way; once is enough to be told.
                 let failure = error.to_string();
@@ -279,6 +283,7 @@ pub(crate) fn hear(shared: &Rc<Shared>, heard: Introduction, incoming: Incoming,
     }
     let peer = shared.peers.get_or_insert(node);
     peer.client_address.replace(heard.client_address.clone());
+    shared.founding.met(node);
     shared.inbox.push(Input::Heard(node, heard.incarnation), 0);
     let task = tokio::task::spawn_local(take_in(Rc::clone(shared), Rc::clone(&peer), incoming, half));
     if let Some((_, older)) = peer.hearing.replace(Some((heard, task.abort_handle()))) {

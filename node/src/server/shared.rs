@@ -1,6 +1,7 @@
 //! What the tasks of a node have in common. All of them run on one thread.
 
 use super::clients::Places;
+use super::founding::Founding;
 use super::handshake::Membership;
 use super::inbox::Inbox;
 use super::peers::Peers;
@@ -12,6 +13,7 @@ use wire::record::Encoder;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) membership: Membership,
+    pub(super) founding: Founding,
     /// Where clients reach this node.
     pub(crate) client_address: String,
     /// Where other nodes reach this node, as far as it was told; the configuration knows better.

@@ -232,9 +232,50 @@ fn a_node_that_was_not_told_to_join_founds_no_second_cluster() {
     spec.members = "1=127.0.0.1:1,".to_string() + &named;
     cluster.restart(4);
     let log = cluster.specs[&4].data.with_extension("log");
-    eventually("it stands for election in vain", || {
+    eventually("it says whom it waits for", || {
         let log = std::fs::read_to_string(&log).ok()?;
-        log.contains("is pre-candidate").then_some(())
+        log.contains("n1 must be up once").then_some(())
     });
     assert_eq!(parts(&cluster), voters(&[1, 2, 3]));
+}
+
+#[test]
+fn a_majority_that_lost_its_data_founds_nothing_beside_a_survivor() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    done(&cluster, &["put", "k", "v"]);
+    wait_for_folders(&cluster);
+    let survivor = cluster.leader();
+    let wiped: Vec<u64> = (1..=3).filter(|id| *id != survivor).collect();
+    for id in 1..=3 {
+        cluster.kill(id);
+    }
+    let said = |cluster: &Cluster, id: u64, what: &str| {
+        let log = cluster.specs[&id].data.with_extension("log");
+        std::fs::read_to_string(log).unwrap().contains(what)
+    };
+    for id in &wiped {
+        std::fs::remove_dir_all(&cluster.specs[id].data).unwrap();
+        cluster.restart(*id);
+    }
+    // They are a majority, and whoever knows better is down.
+    for id in &wiped {
+        let waits = format!("n{survivor} must be up once");
+        eventually("it waits for the survivor", || {
+            said(&cluster, *id, &waits).then_some(())
+        });
+    }
+    cluster.restart(survivor);
+    for id in &wiped {
+        let founds_nothing = format!("n{id} founds nothing: n{survivor} knows it with another data folder");
+        eventually("it founds nothing", || {
+            said(&cluster, *id, &founds_nothing).then_some(())
+        });
+    }
+    for node in cluster.status().as_array().unwrap() {
+        let is_survivor = node["node"] == survivor;
+        assert!(node["leader"].is_null(), "{node}");
+        assert_eq!(node["term"].as_u64().unwrap() > 0, is_survivor, "{node}");
+        assert_eq!(node["last_index"].as_u64().unwrap() > 0, is_survivor, "{node}");
+    }
 }

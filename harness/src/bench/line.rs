@@ -1,6 +1,7 @@
 //! What the rounds of one system at one point come to.
 
 use super::measure::Round;
+use super::memory::Memory;
 use super::stages::StageLine;
 use super::system::System;
 use super::{BenchOptions, Op};
@@ -12,14 +13,33 @@ use std::fmt::{self, Display};
 pub(super) struct Point {
     /// How many clients.
     pub(super) clients: usize,
+    /// How many requests each of them has in flight.
+    pub(super) pipeline: usize,
     /// What they do.
     pub(super) op: Op,
+}
+
+impl Point {
+    /// How many requests there are in flight, on all connections together.
+    pub(super) fn in_flight(&self) -> usize {
+        self.clients * self.pipeline
+    }
+
+    /// Whether the other one has as many requests in flight on one connection, where this one has a connection for each.
+    pub(super) fn is_piped_by(&self, other: &Point) -> bool {
+        let alike = (other.op, other.in_flight()) == (self.op, self.in_flight());
+        alike && self.clients > 1 && self.pipeline == 1 && other.clients == 1
+    }
 }
 
 impl Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.clients == 1 { "" } else { "s" };
-        write!(f, "{}, {} client{plural}", self.op, self.clients)
+        write!(f, "{}, {} client{plural}", self.op, self.clients)?;
+        if self.pipeline > 1 {
+            write!(f, ", {} in flight each", self.pipeline)?;
+        }
+        Ok(())
     }
 }
 
@@ -47,11 +67,20 @@ pub(super) struct Line {
     pub(super) floor_p99_us: Option<f64>,
     /// How many times as many requests a second the run's first system has done, by round.
     pub(super) first_ratio: Option<Spread>,
+    /// The same at another point, where the first system has as many requests in flight on one connection as this one on many.
+    #[serde(default)]
+    pub(super) piped_ratio: Option<Spread>,
     #[serde(default, skip_deserializing)]
     pub(super) stages: Option<Vec<StageLine>>,
     #[serde(default, skip_deserializing)]
     pub(super) baseline: Option<Compared>,
     pub(super) fsync: bool,
+    /// How many requests were done in the time that was measured.
+    #[serde(default)]
+    pub(super) done: f64,
+    /// What each server's process took of the memory, at most in any round.
+    #[serde(default)]
+    pub(super) memory: Vec<Memory>,
     /// How many requests the checker has judged, over all rounds, and found to be linearizable.
     #[serde(default)]
     pub(super) checked: usize,
@@ -126,7 +155,7 @@ impl Line {
                 setting: system.setting(),
                 nodes: system.nodes(options.nodes),
                 clients: point.clients,
-                pipeline: options.pipeline,
+                pipeline: point.pipeline,
                 value_bytes: options.value_bytes,
                 op: point.op,
                 rate: options.rate,
@@ -148,18 +177,34 @@ impl Line {
             floor_p50_us: None,
             floor_p99_us: None,
             first_ratio: first.and_then(|first| ratio(first, rounds)),
+            piped_ratio: None,
             stages: stages(&done),
             baseline: None,
             fsync: true,
+            done: median(&|round: &Round| round.done as f64),
+            memory: memory(&done),
             checked: done.iter().map(|round| round.checked).sum(),
         })
     }
 }
 
 /// The first system's rate by this one's, in the rounds that both have done.
-fn ratio(first: &[Option<Round>], own: &[Option<Round>]) -> Option<Spread> {
+pub(super) fn ratio(first: &[Option<Round>], own: &[Option<Round>]) -> Option<Spread> {
     let both = first.iter().zip(own);
     Spread::of(both.filter_map(|(first, own)| Some(first.as_ref()?.per_second / own.as_ref()?.per_second)))
+}
+
+/// The most that each server took.
+fn memory(rounds: &[&Round]) -> Vec<Memory> {
+    let mut most: Vec<Memory> = Vec::new();
+    for round in rounds {
+        most.resize(most.len().max(round.memory.len()), Memory::default());
+        for (most, memory) in most.iter_mut().zip(&round.memory) {
+            most.resident_bytes = most.resident_bytes.max(memory.resident_bytes);
+            most.peak_bytes = most.peak_bytes.max(memory.peak_bytes);
+        }
+    }
+    most
 }
 
 /// All rounds together.
@@ -201,6 +246,8 @@ mod tests {
                 foreign_share: 0.0,
                 busy: false,
                 stages: None,
+                done: 0,
+                memory: Vec::new(),
                 checked: 0,
             })
         };

@@ -3,6 +3,7 @@
 use super::history::{History, HistoryError};
 use super::line::Point;
 use super::load::{Course, Load, LoadError, Measured, Questions};
+use super::memory::Memory;
 use super::stages::Stages;
 use super::system::{System, SystemError};
 use super::{BenchOptions, cpu};
@@ -39,6 +40,10 @@ pub(super) struct Round {
     pub(super) busy: bool,
     /// Where the leader's time went, warming up included; `None` if nobody wants to know, or the system does not count it.
     pub(super) stages: Option<Stages>,
+    /// How many requests were done in the time that was measured.
+    pub(super) done: u64,
+    /// Of each server, when all was done.
+    pub(super) memory: Vec<Memory>,
     /// How many requests the checker has judged, and found to be linearizable.
     pub(super) checked: usize,
 }
@@ -97,7 +102,7 @@ pub(super) fn measure(
     if point.op.reads() {
         each(Questions::fill(options.keys), &mut history)?;
     }
-    let mut load = Load::connect(running.leader(), point.clients, options.pipeline, &protocol)?;
+    let mut load = Load::connect(running.leader(), point.clients, point.pipeline, &protocol)?;
     let course = Course {
         rate: options.rate,
         warm_up: WARM_UP,
@@ -131,6 +136,8 @@ pub(super) fn measure(
         return Err(MeasureError::Nothing);
     }
     each(Questions::look(history.keys()), &mut history)?;
+    let memory = running.memory();
+    let memory = memory.map_err(|error| MeasureError::Machine("read what memory the servers take", error))?;
     drop(running);
     let checked = history.judge(dir)?;
     let used = used.map_err(|error| MeasureError::Machine("read how busy the machine is", error))?;
@@ -142,6 +149,8 @@ pub(super) fn measure(
         foreign_share: used.foreign_share,
         busy: used.is_busy(),
         stages,
+        done: measured.count(),
+        memory,
         checked,
     })
 }

@@ -1,14 +1,15 @@
 //! `harness bench`: how long a commit takes on this machine in this minute, beside other systems under the same load.
 //!
 //! ```text
-//!   for each point (clients, operation)
-//!     for each round           measure the floor
+//!   for each round
+//!     for each point (operation, clients, requests in flight)
+//!                              measure the floor
 //!       for each system        start ─▶ fill ─▶ warm up ─▶ measure ─▶ stop
 //! ```
 //!
 //! - `system`: how systems are started; `protocol`: how requests look to them;
 //! - `load`: the load generator;
-//! - `measure`: one measurement of one system; `history`: whether what clients saw meanwhile is linearizable; `cpu`: who used the processors meanwhile; `floor`: what a commit costs at least;
+//! - `measure`: one measurement of one system; `history`: whether what clients saw meanwhile is linearizable; `cpu`: who used the processors meanwhile; `memory`: what the servers took; `floor`: what a commit costs at least;
 //! - `stages`: where the node's time went;
 //! - `away`: what it costs when a node comes back that was away for long;
 //! - `line`: what the rounds of a point come to; `table`, `plot`: how it is shown; `baseline`: an earlier result.
@@ -27,6 +28,7 @@ mod history;
 mod line;
 mod load;
 mod measure;
+mod memory;
 mod plot;
 mod protocol;
 mod stages;
@@ -64,7 +66,7 @@ pub(crate) struct BenchOptions {
     /// Numbers of clients, each with a connection.
     pub(crate) clients: Vec<usize>,
     /// How many requests each client has in flight.
-    pub(crate) pipeline: usize,
+    pub(crate) pipelines: Vec<usize>,
     /// How long values are, in bytes.
     pub(crate) value_bytes: usize,
     /// How many keys there are.
@@ -125,11 +127,28 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
         incomplete: false,
         violation: false,
     };
-    let points = points(options);
+    let points = points(&options.ops, &options.clients, &options.pipelines);
     let bar = progress(points.len() * systems.len() * options.rounds as usize);
-    for point in &points {
-        let measured = measure_point(options, &systems, prober.as_ref(), point, &folder, &bar);
-        results.add(options, &systems, point, &measured, &baseline);
+    let mut measured: Vec<Measured> = points
+        .iter()
+        .map(|_| Measured::new(systems.len(), measure::is_durable(&folder)))
+        .collect();
+    for number in 1..=options.rounds {
+        for (point, measured) in points.iter().zip(&mut measured) {
+            measure_round(
+                options,
+                &systems,
+                prober.as_ref(),
+                (point, number),
+                measured,
+                (&folder, &bar),
+            );
+        }
+    }
+    for (place, point) in points.iter().enumerate() {
+        let piped = points.iter().position(|other| point.is_piped_by(other));
+        let piped = piped.map(|place| measured[place].rounds[0].as_slice());
+        results.add(options, &systems, point, (&measured[place], piped), &baseline);
     }
     bar.finish_and_clear();
     match results.tell(options, &folder) {
@@ -167,15 +186,23 @@ fn fresh_folder(below: &Path) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-fn points(options: &BenchOptions) -> Vec<Point> {
-    let of_op = |op: &Op| {
-        let op = *op;
-        options.clients.iter().map(move |clients| Point {
-            clients: *clients,
-            op,
-        })
-    };
-    options.ops.iter().flat_map(of_op).collect()
+/// What is measured, in this order. Where there are several numbers of both, those points are left out that have more in flight than the
+/// largest number.
+fn points(ops: &[Op], clients: &[usize], pipelines: &[usize]) -> Vec<Point> {
+    let have_several = clients.len() > 1 && pipelines.len() > 1;
+    let largest = clients.iter().chain(pipelines).copied().max();
+    let mut points = Vec::new();
+    for &op in ops {
+        for &clients in clients {
+            let of_clients = pipelines.iter().map(|&pipeline| Point {
+                clients,
+                pipeline,
+                op,
+            });
+            points.extend(of_clients.filter(|point| !have_several || Some(point.in_flight()) <= largest));
+        }
+    }
+    points
 }
 
 fn progress(measurements: usize) -> ProgressBar {
@@ -198,45 +225,48 @@ struct Measured {
     violation: bool,
 }
 
-fn measure_point(
+impl Measured {
+    fn new(systems: usize, durable: bool) -> Measured {
+        Measured {
+            rounds: vec![Vec::new(); systems],
+            floors: Vec::new(),
+            durable,
+            violation: false,
+        }
+    }
+}
+
+/// Measures a point in one round.
+fn measure_round(
     options: &BenchOptions,
     systems: &[System],
     prober: Option<&Prober>,
-    point: &Point,
-    folder: &Path,
-    bar: &ProgressBar,
-) -> Measured {
-    let mut measured = Measured {
-        rounds: vec![Vec::new(); systems.len()],
-        floors: Vec::new(),
-        durable: measure::is_durable(folder),
-        violation: false,
-    };
+    (point, number): (&Point, u32),
+    measured: &mut Measured,
+    (folder, bar): (&Path, &ProgressBar),
+) {
     let failed = |what: &str, error: &dyn std::error::Error| {
         bar.suspend(|| eprintln!("harness: {what}: {error}"));
     };
-    for number in 1..=options.rounds {
-        if let Some(prober) = prober {
-            bar.set_message(format!("{point}, round {number}, the floor"));
-            let floor = prober.measure(folder);
-            let floor = floor.inspect_err(|error| failed("the floor is not measured", error));
-            measured.floors.extend(floor);
-        }
-        for (system, rounds) in systems.iter().zip(&mut measured.rounds) {
-            let name = format!("{point}, round {number}, {system}");
-            bar.set_message(name.clone());
-            let dir = folder.join(name.replace(", ", "_").replace(' ', "-"));
-            let round = measure(options, system, point, &dir).inspect_err(|error| failed(&name, error));
-            measured.violation |= matches!(round, Err(MeasureError::History(HistoryError::Violation(_))));
-            if round.is_ok() {
-                // Of one that failed, the folder may tell why.
-                let _ = fs::remove_dir_all(&dir);
-            }
-            rounds.push(round.ok());
-            bar.inc(1);
-        }
+    if let Some(prober) = prober {
+        bar.set_message(format!("{point}, round {number}, the floor"));
+        let floor = prober.measure(folder);
+        let floor = floor.inspect_err(|error| failed("the floor is not measured", error));
+        measured.floors.extend(floor);
     }
-    measured
+    for (system, rounds) in systems.iter().zip(&mut measured.rounds) {
+        let name = format!("{point}, round {number}, {system}");
+        bar.set_message(name.clone());
+        let dir = folder.join(name.replace(", ", "_").replace(' ', "-"));
+        let round = measure(options, system, point, &dir).inspect_err(|error| failed(&name, error));
+        measured.violation |= matches!(round, Err(MeasureError::History(HistoryError::Violation(_))));
+        if round.is_ok() {
+            // Of one that failed, the folder may tell why.
+            let _ = fs::remove_dir_all(&dir);
+        }
+        rounds.push(round.ok());
+        bar.inc(1);
+    }
 }
 
 /// What all points came to.
@@ -255,7 +285,7 @@ impl Results {
         options: &BenchOptions,
         systems: &[System],
         point: &Point,
-        measured: &Measured,
+        (measured, piped): (&Measured, Option<&[Option<Round>]>),
         baseline: &Baseline,
     ) {
         self.violation |= measured.violation;
@@ -267,6 +297,7 @@ impl Results {
                 continue;
             };
             line.fsync = measured.durable;
+            line.piped_ratio = piped.and_then(|piped| line::ratio(piped, own));
             let floor = floor::median(&measured.floors, point.op, line.what.nodes);
             line.floor_p50_us = floor.map(|floor| floor.p50_us);
             line.floor_p99_us = floor.map(|floor| floor.p99_us);
@@ -296,5 +327,45 @@ impl Results {
         // Whoever closes stdout early has seen enough.
         let _ = io::stdout().write_all(told.as_bytes());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_numbers_of_both_no_more_are_in_flight_than_the_largest_says() {
+        let pairs = |clients: &[usize], pipelines: &[usize]| -> Vec<(usize, usize)> {
+            let points = points(&[Op::Put], clients, pipelines);
+            points
+                .iter()
+                .map(|point| (point.clients, point.pipeline))
+                .collect()
+        };
+        assert_eq!(pairs(&[64], &[1, 4]), [(64, 1), (64, 4)]);
+        assert_eq!(pairs(&[1, 64], &[4]), [(1, 4), (64, 4)]);
+        let all = [1, 64, 256];
+        assert_eq!(pairs(&all, &all), [(1, 1), (1, 64), (1, 256), (64, 1), (256, 1)]);
+    }
+
+    #[test]
+    fn a_connection_for_each_request_is_compared_with_one_for_all_of_them() {
+        let all = [1, 64, 256];
+        let points = points(&[Op::Put, Op::Get], &all, &all);
+        let piped = |op, clients, pipeline| {
+            let own = Point {
+                clients,
+                pipeline,
+                op,
+            };
+            let by = points.iter().find(|other| own.is_piped_by(other));
+            by.map(|by| (by.op, by.clients, by.pipeline))
+        };
+        assert_eq!(piped(Op::Get, 64, 1), Some((Op::Get, 1, 64)));
+        assert_eq!(piped(Op::Put, 256, 1), Some((Op::Put, 1, 256)));
+        assert_eq!(piped(Op::Put, 1, 1), None);
+        assert_eq!(piped(Op::Put, 1, 64), None);
+        assert_eq!(piped(Op::Put, 16, 1), None);
     }
 }

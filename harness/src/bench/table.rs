@@ -2,11 +2,12 @@
 
 use super::cpu::LOAD_SHARE_MAX;
 use super::line::Line;
+use super::memory::Memory;
 use super::stages::StageLine;
 use crate::report::{Paint, grouped};
 use std::fmt::Write as _;
 
-const HEADINGS: [&str; 12] = [
+const HEADINGS: [&str; 13] = [
     "system",
     "nodes",
     "per second",
@@ -17,6 +18,7 @@ const HEADINGS: [&str; 12] = [
     "p99.9",
     "max",
     "cpu/op",
+    "memory",
     "floor",
     "first is",
 ];
@@ -24,7 +26,7 @@ const HEADINGS: [&str; 12] = [
 /// The table; times are in microseconds.
 pub(super) fn render(lines: &[Line], paint: Paint) -> String {
     let mut text = String::new();
-    let point = |line: &Line| (line.what.op, line.what.clients);
+    let point = |line: &Line| (line.what.op, line.what.clients, line.what.pipeline);
     for lines in lines.chunk_by(|one, other| point(one) == point(other)) {
         let rows: Vec<[String; HEADINGS.len()]> = lines.iter().map(row).collect();
         let _ = writeln!(text, "{}", title(lines));
@@ -50,7 +52,7 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
         "The checker has judged {} of the requests, all of those on a sample of the keys: they are linearizable.",
         grouped(checked as u64)
     );
-    text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. floor: p50 and p99 as multiples of the floor's.\n");
+    text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. memory: of that server which took most, in MiB, in the end and at most. floor: p50 and p99 as multiples of the floor's.\n");
     text.push_str(
         "first is: how many times as many per second the first system does, by round: median, from … to.\n",
     );
@@ -114,9 +116,21 @@ fn row(line: &Line) -> [String; HEADINGS.len()] {
         whole(line.p999_us),
         whole(line.max_us),
         format!("{:.1}", line.cpu_us_per_op),
+        memory(line),
         floor.join(", "),
         ratio.unwrap_or_default(),
     ]
+}
+
+/// What the servers took of the memory in the end, and at most: that of them which took most.
+fn memory(line: &Line) -> String {
+    let most =
+        |of: fn(&Memory) -> u64| line.memory.iter().map(of).max().unwrap_or(0) as f64 / (1 << 20) as f64;
+    format!(
+        "{:.0}, {:.0}",
+        most(|memory| memory.resident_bytes),
+        most(|memory| memory.peak_bytes)
+    )
 }
 
 fn stage_row(stage: &StageLine) -> String {
@@ -150,6 +164,12 @@ fn notes(line: &Line) -> Vec<String> {
     }
     if line.failed_rounds > 0 {
         notes.push(format!("{} of {} rounds failed", line.failed_rounds, line.rounds));
+    }
+    if let Some(ratio) = line.piped_ratio {
+        notes.push(format!(
+            "with as many in flight on one connection, the first system is ×{:.2}, ×{:.2} … ×{:.2}",
+            ratio.median, ratio.min, ratio.max
+        ));
     }
     if let Some(compared) = line.baseline {
         notes.push(format!(
@@ -216,7 +236,19 @@ pub(super) mod tests {
             first_ratio: None,
             stages: None,
             baseline: None,
+            piped_ratio: None,
             fsync: true,
+            done: 105_679.0,
+            memory: vec![
+                Memory {
+                    resident_bytes: 33 << 20,
+                    peak_bytes: 50 << 20,
+                },
+                Memory {
+                    resident_bytes: 34 << 20,
+                    peak_bytes: 36 << 20,
+                },
+            ],
             checked: 12_345,
         }
     }
@@ -228,6 +260,11 @@ pub(super) mod tests {
             median: 7.1,
             min: 6.5,
             max: 7.9,
+        });
+        other.piped_ratio = Some(Spread {
+            median: 19.5,
+            min: 18.25,
+            max: 21.0,
         });
         other.busy_rounds = 2;
         other.failed_rounds = 1;

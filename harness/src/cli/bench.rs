@@ -35,9 +35,13 @@ pub(super) struct BenchArgs {
     /// How many clients, each with a connection of its own to the leader; several numbers with commas are measured one after the other.
     #[arg(long, value_name = "N,…", default_value = "1,16,64,256", value_delimiter = ',', value_parser = clients)]
     clients: Vec<usize>,
-    /// How many requests each client has in flight on its connection.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = pipeline)]
-    pipeline: usize,
+    /// How many requests each client has in flight on its connection; several numbers with commas are measured one after the other.
+    ///
+    /// With several numbers of clients as well, those points are left out that would have more in flight altogether than the largest
+    /// number says: `--clients 1,64,256 --pipeline 1,64,256` has 1, 64 and 256 in flight, on one connection and on as many. Then it is
+    /// also told how the first system on one connection compares with the others on many.
+    #[arg(long, value_name = "N,…", default_value = "1", value_delimiter = ',', value_parser = pipeline)]
+    pipeline: Vec<usize>,
     /// How long values are, in bytes.
     #[arg(long, value_name = "BYTES", default_value = "256", value_parser = value_bytes)]
     value_size: usize,
@@ -95,7 +99,7 @@ pub(super) fn execute(arguments: BenchArgs) -> Exit {
         systems: without_repetition(arguments.system),
         nodes: arguments.nodes,
         clients: without_repetition(arguments.clients),
-        pipeline: arguments.pipeline,
+        pipelines: without_repetition(arguments.pipeline),
         value_bytes: arguments.value_size,
         keys: arguments.keys,
         ops: without_repetition(arguments.op),

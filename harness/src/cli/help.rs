@@ -98,10 +98,15 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
                   for a mixture, or if it was not measured
   first_ratio     how many times as many requests a second the first system did, by round: {\"median\":…,\"min\":…,\"max\":…};
                   null for itself
+  piped_ratio     where there is one client for each request in flight: the same, of the first system with all of them on one
+                  connection, as a point of the same run has it; null without one
   stages          with `--stages`, where the leading node's time went: [{\"stage\":…,\"count\":n,\"p50_us\":…,\"p99_us\":…},…]; null
                   for other systems
   baseline        this as a multiple of the baseline's: {\"per_second\":…,\"p50\":…,\"p99\":…}; null without one
   fsync           whether every answer came after its write was durable; false if the data lay in memory
+  done            how many requests were done in the time that was measured
+  memory          what each server's process took of the memory when all was done, and at most, in the round where that was most:
+                  [{\"resident_bytes\":n,\"peak_bytes\":n},…]; the state itself has keys × (9 + value_bytes) bytes
   checked         how many requests, all of those on a sample of the keys, were judged and found to be linearizable, in all rounds
 
 `harness bench --away` prints one line instead:

@@ -7,6 +7,7 @@ mod redis;
 
 pub(super) use node::Nodes;
 
+use super::memory::{self, Memory};
 use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};
 use process::Process;
@@ -217,6 +218,12 @@ impl Running {
     /// The numbers of its processes.
     pub(super) fn pids(&self) -> BTreeSet<u32> {
         self.servers.iter().map(Process::pid).collect()
+    }
+
+    /// What memory each of its processes takes.
+    pub(super) fn memory(&self) -> io::Result<Vec<Memory>> {
+        let pids = self.servers.iter().map(Process::pid);
+        pids.map(memory::of_process).collect()
     }
 
     /// # Errors

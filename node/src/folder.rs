@@ -133,9 +133,10 @@ pub(crate) fn recover(folder: &Path, cluster_id: &str, force: bool) -> Result<u8
         LockError::Busy(_) | LockError::Unusable(..) => Failure::Usage(error.to_string()),
     })?;
     let rescued = replica::rescue(disk, cluster_id).map_err(|error| match error {
-        OpenError::Foreign { .. } | OpenError::Format { .. } | OpenError::Config(_) => {
-            Failure::Usage(error.to_string())
-        }
+        OpenError::Foreign { .. }
+        | OpenError::SameCluster(_)
+        | OpenError::Format { .. }
+        | OpenError::Config(_) => Failure::Usage(error.to_string()),
         OpenError::Corrupt { .. } | OpenError::Disk(_) => Failure::Internal(error.to_string()),
     })?;
     let said = format!(

@@ -175,9 +175,10 @@ fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
 
 fn open_failure(error: &OpenError) -> Failure {
     match error {
-        OpenError::Foreign { .. } | OpenError::Format { .. } | OpenError::Config(_) => {
-            Failure::Usage(error.to_string())
-        }
+        OpenError::Foreign { .. }
+        | OpenError::SameCluster(_)
+        | OpenError::Format { .. }
+        | OpenError::Config(_) => Failure::Usage(error.to_string()),
         OpenError::Corrupt { .. } | OpenError::Disk(_) => Failure::Internal(error.to_string()),
     }
 }

@@ -36,6 +36,11 @@ pub enum OpenError {
         /// Who wants to open it.
         expected: String,
     },
+    /// The folder's node is to go on as a cluster of the id that it has.
+    #[error(
+        "it belongs to the cluster {0:?} as it is: give another id, or nodes of that which come back would be heard"
+    )]
+    SameCluster(String),
     /// The folder was made by another version of this program.
     #[error("the data folder has format {found}; this build reads format {known}")]
     Format {

@@ -36,7 +36,8 @@ pub struct Rescued {
 /// Makes the folder on `disk`, whose node is stopped, that of a cluster `cluster_id` of its own.
 ///
 /// # Errors
-/// There is no node's folder, it is damaged, or the disk fails. The folder may have its new cluster's id then, and can be rescued again.
+/// There is no node's folder, it has that cluster's id already, it is damaged, or the disk fails. The folder may have its new cluster's id
+/// then, and can be rescued again, for another one.
 pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenError> {
     let missing = || OpenError::Corrupt {
         file: identity::FILE.to_string(),
@@ -44,6 +45,9 @@ pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenErr
         reason: "there is none: this is no node's data folder".to_string(),
     };
     let mut known = identity::read(&disk)?.ok_or_else(missing)?;
+    if known.cluster_id == cluster_id {
+        return Err(OpenError::SameCluster(known.cluster_id));
+    }
     let node = NodeId(known.node);
     let settings = Options::new(node, String::new(), alloc::vec::Vec::new());
     let stored = snapshot::find(&mut disk)?.map(|(stored, _)| stored);

@@ -112,7 +112,11 @@ impl FromStr for Members {
                 .ok()
                 .filter(|id| *id >= 1)
                 .ok_or_else(|| format!("{id:?} is no node id: ids are whole numbers from 1 on"))?;
-            let address = address.parse()?;
+            let address: Address = address.parse()?;
+            let there = members.iter().find(|(_, other)| **other == address);
+            if let Some((other, _)) = there.filter(|(other, _)| **other != NodeId(id)) {
+                return Err(format!("{address} is said to be that of {other} and of n{id}"));
+            }
             if members.insert(NodeId(id), address).is_some() {
                 return Err(format!("node {id} is named twice"));
             }
@@ -161,6 +165,8 @@ mod tests {
             ("0=a:1", "from 1 on"),
             ("x=a:1", "from 1 on"),
             ("1=a:1,1=b:1", "twice"),
+            ("1=a:1,1=a:1", "twice"),
+            ("1=a:1,2=a:1", "a:1 is said to be that of n1 and of n2"),
             ("1=a", "HOST:PORT"),
             ("1=:1", "names no host"),
             ("1=a:65536", "no port"),
@@ -170,7 +176,7 @@ mod tests {
         }
         let long = format!("1={}:1", "a".repeat(ADDRESS_BYTES_MAX));
         assert!(long.parse::<Members>().unwrap_err().contains("at most"));
-        let many: Vec<String> = (1..=MEMBERS_MAX + 1).map(|id| format!("{id}=a:1")).collect();
+        let many: Vec<String> = (1..=MEMBERS_MAX + 1).map(|id| format!("{id}=a:{id}")).collect();
         assert!(many.join(",").parse::<Members>().unwrap_err().contains("at most"));
     }
 }

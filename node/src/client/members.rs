@@ -97,6 +97,20 @@ async fn add_all(
             }),
         }
     }
+    for (node, address) in nodes {
+        // One that takes the place of another may have its address, too.
+        let there = |member: &&Member| {
+            member.node != node.0 && !replaced.contains(&member.node) && member.address == address.as_str()
+        };
+        let known = known.iter().find(there).map(|member| NodeId(member.node));
+        let named = nodes.iter().find(|(other, of)| *other != node && *of == address);
+        if let Some(other) = known.or(named.map(|(other, _)| *other)) {
+            output::complain(&format!(
+                "not done: {address} is where {other} is reached, not {node}"
+            ));
+            return Err(exit::NOT_DONE);
+        }
+    }
     // Before anything is changed: a mistake in the second step would leave the first done.
     if let Some(stranger) = replaced
         .iter()

@@ -130,6 +130,11 @@ fn what_is_left_when_a_majority_is_lost_goes_on_as_a_cluster_of_its_own() {
         cluster.kill(id);
     }
     assert_eq!(run(&force[..5]).status.code(), Some(254));
+    let mut same = force;
+    same[4] = &spec.cluster_id;
+    let output = run(&same);
+    assert_eq!(output.status.code(), Some(254), "{output:?}");
+    assert!(text(&output.stderr).contains("give another id"), "{output:?}");
     let output = run(&force);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).contains("only member of the cluster \"new\""));

@@ -12,7 +12,7 @@ fn node() -> (tempfile::TempDir, Node) {
     let dir = tempfile::tempdir().unwrap();
     let mut spec = Spec::single(&dir.path().join("data"));
     // The other member is played by the tests.
-    spec.members = "1=127.0.0.1:1,2=127.0.0.1:1".to_string();
+    spec.members = "1=127.0.0.1:1,2=127.0.0.1:2".to_string();
     let node = Node::start(&spec);
     (dir, node)
 }

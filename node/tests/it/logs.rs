@@ -103,7 +103,7 @@ fn break_a_promise(node: &Node) {
 fn a_node_that_finds_a_promise_broken_ends_and_says_why_if_it_can() {
     let dir = tempfile::tempdir().unwrap();
     let mut spec = Spec::single(&dir.path().join("data"));
-    spec.members = "1=127.0.0.1:1,2=127.0.0.1:1".to_string();
+    spec.members = "1=127.0.0.1:1,2=127.0.0.1:2".to_string();
     let mut node = Node::start(&spec);
     break_a_promise(&node);
     assert_eq!(node.wait().code(), Some(255));

@@ -167,6 +167,13 @@ fn what_makes_no_sense_is_refused_in_one_line_and_changes_nothing() {
         &["add", "4=127.0.0.1:1", "--replacing", "9"],
         "n9 is no member",
     );
+    let occupied = cluster.named(2).replacen("2=", "4=", 1);
+    refused(&cluster, &["add", &occupied], "is where n2 is reached, not n4");
+    refused(
+        &cluster,
+        &["add", "4=127.0.0.1:1", "5=127.0.0.1:1"],
+        "127.0.0.1:1 is where n5 is reached, not n4",
+    );
     // A learner that nobody reaches never catches up.
     done(&cluster, &["add", "4=127.0.0.1:1", "--learner"]);
     refused(&cluster, &["promote", "4"], "n4 has not caught up as a learner");

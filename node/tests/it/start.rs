@@ -68,7 +68,7 @@ fn a_folder_of_somebody_else_is_refused() {
         ),
         (
             Spec {
-                members: "1=127.0.0.1:1,2=127.0.0.1:1".to_string(),
+                members: "1=127.0.0.1:1,2=127.0.0.1:2".to_string(),
                 ..own.clone()
             },
             "voters n1",

@@ -203,6 +203,7 @@ impl World {
                 | OpenError::Corrupt { .. }
                 | OpenError::Foreign { .. }
                 | OpenError::Format { .. }
+                | OpenError::SameCluster(_)
                 | OpenError::Config(_)),
             ) => Err(Broken {
                 invariant: Invariant::Recovery,

@@ -59,7 +59,11 @@ pub(crate) fn corrupt_at(disk: &SimDisk) -> (String, u64) {
     assert!(before == after, "a folder that can't be opened was changed");
     match error {
         OpenError::Corrupt { file, offset, .. } => (file, offset),
-        OpenError::Foreign { .. } | OpenError::Format { .. } | OpenError::Disk(_) | OpenError::Config(_) => {
+        OpenError::Foreign { .. }
+        | OpenError::SameCluster(_)
+        | OpenError::Format { .. }
+        | OpenError::Disk(_)
+        | OpenError::Config(_) => {
             panic!("{error}")
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const FIRST_RUN_SEED: u64 = 1;
 
 /// How many million steps a world has in the first round.
-const FIRST_ROUND_MILLIONS: usize = 3;
+const FIRST_ROUND_MILLIONS: usize = 1;
 
 /// What a run says of a cluster that does not serve.
 const STANDSTILLS: [&str; 2] = ["the cluster did not come back", "no operation was ok"];

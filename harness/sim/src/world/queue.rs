@@ -108,54 +108,35 @@ pub(crate) enum Event {
     Look,
 }
 
-#[derive(Debug)]
-struct Scheduled {
-    at: u64,
-    /// Breaks ties: what was scheduled first comes first.
-    sequence: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
-}
-
 /// Events that are still to come.
+///
+/// The heap orders when and which, not the events themselves: those are large, and would be moved about.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    heap: BinaryHeap<Reverse<Scheduled>>,
+    /// When, as which of all that were scheduled, and where the event is. What was scheduled first comes first.
+    heap: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    /// Places among the events that hold none.
+    free: Vec<usize>,
     scheduled: u64,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, at: u64, event: Event) {
         self.scheduled += 1;
-        self.heap.push(Reverse(Scheduled {
-            at,
-            sequence: self.scheduled,
-            event,
-        }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.heap.push(Reverse((at, self.scheduled, place)));
     }
 
     /// The next event, and when it happens.
     pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
-        let Reverse(next) = self.heap.pop()?;
-        Some((next.at, next.event))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        let event = self.events[place].take();
+        self.free.push(place);
+        Some((at, event.expect("the place of what is scheduled holds it")))
     }
 }

@@ -4,14 +4,17 @@
 //! `mutants` into a target folder of its own, and is told which bug to have. So a row of the table is repeated by the command that stands
 //! in it.
 
+mod child;
 mod faults;
 mod layers;
 mod programs;
+mod search;
 mod table;
 
 pub use layers::Layer;
 
 use crate::exit::Exit;
+use child::HuntError;
 use faults::Faults;
 use layers::{Budget, Hunt, Quarry, hunt};
 use programs::Programs;
@@ -119,7 +122,7 @@ pub fn mutants(options: &MutantsOptions) -> Exit {
 }
 
 /// One bug through the layers.
-fn go_through(programs: &Programs, name: String, options: &MutantsOptions) -> Result<Row, layers::HuntError> {
+fn go_through(programs: &Programs, name: String, options: &MutantsOptions) -> Result<Row, HuntError> {
     let is_clean = name == UNMUTATED;
     let mut row = Row {
         breaks_safety: !LIVENESS.contains(&name.as_str()),

@@ -60,6 +60,18 @@ impl StateMachine {
         }
     }
 
+    /// Looks at what carrying out all of these will need, which takes less time than to do so at each of them. It changes nothing.
+    pub(crate) fn look_ahead<'a, B: AsRef<[u8]> + 'a>(
+        &self,
+        invocations: impl Iterator<Item = &'a Invocation<B>>,
+    ) {
+        let keys = invocations.filter_map(|invocation| match invocation {
+            Invocation::Plain(command) | Invocation::Once { command, .. } => command.key(),
+            Invocation::OpenSession { .. } | Invocation::CloseSession { .. } => None,
+        });
+        self.map.look_ahead(keys.map(AsRef::as_ref));
+    }
+
     fn apply_once<B: AsRef<[u8]>>(
         &mut self,
         index: Index,

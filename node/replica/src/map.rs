@@ -6,6 +6,7 @@ use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 use core::array;
 use core::hash::Hasher;
+use core::hint::black_box;
 use rustc_hash::FxHasher;
 
 /// Into how many shards the map is split, and into how many parts each of them. An image shares them all, and only the part that is written
@@ -14,6 +15,9 @@ const SHARDS: usize = 64;
 const PARTS: usize = 64;
 
 type Shard = [Arc<Part>; PARTS];
+
+/// How many keys are looked at ahead, at most: what is fetched for them must not drive itself out again.
+pub(crate) const AHEAD_MAX: usize = 64;
 
 /// A map from keys to values, and a hash of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +93,24 @@ impl Map {
                 Arc::make_mut(&mut self.shards[shard])[part] = Arc::clone(&empty);
             }
         }
+    }
+
+    /// Looks at everything that writing to `keys`, some [`AHEAD_MAX`] of them, will need. One key after the other, the processor would wait for the memory again and
+    /// again: for the part, the pairs in it, and the pair's key and value, each of which is found by the one before. Of several keys, it
+    /// fetches as many of each as it can at once.
+    pub(crate) fn look_ahead<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let mut parts: Vec<(u64, &Part)> = Vec::with_capacity(AHEAD_MAX);
+        parts.extend(keys.map(|key| {
+            let hash = key_hash(key);
+            let (shard, part) = place_of(hash);
+            (hash, &*self.shards[shard][part])
+        }));
+        let counts = parts.iter().map(|(_, part)| part.count());
+        black_box(counts.fold(0, |seen, count| seen ^ count));
+        let hashes = parts.iter().map(|(_, part)| part.middle_hash());
+        black_box(hashes.fold(0, |seen, hash| seen ^ hash));
+        let pairs = parts.iter().map(|(hash, part)| part.look_at(*hash));
+        black_box(pairs.fold(0, |seen, byte| seen ^ byte));
     }
 
     /// Lets `key` hold `value`, of which a copy is kept: in the place of the value before it, where that is as long and nobody else has it.

@@ -10,6 +10,12 @@ use core::hash::Hasher;
 use core::mem;
 use rustc_hash::FxHasher;
 
+/// How much the processor fetches at once.
+const LINE_BYTES: usize = 64;
+
+/// How much of a value is looked at ahead; behind that, the processor has seen where this leads.
+const LOOKED_AT_MAX: usize = 512;
+
 /// Pairs, in the order of their keys' hashes, and of the keys where those are the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part(Vec<Pair>);
@@ -50,6 +56,26 @@ impl Part {
             let by_hash = pair.hash.cmp(&hash);
             by_hash.then_with(|| pair.key[..].cmp(key))
         })
+    }
+
+    /// How many pairs there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The hash of one of the keys, that which a search begins with.
+    pub(crate) fn middle_hash(&self) -> u64 {
+        self.0.get(self.0.len() / 2).map_or(0, |pair| pair.hash)
+    }
+
+    /// Looks at the key with this hash, if there is one, and at its value.
+    pub(crate) fn look_at(&self, hash: u64) -> u8 {
+        let place = self.0.partition_point(|pair| pair.hash < hash);
+        let Some(Pair { key, value, .. }) = self.0.get(place) else {
+            return 0;
+        };
+        let lines = value[..value.len().min(LOOKED_AT_MAX)].iter().step_by(LINE_BYTES);
+        lines.chain(key.first()).fold(0, |seen, byte| seen ^ byte)
     }
 
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&Bytes> {

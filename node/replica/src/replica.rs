@@ -315,7 +315,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let reads = core::mem::take(&mut staged.reads);
         let writes = staged.write.is_some();
         let earlier = core::mem::take(&mut self.unapplied);
-        self.apply_entries(earlier, out)?;
+        self.apply_entries(&earlier, out)?;
         for outcome in reads {
             self.read_was_decided(outcome, out);
         }
@@ -324,7 +324,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         if writes && !is_waited_for {
             self.unapplied = committed;
         } else {
-            self.apply_entries(committed, out)?;
+            self.apply_entries(&committed, out)?;
         }
         self.answer_reads(out);
         Ok(())

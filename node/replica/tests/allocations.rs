@@ -11,7 +11,7 @@ use leader::{Leader, puts};
 const ALLOCATIONS_A_BATCH_MAX: u64 = 24;
 
 /// How many bytes it allocates for each, of 256 bytes of value, at most.
-const BYTES_A_PUT_MAX: u64 = 1600;
+const BYTES_A_PUT_MAX: u64 = 1650;
 
 /// How often it allocates for a put that is alone, at most.
 const ALLOCATIONS_ALONE_MAX: u64 = 12;

@@ -341,6 +341,17 @@ impl Encoder {
     }
 }
 
+impl<B> Command<B> {
+    /// The key that it is about; `None` for a transaction, which is about any number of them.
+    pub fn key(&self) -> Option<&B> {
+        match self {
+            Command::Put { key, .. } | Command::Cas { key, .. } | Command::Delete { key } => Some(key),
+            Command::Operation(operation) => Some(operation.key()),
+            Command::Transaction(_) => None,
+        }
+    }
+}
+
 impl<B: Serialize> Command<B> {
     /// The bytes of an entry that carries it by itself.
     pub fn to_bytes(&self) -> Bytes {

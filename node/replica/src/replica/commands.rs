@@ -3,13 +3,27 @@
 use super::{Fatal, Outbox, Refusal, Replica, Ticket};
 use crate::disk::Disk;
 use crate::machine::StateMachine;
+use crate::map::AHEAD_MAX;
 use crate::mutant::mutated;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 use raft::{Entry, EntryData, Logger, RoleKind, Term};
-use wire::Slice;
 use wire::record::{EncodedCommand, Invocation, Once};
+use wire::{DecodeError, Slice};
+
+/// How many entries it must be for looking ahead at what they need to be worth it.
+const AHEAD_MIN: usize = 4;
+
+/// What an entry carries, if that is a command.
+type Decoded<'a> = Option<Result<Invocation<Slice<'a>>, DecodeError>>;
+
+fn decoded(entry: &Entry<Bytes>) -> Decoded<'_> {
+    match &entry.data {
+        EntryData::Command(bytes) => Some(Invocation::from_bytes(bytes)),
+        EntryData::Noop | EntryData::Configuration(_) => None,
+    }
+}
 
 /// When a node began to lead: what its stamps of time are counted from.
 #[derive(Clone, Copy, Debug)]
@@ -79,44 +93,51 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// Applies committed entries, in order, and answers whoever proposed them.
     pub(super) fn apply_entries(
         &mut self,
-        committed: Vec<Entry<Bytes>>,
+        committed: &[Entry<Bytes>],
         out: &mut Outbox,
     ) -> Result<(), Fatal> {
         let Some(last) = committed.last().map(|entry| entry.index) else {
             return Ok(());
         };
-        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(&committed) {
+        if mutated!(self.mutant, FailoverEmpties) && self.opens_term(committed) {
             self.machine = StateMachine::default();
         }
         if mutated!(self.mutant, AppliedBeforeEffect) && self.must_snapshot() {
-            self.snapshot_before_effect(&committed)?;
+            self.snapshot_before_effect(committed)?;
         }
-        for entry in committed {
-            self.apply_entry(entry, out)?;
+        for entries in committed.chunks(AHEAD_MAX) {
+            let decoded: Vec<Decoded<'_>> = entries.iter().map(decoded).collect();
+            if entries.len() >= AHEAD_MIN {
+                self.machine.look_ahead(decoded.iter().flatten().flatten());
+            }
+            for (entry, decoded) in entries.iter().zip(decoded) {
+                self.apply_entry(entry, decoded, out)?;
+            }
         }
         self.node.applied(last);
         Ok(())
     }
 
-    fn apply_entry(&mut self, entry: Entry<Bytes>, out: &mut Outbox) -> Result<(), Fatal> {
+    fn apply_entry(
+        &mut self,
+        entry: &Entry<Bytes>,
+        decoded: Decoded<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), Fatal> {
         let position = entry.position();
-        let result = match entry.data {
-            EntryData::Noop => return Ok(()),
-            EntryData::Configuration(configuration) => {
-                self.configuration_applied(position, &configuration, out);
-                return Ok(());
-            }
-            EntryData::Command(bytes) => {
-                let invocation: Invocation<Slice<'_>> =
-                    Invocation::from_bytes(&bytes).map_err(|error| Fatal::Command { position, error })?;
-                let invocation = if mutated!(self.mutant, RetryAppliedTwice) {
-                    invocation.without_session()
-                } else {
-                    invocation
-                };
-                self.machine.invoke(position.index, invocation)
-            }
+        if let EntryData::Configuration(configuration) = &entry.data {
+            self.configuration_applied(position, configuration, out);
+        }
+        let Some(invocation) = decoded else {
+            return Ok(());
         };
+        let invocation = invocation.map_err(|error| Fatal::Command { position, error })?;
+        let invocation = if mutated!(self.mutant, RetryAppliedTwice) {
+            invocation.without_session()
+        } else {
+            invocation
+        };
+        let result = self.machine.invoke(position.index, invocation);
         if let Some((_, ticket)) = self.commands.pop_front_if(|(proposed, _)| *proposed == position) {
             out.replies.push((ticket, result.map_err(Refusal::from)));
         }

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, Input, Link, Weather};
 use super::ours::Ours;
-use super::party::{Carries, Place, View};
+use super::party::{Carries, Party as _, Place, View};
 use super::reads::Asked;
 use super::schedule::{Choice, Fate, Phase, SERVERS_MAX, Schedule};
 use super::theirs::Theirs;
@@ -133,6 +133,7 @@ impl Pair {
                 weather.slow_disks.remove(&id);
                 self.seen.crashes_with_writes_pending +=
                     usize::from(self.ours.servers[&id].has_writes_pending());
+                let landed = landed && self.would_land_the_same(id);
                 self.give(&Input::Crash(id, landed), &weather)?;
             }
         }
@@ -186,6 +187,11 @@ impl Pair {
             return Ok(());
         }
         Err(format!("{input:?} is answered {ours}, and there {theirs}"))
+    }
+
+    /// How much a slow follower was sent depends on which messages there are, and so does what may land of it.
+    fn would_land_the_same(&self, id: NodeId) -> bool {
+        self.ours.servers[&id].last() == self.theirs.servers[&id].last()
     }
 
     /// Who leads the latest term.
@@ -259,7 +265,7 @@ impl Pair {
                 let of = self.at(*of);
                 self.seen.crashes_with_writes_pending +=
                     usize::from(self.ours.servers[&of].has_writes_pending());
-                vec![Input::Crash(of, *landed)]
+                vec![Input::Crash(of, *landed && self.would_land_the_same(of))]
             }
             Choice::Change { kinds } => leader
                 .and_then(|leader| self.change(leader, kinds, weather))

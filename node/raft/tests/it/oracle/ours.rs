@@ -230,6 +230,10 @@ impl Party for Ours {
         }
     }
 
+    fn last(&self) -> Place {
+        place(self.server.raft.last())
+    }
+
     fn commit(&self) -> u64 {
         self.server.raft.commit_index().0
     }
@@ -259,7 +263,7 @@ impl Party for Ours {
             transfers_to: raft.transferring(),
             commit: self.commit(),
             members: self.members(),
-            last: place(raft.last()),
+            last: self.last(),
             log: entries.collect(),
             reads,
             open_reads: self.open_reads.clone(),

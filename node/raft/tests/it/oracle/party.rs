@@ -95,6 +95,9 @@ pub(super) trait Party: Sized {
     /// Makes a snapshot of what is applied, and drops that from the log.
     fn compact(&mut self);
 
+    /// The end of its log.
+    fn last(&self) -> Place;
+
     /// What it knows to be committed.
     fn commit(&self) -> u64;
 

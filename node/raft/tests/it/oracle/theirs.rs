@@ -135,11 +135,6 @@ impl Theirs {
         self.node.raft.state == StateRole::Leader
     }
 
-    fn last(&self) -> Place {
-        let log = &self.node.raft.raft_log;
-        (log.last_index(), log.last_term())
-    }
-
     /// Answers for it what it answers to nobody: see the parent module.
     fn answer(&mut self, to: u64, kind: MessageType, index: u64) {
         let mut answer = Message::default();
@@ -446,6 +441,11 @@ impl Party for Theirs {
         let disk = self.node.mut_store();
         disk.durable.compact();
         disk.now.compact();
+    }
+
+    fn last(&self) -> Place {
+        let log = &self.node.raft.raft_log;
+        (log.last_index(), log.last_term())
     }
 
     fn commit(&self) -> u64 {

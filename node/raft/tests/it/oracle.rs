@@ -34,7 +34,8 @@
 //! | a follower that does not hear its leader takes no reads in, and gives those up that it has | goes on asking | it refuses them, and forgets those that it has |
 //! | reads end with the leadership that they were asked of; an older term's question is dropped | whoever leads next answers, also by way of who led before | the question carries its term, and what is confirmed of an older one is forgotten |
 //! | a read waits for the round in flight | joins the queue with the index of when it came | compared where no other read was open at that leader |
-//! | a follower is answered when it is known to hold what it must apply | at once | compared where its disk is not slow, in the phase in which it was asked |
+//! | a follower is answered when it is known to hold what it must apply | at once | compared where its disk is not slow |
+//! | a follower whose answer was lost is told the same again | another round is begun | compared in the phase in which it was asked |
 //!
 //! Where reads are not compared one by one, each must see, here and there, what anybody knew to be committed when it came in. In calm weather
 //! none may be left open at who is in touch with its leader.

@@ -49,7 +49,7 @@ pub(super) struct Pair {
     pub(super) theirs: Cluster<Theirs>,
     commands: u8,
     pub(super) reads: u64,
-    /// The reads that were asked and are not answered.
+    /// The reads that were taken in.
     pub(super) asked: BTreeMap<u64, Asked>,
     next_id: u64,
     story: String,

@@ -15,6 +15,8 @@ pub(super) struct Asked {
     floor: (u64, u64),
     /// Whether both must confirm it by the end of the phase if one does, with the same index.
     alone: bool,
+    /// Whether it was confirmed here.
+    answered: bool,
 }
 
 impl Pair {
@@ -28,7 +30,7 @@ impl Pair {
         };
         // A follower is answered when it holds what it must apply, on its disk.
         let holds = server.leads() || !weather.slow_disks.contains(&at);
-        let mut others = self.asked.values();
+        let mut others = self.asked.values().filter(|other| !other.answered);
         let alone = of.is_some_and(knows_commits) && holds && others.all(|other| other.of != of);
         // A question of a follower may be overtaken by this read.
         for other in self.asked.values_mut().filter(|other| other.of == of) {
@@ -40,6 +42,7 @@ impl Pair {
             of,
             floor: (self.ours.commit(), self.theirs.commit()),
             alone,
+            answered: false,
         };
         self.asked.insert(self.reads, asked);
         Input::Read(at, self.reads)
@@ -63,7 +66,7 @@ impl Pair {
         }
         for (token, (here, there)) in answers {
             let words = || format!("read {token} may see {here:?}, and there {there:?}");
-            let asked = self.asked.get(&token).ok_or_else(words)?;
+            let asked = self.asked.get_mut(&token).ok_or_else(words)?;
             let (floor_here, floor_there) = asked.floor;
             let is_fresh =
                 here.is_none_or(|here| here >= floor_here) && there.is_none_or(|there| there >= floor_there);
@@ -71,7 +74,7 @@ impl Pair {
                 return Err(words());
             }
             if here.is_some() {
-                self.asked.remove(&token);
+                asked.answered = true;
                 self.seen.reads += 1;
                 self.seen.reads_at_followers += usize::from(ours.role != RoleKind::Leader);
             }

@@ -90,8 +90,10 @@ impl Schedule {
 }
 
 fn phase(random: &mut ChaCha8Rng, size: u64) -> Phase {
-    if random.random_range(0..8) == 0 {
-        return change(random, size);
+    match random.random_range(0..16) {
+        0..=1 => return change(random, size),
+        2 => return reads(random, size),
+        _ => {}
     }
     let mut weather = weather(random, size);
     if random.random_range(0..4) == 0 {
@@ -167,6 +169,30 @@ fn choice(random: &mut ChaCha8Rng) -> Choice {
             of,
             landed: random.random(),
         },
+    }
+}
+
+/// Reads come in at a server with a slow disk, which is not answered before it holds what it must apply, while more is committed.
+fn reads(random: &mut ChaCha8Rng, size: u64) -> Phase {
+    let place = random.random_range(0..size);
+    let weather = Weather {
+        order: random.random(),
+        slow_disks: [NodeId(place + 1)].into(),
+        ..Weather::default()
+    };
+    let mut choice = || {
+        if random.random() {
+            Choice::Propose
+        } else {
+            Choice::ReadAt { of: place }
+        }
+    };
+    let choices = (0..6).map(|_| choice()).collect();
+    Phase {
+        weather,
+        one_by_one: true,
+        choices,
+        fate: [Fate::CatchesUp, Fate::Lost, Fate::Landed][random.random_range(0..3_usize)],
     }
 }
 

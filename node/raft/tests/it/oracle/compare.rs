@@ -263,6 +263,11 @@ impl Pair {
             },
             Choice::Crash { of, landed } => {
                 let of = self.at(*of);
+                let server = |id: &NodeId| &self.ours.servers[id];
+                let lags = |id: &NodeId| *id != of && server(id).has_writes_pending();
+                if server(&of).leads() && weather.slow_disks.iter().any(lags) {
+                    return Vec::new();
+                }
                 self.seen.crashes_with_writes_pending +=
                     usize::from(self.ours.servers[&of].has_writes_pending());
                 vec![Input::Crash(of, *landed && self.would_land_the_same(of))]

@@ -104,8 +104,14 @@ fn phase(random: &mut ChaCha8Rng, size: u64) -> Phase {
     let choices: Vec<Choice> = (0..random.random_range(1..=4)).map(|_| choice(random)).collect();
     // What a leader has sent when it is deposed or dies depends on which messages there are.
     let elects = |choice: &Choice| matches!(choice, Choice::Election { .. });
-    let replaces =
-        |choice: &Choice| elects(choice) || matches!(choice, Choice::Crash { .. } | Choice::Transfer { .. });
+    // Two quorum checks without a heartbeat between them depose a leader.
+    let replaces = |choice: &Choice| {
+        elects(choice)
+            || matches!(
+                choice,
+                Choice::Crash { .. } | Choice::Transfer { .. } | Choice::QuorumCheck
+            )
+    };
     let mixed = choices.iter().any(replaces) && !choices.iter().all(elects);
     Phase {
         weather,

@@ -25,6 +25,10 @@ const LAST_LINES_MAX: usize = 12;
 /// What a Rust program says when it finds itself broken.
 const PANIC: &str = "panicked at";
 
+/// The log's settings, where the caller has none: a quarter of a server's, so that a run of seconds, too, sees segments that are used again, snapshots
+/// and compaction.
+const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapshot-log-bytes", 8 << 20)];
+
 /// What it takes to start a node.
 pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
@@ -62,6 +66,12 @@ impl NodeSpec {
             format!("--heartbeat-ticks={}", cluster.timing.heartbeat_ticks),
             format!("--seed={}", cluster.seed.wrapping_mul(31).wrapping_add(node)),
         ];
+        for (flag, bytes) in LOG_SETTINGS {
+            let is_given = |arg: &String| arg.split('=').next() == Some(flag);
+            if !cluster.extra_args.iter().any(is_given) {
+                args.push(format!("{flag}={bytes}"));
+            }
+        }
         args.extend(cluster.extra_args.iter().cloned());
         NodeSpec {
             node,

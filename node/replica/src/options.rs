@@ -51,9 +51,9 @@ impl Options {
             raft: Config::new(node),
             timing: Timing::default(),
             seed: 0,
-            segment_bytes: 8 << 20,
+            segment_bytes: 32 << 20,
             tail_bytes_max: 4 << 20,
-            snapshot_log_bytes: 8 << 20,
+            snapshot_log_bytes: 32 << 20,
             session_lifetime: Duration::from_secs(60 * 60),
             #[cfg(feature = "mutants")]
             mutant: None,

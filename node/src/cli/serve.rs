@@ -111,11 +111,11 @@ pub(crate) struct ServeArgs {
     /// lifetime that it was opened with, whoever leads later; a command in a session that has expired is refused, and has no effect.
     #[arg(long, value_name = "DURATION")]
     pub(crate) session_lifetime: Option<Period>,
-    /// How many bytes a segment of the log has; segments are made full of zeros, and used again [default: 8388608]
+    /// How many bytes a segment of the log has; segments are made full of zeros, and used again [default: 33554432]
     #[arg(long, value_name = "BYTES")]
     pub(crate) segment_bytes: Option<u64>,
     /// By how many bytes the log grows before a snapshot is taken and what it covers is dropped; at least by as many as the state has
-    /// [default: 8388608]
+    /// [default: 33554432]
     #[arg(long, value_name = "BYTES")]
     pub(crate) snapshot_log_bytes: Option<u64>,
     /// Listen on other addresses than loopback. Connections are neither encrypted nor authenticated.

@@ -95,9 +95,9 @@ impl Map {
         }
     }
 
-    /// Looks at everything that writing to `keys`, some [`AHEAD_MAX`] of them, will need. One key after the other, the processor would wait for the memory again and
-    /// again: for the part, the pairs in it, and the pair's key and value, each of which is found by the one before. Of several keys, it
-    /// fetches as many of each as it can at once.
+    /// Looks at everything that writing to `keys`, some [`AHEAD_MAX`] of them, will need. One key after the other, the processor would wait for
+    /// the memory again and again: for the part, the pairs in it, and the pair's key and value, each of which is found by the one before.
+    /// Of several keys, it fetches as many of each as it can at once.
     pub(crate) fn look_ahead<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let mut parts: Vec<(u64, &Part)> = Vec::with_capacity(AHEAD_MAX);
         parts.extend(keys.map(|key| {

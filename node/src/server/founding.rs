@@ -15,7 +15,7 @@
 //! survives.
 
 use super::inbox::Input;
-use raft::{Message, NodeId};
+use raft::NodeId;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -95,19 +95,7 @@ impl Founding {
     pub(super) fn admits(&self, input: &Input) -> bool {
         self.is_over()
             || match input {
-                Input::Packet(Packet::Message(envelope)) => match envelope.message {
-                    Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. } => true,
-                    Message::PreVote { .. }
-                    | Message::PreVoteResponse { .. }
-                    | Message::Vote { .. }
-                    | Message::VoteResponse { .. }
-                    | Message::AppendAccepted { .. }
-                    | Message::AppendRejected { .. }
-                    | Message::HeartbeatResponse { .. }
-                    | Message::TimeoutNow
-                    | Message::ReadIndex { .. }
-                    | Message::ReadIndexResponse { .. } => false,
-                },
+                Input::Packet(Packet::Message(envelope)) => envelope.message.is_order(),
                 Input::Packet(Packet::Parcel { .. })
                 | Input::Request { .. }
                 | Input::Unreachable(_)
@@ -131,7 +119,7 @@ impl Founding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raft::{Envelope, Index, Term};
+    use raft::{Envelope, Index, LogPosition, Message, Term};
 
     fn of_three() -> Founding {
         Founding::with(NodeId(1), [2, 3].map(NodeId).into())
@@ -147,7 +135,10 @@ mod tests {
     }
 
     fn vote() -> Input {
-        said(Message::TimeoutNow)
+        said(Message::Vote {
+            last: LogPosition::default(),
+            by_transfer: false,
+        })
     }
 
     fn heartbeat() -> Input {

@@ -46,7 +46,8 @@
 //! Where one message more or less decides (what a leader has sent when it is deposed or dies, what of a half-open link was delivered, what a
 //! slow disk has taken in), no oracle can tell right from wrong: elections, transfers and crashes come to rest before the next thing is done,
 //! links are cut both ways, no leader dies while another's slow disk lags, a leader brings its followers up to date before somebody with a
-//! later term comes back, and what a crash leaves of writes lands only where it is the same on both sides.
+//! later term comes back or pre-votes that were asked for before come in, and what a crash leaves of writes lands only where it is the same
+//! on both sides.
 
 mod cluster;
 mod compare;

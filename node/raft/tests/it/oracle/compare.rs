@@ -6,7 +6,7 @@ use super::party::{Carries, Party as _, Place, View};
 use super::reads::Asked;
 use super::schedule::{Choice, Fate, Phase, SERVERS_MAX, Schedule};
 use super::theirs::Theirs;
-use raft::{Change, NodeId};
+use raft::{Change, NodeId, RoleKind};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -144,19 +144,21 @@ impl Pair {
         self.compare(&weather)
     }
 
-    /// Whoever comes back with a later term deposes the leader, and how far that has come with its followers by then depends on which messages
-    /// there are: so it brings them up to date first.
+    /// Whoever comes back with a later term deposes the leader, and so may whoever asked for pre-votes, if answers come in late: it stands
+    /// then. How far the leader has come with its followers by then depends on which messages there are: so it brings them up to date first.
     fn leaders_finish(&mut self, weather: &Weather) {
         let Some(leader) = self.leader() else { return };
         let servers = &self.ours.servers;
         let term = servers[&leader].term();
-        let mut without_later = weather.clone();
-        for (id, _) in servers.iter().filter(|(_, server)| server.term() > term) {
-            without_later.isolate(*id, servers.keys().copied());
+        let may_depose =
+            |server: &Ours| server.term() > term || server.standing().0 == RoleKind::PreCandidate;
+        let mut without_them = weather.clone();
+        for (id, _) in servers.iter().filter(|(_, server)| may_depose(server)) {
+            without_them.isolate(*id, servers.keys().copied());
         }
-        if without_later.links != weather.links {
-            self.ours.settle(&without_later);
-            self.theirs.settle(&without_later);
+        if without_them.links != weather.links {
+            self.ours.settle(&without_them);
+            self.theirs.settle(&without_them);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::protocol::Raft;
 use crate::role::Role;
 use crate::snapshot::{SnapshotMeta, SnapshotStatus};
 use crate::storage::Storage;
+use crate::tracker::ProgressState;
 use crate::types::{Entry, EntryData, Index, LogPosition, NodeId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -142,9 +143,11 @@ impl<S: Storage> Raft<S> {
         let Some(progress) = leader.tracker.get_mut(to) else {
             return;
         };
+        // What became of a snapshot, the driver tells; and what was sent before it will not be sent again.
+        let carries_snapshot = matches!(progress.state(), ProgressState::Snapshot { .. });
         let next = progress.next();
         let all_is_sent = next > last || !progress.may_send(&self.config);
-        if progress.matched().next() < next && all_is_sent {
+        if progress.matched().next() < next && all_is_sent && !carries_snapshot {
             if next < first {
                 // What was sent last is compacted away, so it can't be asked for.
                 progress.unreachable();

@@ -11,7 +11,8 @@
 //! - Where the match is unknown, one append is on its way, and after a loss the next when a heartbeat was answered
 //!   (`probes_go_on_with_heartbeats`).
 //! - While a snapshot is carried over, nothing else is sent, and what comes in late is heard
-//!   (`slow_follower_is_sent_a_snapshot_behind_its_window`, `snapshot_that_is_overtaken_is_not_what_is_waited_for`).
+//!   (`slow_follower_is_sent_a_snapshot_behind_its_window`, `snapshot_that_is_overtaken_is_not_what_is_waited_for`); an answer to a heartbeat
+//!   says nothing of it (`snapshot_on_its_way_outlasts_heartbeats`).
 //! - A slow follower costs its leader its window and nothing else: commits wait for a majority, and entries beyond the window are read
 //!   from the storage when there is room.
 

@@ -22,7 +22,7 @@
 //! | `heartbeat_resp_recovers_from_probing` | `probes_go_on_with_heartbeats`, `losses_are_found_by_heartbeats` |
 //! | `replicate_pause` | `window_bounds_what_is_in_flight`, `window_bounds_the_bytes_in_flight`, `lost_window_is_found` |
 //! | `lagging_commit` | `commit_is_told_as_far_as_a_follower_is_known_to_be` |
-//! | `slow_follower_after_compaction` | `slow_follower_is_sent_a_snapshot_behind_its_window`, `loss_of_what_is_compacted_is_found` |
+//! | `slow_follower_after_compaction` | `slow_follower_is_sent_a_snapshot_behind_its_window`, `loss_of_what_is_compacted_is_found`, `snapshot_on_its_way_outlasts_heartbeats` |
 //! | `snapshot_succeed_via_app_resp` | `follower_is_sent_a_snapshot` |
 //! | `snapshot_succeed_via_app_resp_behind` | `snapshot_that_is_overtaken_is_not_what_is_waited_for`: here the log begins right behind the snapshot, so one that is behind is never enough |
 //! | `confchange_v1_add_single`, `confchange_v2_add_single_auto`, `confchange_v2_add_single_explicit` | `voter_is_added`, `learner_must_keep_up_to_vote` |
@@ -117,6 +117,7 @@ scripts! {
     single_server_needs_nobody
     slow_follower_is_sent_a_snapshot_behind_its_window
     snapshot_of_less_than_the_log_has_changes_nothing
+    snapshot_on_its_way_outlasts_heartbeats
     snapshot_replaces_a_conflicting_log
     snapshot_that_is_lost_is_sent_again
     snapshot_that_is_overtaken_is_not_what_is_waited_for

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 const PINNED: [(Conditions, u64, u64); 13] = [
     (Conditions::Swarm, 0, 0xbe55_6479_662c_1ab9),
     (Conditions::Swarm, 1, 0xa748_2fd8_b758_4db7),
-    (Conditions::Swarm, 2, 0x20e8_d5dc_b16a_8a77),
+    (Conditions::Swarm, 2, 0x338d_ab6a_f972_39a0),
     (Conditions::Swarm, 3, 0x4b60_6b11_81ab_6892),
     (Conditions::Swarm, 5, 0x5d44_84ed_51c3_54f7),
     (Conditions::Swarm, 43, 0xf39b_d430_33ad_8b78),

@@ -234,7 +234,8 @@ impl Index {
 }
 
 /// How a learner catches up: in rounds, each of which ends when it has what the leader had when the round began (dissertation §4.2.1).
-/// One that is done within an election time-out leaves so little to catch up on that the learner may vote.
+/// One that is done within an election time-out leaves so little to catch up on that the learner may vote. A learner that was silent for as
+/// long may not, though it had everything when it was last heard from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct CatchUp {
     /// Where the present round ends, and how many quorum checks it has seen; `None` between rounds.
@@ -262,13 +263,14 @@ impl CatchUp {
         }
     }
 
-    /// An election time-out passed; the learner has `matched` of `last`.
-    fn check(&mut self, matched: Index, last: Index) {
+    /// An election time-out passed; the learner has `matched` of `last`, and was heard from or not.
+    fn check(&mut self, active: bool, matched: Index, last: Index) {
         match &mut self.round {
             Some((_, checks)) => {
                 *checks = checks.saturating_add(1).min(CATCH_UP_CHECKS_MAX);
                 self.caught_up &= *checks < CATCH_UP_CHECKS_MAX;
             }
+            None if !active => self.caught_up = false,
             None if matched < last => self.round = Some((last, 0)),
             None => self.caught_up = true,
         }
@@ -337,10 +339,10 @@ impl ProgressTracker {
         let is_active = |node| node == own || self.get(node).is_some_and(Progress::is_active);
         let holds = configuration.has_quorum(is_active);
         for (_, progress) in &mut self.progress {
-            progress.active = false;
             if let Some(catch_up) = &mut progress.catch_up {
-                catch_up.check(progress.matched, last);
+                catch_up.check(progress.active, progress.matched, last);
             }
+            progress.active = false;
         }
         holds
     }

@@ -83,6 +83,7 @@ scripts! {
     leadership_is_transferred
     leadership_moves_within_a_joint_configuration
     learner_must_keep_up_to_vote
+    learner_that_fell_silent_may_not_vote
     learner_votes_before_it_knows_of_its_promotion
     learners_count_for_nothing
     lease_is_over_when_another_is_asked_to_stand

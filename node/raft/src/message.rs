@@ -15,7 +15,8 @@ pub struct Envelope<C> {
     pub from: NodeId,
     /// The receiver.
     pub to: NodeId,
-    /// The sender's current term. A receiver with a lower one adopts it (Raft §5.1), except from pre-vote requests.
+    /// The sender's current term. A receiver with a lower one adopts it (Raft §5.1), but from what is outside of the terms, pre-votes that are
+    /// asked for or granted, and from candidates that it does not hear because it sticks to its leader.
     pub term: Term,
     /// What is said.
     pub message: Message<C>,

@@ -10,7 +10,7 @@ use core::hint::black_box;
 use rustc_hash::FxHasher;
 
 /// Into how many shards the map is split, and into how many parts each of them. An image shares them all, and only the part that is written
-/// to next is copied, with its shard's list of parts: with a million keys a part has some 250 of them.
+/// to next is copied, with its shard's list of parts: with a million keys a part has some 250 of them. (Of a crowded one, but a piece is.)
 const SHARDS: usize = 64;
 const PARTS: usize = 64;
 
@@ -72,8 +72,8 @@ impl Map {
         let (first, last_key) = (place.part, place.last_key.clone());
         parts.flat_map(move |(number, part)| {
             let last_key = last_key.as_deref().filter(|_| number == first);
-            let behind = last_key.map_or(0, |key| part.behind(key_hash(key), key));
-            part.pairs(behind).map(move |(key, value)| {
+            let behind = last_key.map(|key| (key_hash(key), key));
+            part.pairs_behind(behind).map(move |(key, value)| {
                 let place = Place {
                     part: number,
                     last_key: Some(key.clone()),
@@ -105,8 +105,8 @@ impl Map {
             let (shard, part) = place_of(hash);
             (hash, &*self.shards[shard][part])
         }));
-        let counts = parts.iter().map(|(_, part)| part.count());
-        black_box(counts.fold(0, |seen, count| seen ^ count));
+        let breadths = parts.iter().map(|(_, part)| part.breadth());
+        black_box(breadths.fold(0, |seen, breadth| seen ^ breadth));
         let hashes = parts.iter().map(|(_, part)| part.middle_hash());
         black_box(hashes.fold(0, |seen, hash| seen ^ hash));
         let pairs = parts.iter().map(|(hash, part)| part.look_at(*hash));
@@ -180,4 +180,56 @@ fn place_of(hash: u64) -> (usize, usize) {
 fn part_mut(shards: &mut [Arc<Shard>], hash: u64) -> &mut Part {
     let (shard, part) = place_of(hash);
     Arc::make_mut(&mut Arc::make_mut(&mut shards[shard])[part])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that belong to one part. Whoever likes can choose such.
+    fn chosen(count: usize) -> Vec<[u8; 8]> {
+        let keys = (0_u64..).map(u64::to_be_bytes);
+        keys.filter(|key| place_of(key_hash(key)) == (3, 5))
+            .take(count)
+            .collect()
+    }
+
+    fn gone_through(map: &Map, at_once: usize) -> Vec<(Bytes, Bytes)> {
+        let (mut place, mut all) = (Place::default(), Vec::new());
+        loop {
+            let some: Vec<_> = map.pairs_behind(&place).take(at_once).collect();
+            let Some((last, ..)) = some.last() else { return all };
+            place = last.clone();
+            all.extend(
+                some.iter()
+                    .map(|(_, key, value)| ((*key).clone(), (*value).clone())),
+            );
+        }
+    }
+
+    #[test]
+    fn chosen_keys_are_gone_through_in_pieces_and_in_one_order() {
+        let keys = chosen(2_000);
+        let (mut one, mut other) = (Map::default(), Map::default());
+        for key in &keys {
+            one.put(key, &key[4..]);
+            one.put(&key[1..], b"another");
+        }
+        for key in keys.iter().rev() {
+            other.put(&key[1..], b"another");
+            other.put(key, &key[4..]);
+            other.put(&key[2..], b"goes");
+        }
+        assert_ne!(one, other);
+        for key in &keys {
+            assert!(other.remove(&key[2..]));
+        }
+        let all = gone_through(&one, usize::MAX);
+        assert_eq!(all.len(), 4_000);
+        for at_once in [1, 7, 511, 512, 513] {
+            assert_eq!(gone_through(&other, at_once), all, "{at_once} at once");
+        }
+        assert_eq!(one, other);
+        assert_eq!((one.hash(), one.bytes()), (other.hash(), other.bytes()));
+    }
 }

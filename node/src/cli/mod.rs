@@ -143,8 +143,9 @@ pub(crate) enum Command {
     },
     /// Measures what this machine lets a commit cost at least.
     ///
-    /// A sync of what a put takes in the log, round trips of clients and of nodes, and all that one after the other, as a commit
-    /// must: with the node's own disk and connections, all on this machine, and without Raft.
+    /// A sync of what a put takes in the log, round trips of clients and of nodes, and all of that as a commit must do it: a leader
+    /// and a follower write at the same time, as two of three nodes must. With the node's own disk and connections, all on this
+    /// machine, and without Raft.
     Probe {
         /// The folder on whose file system is written, in a folder of its own that is removed at the end.
         #[arg(long, value_name = "DIR")]

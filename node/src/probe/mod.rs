@@ -9,10 +9,12 @@
 //!   peer round trip     node ──▶ node ──▶ node                                an append of that value, and its acceptance
 //!   read                client ──▶ leader ──▶ follower ──▶ leader ──▶ client
 //!   commit              client ──▶ leader ──▶ follower ▷ write and sync ◁ ──▶ leader ──▶ client
+//!                                  leader ▷ write and sync ◁
 //!   commit alone        client ──▶ leader ▷ write and sync ◁ ──▶ client
 //! ```
 //!
-//! A leader syncs while its followers do, so a commit waits for one of them. The ways are measured by turns: what slows the machine down
+//! Two of three nodes must have written a value before it is committed: a leader writes while its follower does. Here both of them share
+//! one disk, as the nodes of one machine do. The ways are measured by turns: what slows the machine down
 //! for a moment slows all of them.
 //!
 //! [`DataFolder`]: crate::disk::DataFolder
@@ -113,7 +115,13 @@ fn measure(plan: &Plan, folder: &Folder) -> Result<Report, String> {
         ("client_round_trip", ask(Speech::Client, Task::Answer)?),
         ("peer_round_trip", ask(Speech::Peer, Task::Answer)?),
         ("read", ask(Speech::Client, Task::Ask(follower))?),
-        ("commit", ask(Speech::Client, Task::Ask(writing_follower))?),
+        (
+            "commit",
+            ask(
+                Speech::Client,
+                Task::AskAndWrite(writing_follower, writer("leader")?),
+            )?,
+        ),
         (
             "commit_alone",
             ask(Speech::Client, Task::Write(writer("alone")?))?,

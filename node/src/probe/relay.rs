@@ -21,6 +21,8 @@ pub(super) enum Task {
     Write(Writer),
     /// A question to this follower.
     Ask(Relay),
+    /// The same, and a write with its sync while the follower is busy.
+    AskAndWrite(Relay, Writer),
 }
 
 /// A thread that answers on one connection, and ends with it.
@@ -77,12 +79,18 @@ async fn serve(
         Task::Answer => Doing::Nothing,
         Task::Write(writer) => Doing::Write(writer),
         Task::Ask(follower) => Doing::Ask(follower.dial().await?),
+        Task::AskAndWrite(follower, writer) => Doing::AskAndWrite(follower.dial().await?, writer),
     };
     while hop.hear().await? {
         match &mut doing {
             Doing::Nothing => {}
             Doing::Write(writer) => writer.write()?,
             Doing::Ask(follower) => follower.ask().await?,
+            Doing::AskAndWrite(follower, writer) => {
+                follower.say_question();
+                writer.write()?;
+                follower.hear_answer().await?;
+            }
         }
         hop.say(speech.answer());
     }
@@ -94,6 +102,7 @@ enum Doing {
     Nothing,
     Write(Writer),
     Ask(Hop),
+    AskAndWrite(Hop, Writer),
 }
 
 /// One end of a connection.
@@ -121,7 +130,15 @@ impl Hop {
 
     /// Asks, and waits for the answer.
     pub(super) async fn ask(&mut self) -> Result<(), String> {
+        self.say_question();
+        self.hear_answer().await
+    }
+
+    fn say_question(&self) {
         self.say((*self.question).clone());
+    }
+
+    async fn hear_answer(&mut self) -> Result<(), String> {
         let payload = tokio::time::timeout(STALL_MAX, self.incoming.next())
             .await
             .map_err(|_| "no answer in time".to_string())?

@@ -126,3 +126,23 @@ fn a_system_that_is_not_installed_is_named_and_left_out() {
     );
     assert!(said.contains("no system left"), "{said}");
 }
+
+#[test]
+fn each_placement_is_measured_and_the_first_one_is_what_others_are_compared_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = bench(folder.path(), &["--placement", "pinned,free", "--json"]);
+    if std::thread::available_parallelism().unwrap().get() == 1 {
+        assert_eq!(said.code, 254, "{said:?}");
+        assert!(said.err.contains("to pin needs two processors"), "{said:?}");
+        return;
+    }
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines = lines(&said);
+    let placements: Vec<&Value> = lines.iter().map(|line| &line["placement"]).collect();
+    assert_eq!(placements, ["pinned", "free"], "{said:?}");
+    assert_eq!(lines[0]["first_ratio"], Value::Null);
+    assert!(lines[1]["first_ratio"]["median"].as_f64() > Some(0.0), "{said:?}");
+    let said = bench(folder.path(), &["--placement", "apart"]);
+    assert_eq!(said.code, 254);
+    assert!(said.err.contains("allowed are free, pinned"), "{said:?}");
+}

@@ -2,6 +2,7 @@
 
 use super::measure::Round;
 use super::memory::Memory;
+use super::placement::Placement;
 use super::stages::StageLine;
 use super::system::System;
 use super::{BenchOptions, Op};
@@ -91,6 +92,8 @@ pub(super) struct Line {
 pub(super) struct What {
     pub(super) system: String,
     pub(super) setting: Option<String>,
+    #[serde(default)]
+    pub(super) placement: Placement,
     pub(super) nodes: u64,
     pub(super) clients: usize,
     pub(super) pipeline: usize,
@@ -153,6 +156,7 @@ impl Line {
             what: What {
                 system: system.name.to_string(),
                 setting: system.setting(),
+                placement: system.placement(),
                 nodes: system.nodes(options.nodes),
                 clients: point.clients,
                 pipeline: point.pipeline,

@@ -4,6 +4,7 @@ use super::history::{History, HistoryError};
 use super::line::Point;
 use super::load::{Course, Load, LoadError, Measured, Questions};
 use super::memory::Memory;
+use super::placement::PinError;
 use super::stages::Stages;
 use super::system::{System, SystemError};
 use super::{BenchOptions, cpu};
@@ -54,6 +55,9 @@ pub(super) enum MeasureError {
     /// The system does not work.
     #[error(transparent)]
     System(#[from] SystemError),
+    /// It can't be kept where it should run.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// The load could not be brought to bear.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -86,6 +90,7 @@ pub(super) fn measure(
 ) -> Result<Round, MeasureError> {
     std::fs::create_dir_all(dir).map_err(|error| MeasureError::Machine("make a folder", error))?;
     let mut running = system.start(options.nodes, dir)?;
+    let pinned = running.pin()?;
     let protocol = || system.protocol(options.value_bytes);
     let mut history = History::begin(options.keys);
     let leader = running.leader();
@@ -139,6 +144,7 @@ pub(super) fn measure(
     let memory = running.memory();
     let memory = memory.map_err(|error| MeasureError::Machine("read what memory the servers take", error))?;
     drop(running);
+    drop(pinned);
     let checked = history.judge(dir)?;
     let used = used.map_err(|error| MeasureError::Machine("read how busy the machine is", error))?;
     Ok(Round {

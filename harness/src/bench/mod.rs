@@ -7,7 +7,7 @@
 //!       for each system        start ─▶ fill ─▶ warm up ─▶ measure ─▶ stop
 //! ```
 //!
-//! - `system`: how systems are started; `protocol`: how requests look to them;
+//! - `system`: how systems are started; `protocol`: how requests look to them; `placement`: which processors they run on;
 //! - `load`: the load generator;
 //! - `measure`: one measurement of one system; `history`: whether what clients saw meanwhile is linearizable; `cpu`: who used the processors meanwhile; `memory`: what the servers took; `floor`: what a commit costs at least;
 //! - `stages`: where the node's time went;
@@ -29,6 +29,7 @@ mod line;
 mod load;
 mod measure;
 mod memory;
+mod placement;
 mod plot;
 mod protocol;
 mod stages;
@@ -36,6 +37,7 @@ mod system;
 mod table;
 
 pub(crate) use load::Op;
+pub(crate) use placement::Placement;
 pub(crate) use protocol::{VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 pub(crate) use system::SystemName;
 
@@ -47,6 +49,7 @@ use history::HistoryError;
 use indicatif::{ProgressBar, ProgressStyle};
 use line::{Line, Point};
 use measure::{MeasureError, Round, measure};
+use placement::{PinError, Processors};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -61,6 +64,8 @@ const BEAT: Duration = Duration::from_millis(500);
 pub(crate) struct BenchOptions {
     /// The systems; the others are compared with the first one.
     pub(crate) systems: Vec<SystemName>,
+    /// On which processors each of them is measured.
+    pub(crate) placements: Vec<Placement>,
     /// How many nodes, of the systems that replicate.
     pub(crate) nodes: u64,
     /// Numbers of clients, each with a connection.
@@ -104,7 +109,10 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
         Ok(baseline) => baseline.unwrap_or_default(),
         Err(error) => return refused(&error.to_string()),
     };
-    let systems = find_systems(options);
+    let systems = match find_systems(options) {
+        Ok(systems) => systems,
+        Err(error) => return refused(&error.to_string()),
+    };
     if systems.is_empty() {
         return refused("there is no system left to measure");
     }
@@ -167,14 +175,23 @@ fn refused(why: &str) -> Exit {
     Exit::Usage
 }
 
-/// The systems whose programs are there; one line for each of the others.
-fn find_systems(options: &BenchOptions) -> Vec<System> {
+/// The systems whose programs are there, in each placement; one line for each of the others.
+fn find_systems(options: &BenchOptions) -> Result<Vec<System>, PinError> {
     let find = |name: &SystemName| {
         System::find(*name, options.node_binary.as_deref(), &options.node_args)
             .inspect_err(|error| eprintln!("harness: {name} is left out: {error}"))
             .unwrap_or_default()
     };
-    options.systems.iter().flat_map(find).collect()
+    let found: Vec<System> = options.systems.iter().flat_map(find).collect();
+    let mut systems = Vec::new();
+    for placement in &options.placements {
+        let processors = match placement {
+            Placement::Free => None,
+            Placement::Pinned => Some(Processors::of_this_thread()?),
+        };
+        systems.extend(found.iter().map(|system| system.clone().on(processors.clone())));
+    }
+    Ok(systems)
 }
 
 fn fresh_folder(below: &Path) -> io::Result<PathBuf> {

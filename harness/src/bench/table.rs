@@ -3,6 +3,7 @@
 use super::cpu::LOAD_SHARE_MAX;
 use super::line::Line;
 use super::memory::Memory;
+use super::placement::Placement;
 use super::stages::StageLine;
 use crate::report::{Paint, grouped};
 use std::fmt::Write as _;
@@ -92,10 +93,14 @@ fn floor(line: &Line) -> Option<String> {
 }
 
 fn row(line: &Line) -> [String; HEADINGS.len()] {
-    let system = match &line.what.setting {
-        Some(setting) => format!("{} {setting}", line.what.system),
-        None => line.what.system.clone(),
-    };
+    let mut system = line.what.system.clone();
+    if let Some(setting) = &line.what.setting {
+        system = format!("{system} {setting}");
+    }
+    match line.what.placement {
+        Placement::Free => {}
+        Placement::Pinned => system = format!("{system} {}", Placement::Pinned),
+    }
     let over = |floor: Option<f64>, own: f64| floor.map(|floor| format!("×{:.2}", own / floor));
     let floor = [
         over(line.floor_p50_us, line.p50_us),
@@ -210,6 +215,7 @@ pub(super) mod tests {
             what: What {
                 system: system.to_owned(),
                 setting: None,
+                placement: Placement::Free,
                 nodes: 3,
                 clients: 64,
                 pipeline: 1,
@@ -269,6 +275,7 @@ pub(super) mod tests {
         other.busy_rounds = 2;
         other.failed_rounds = 1;
         other.load_cpu = 0.97;
+        other.what.placement = Placement::Pinned;
         let mut single = line("node");
         single.what.clients = 1;
         single.what.rate = Some(1000);

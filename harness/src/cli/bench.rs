@@ -2,7 +2,7 @@
 
 use super::values;
 use super::values::Rate;
-use crate::bench::{self, BenchOptions, Op, SystemName};
+use crate::bench::{self, BenchOptions, Op, Placement, SystemName};
 use crate::exit::Exit;
 use clap::Args;
 use std::path::PathBuf;
@@ -29,6 +29,12 @@ pub(super) struct BenchArgs {
     /// with their data on the same file system. One that is not installed is left out, and a line says so.
     #[arg(long, value_name = "NAMES", default_value = "node,etcd,redis", value_delimiter = ',', value_parser = system)]
     system: Vec<SystemName>,
+    /// On which processors each system is measured: `free`, `pinned`, or both, with a comma; the first one comes first.
+    ///
+    /// free: wherever the operating system puts it. pinned: the server that is asked has a processor to itself, and the other servers and
+    /// the load generator share the others.
+    #[arg(long, value_name = "PLACEMENTS", default_value = "free", value_delimiter = ',', value_parser = placement)]
+    placement: Vec<Placement>,
     /// How many nodes, from 1 to 9; redis has one.
     #[arg(long, value_name = "N", default_value = "3", value_parser = nodes)]
     nodes: u64,
@@ -79,7 +85,7 @@ pub(super) struct BenchArgs {
     ///
     /// Shown are the latencies of puts in an open loop at half of the rate that saturates the nodes: with all of them, without the one, and
     /// while it catches up by a snapshot; and the most that a node had on disk. The first number of `--clients` counts, and
-    /// `--system`, `--nodes`, `--op`, `--rate`, `--rounds` and `--pipeline` have no say.
+    /// `--system`, `--placement`, `--nodes`, `--op`, `--rate`, `--rounds` and `--pipeline` have no say.
     #[arg(long, value_name = "ENTRIES", value_parser = entries, conflicts_with_all = ["baseline", "stages"])]
     away: Option<u64>,
     /// Shows where the time of the node that leads went, from what it counts itself, over all rounds with their warming up.
@@ -97,6 +103,7 @@ pub(super) struct BenchArgs {
 pub(super) fn execute(arguments: BenchArgs) -> Exit {
     bench::bench(&BenchOptions {
         systems: without_repetition(arguments.system),
+        placements: without_repetition(arguments.placement),
         nodes: arguments.nodes,
         clients: without_repetition(arguments.clients),
         pipelines: without_repetition(arguments.pipeline),
@@ -128,6 +135,10 @@ fn without_repetition<T: PartialEq>(list: Vec<T>) -> Vec<T> {
 
 fn system(text: &str) -> Result<SystemName, String> {
     values::named(text, &SystemName::ALL)
+}
+
+fn placement(text: &str) -> Result<Placement, String> {
+    values::named(text, &Placement::ALL)
 }
 
 fn op(text: &str) -> Result<Op, String> {

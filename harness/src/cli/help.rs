@@ -80,6 +80,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
 
   system          \"node\", \"etcd\" or \"redis\"
   setting         which of its settings: \"GOMAXPROCS=1\"; null for its default
+  placement       where it ran: \"free\" (the operating system decides) or \"pinned\" (the server that is asked has a processor to
+                  itself)
   nodes           on how many nodes
   clients         how many there were, each with a connection
   pipeline        how many requests each had in flight

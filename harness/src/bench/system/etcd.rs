@@ -1,7 +1,7 @@
 //! etcd, with heartbeats and elections as the node has them, and nothing that it would not do by itself.
 
 use super::process::Process;
-use super::{ELECTION, HEARTBEAT, SystemError, free_addresses, wait_for};
+use super::{ELECTION, HEARTBEAT, Servers, SystemError, free_addresses, wait_for};
 use serde::Deserialize;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -18,13 +18,13 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// More than any measurement writes; the default is 2 GB.
 const QUOTA_BYTES: u64 = 8 << 30;
 
-/// Starts `nodes` members; the processes, and where clients reach the leader. `threads`: how many of its threads run at once.
+/// Starts `nodes` members. `threads`: how many of its threads run at once.
 pub(super) fn start(
     program: &Path,
     threads: Option<u32>,
     nodes: u64,
     dir: &Path,
-) -> Result<(Vec<Process>, SocketAddr), SystemError> {
+) -> Result<Servers, SystemError> {
     let peers = free_addresses(2 * nodes)?;
     let (peers, clients) = peers.split_at(peers.len() / 2);
     let members: Vec<String> = (1..)
@@ -32,7 +32,7 @@ pub(super) fn start(
         .map(|(number, at)| format!("etcd-{number}=http://{at}"))
         .collect();
     let members = members.join(",");
-    let mut servers = Vec::new();
+    let mut processes = Vec::new();
     for (number, (peer, client)) in (1..).zip(peers.iter().zip(clients)) {
         let name = format!("etcd-{number}");
         let mut command = Command::new(program);
@@ -53,15 +53,16 @@ pub(super) fn start(
             Some(threads) => command.env("GOMAXPROCS", threads.to_string()),
             None => command.env_remove("GOMAXPROCS"),
         };
-        servers.push(Process::start(&name, command, dir)?);
+        processes.push(Process::start(&name, command, dir)?);
     }
-    let leader = wait_for(&mut servers, || {
-        clients
-            .iter()
-            .copied()
-            .find(|client| leads(*client) == Some(true))
+    let leader = wait_for(&mut processes, || {
+        clients.iter().position(|client| leads(*client) == Some(true))
     })?;
-    Ok((servers, leader))
+    Ok(Servers {
+        processes,
+        leader,
+        address: clients[leader],
+    })
 }
 
 /// What a member says of itself; numbers are texts, as they are in the JSON of 64-bit numbers.

@@ -8,6 +8,7 @@ mod redis;
 pub(super) use node::Nodes;
 
 use super::memory::{self, Memory};
+use super::placement::{PinError, PinnedThread, Placement, Processors};
 use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};
 use process::Process;
@@ -102,13 +103,19 @@ pub(super) struct System {
     threads: Option<u32>,
     /// Further arguments for each node.
     extra_args: Vec<String>,
+    /// Where it runs, if that is not left to the operating system.
+    processors: Option<Processors>,
 }
 
 impl Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.setting() {
-            None => self.name.fmt(f),
-            Some(setting) => write!(f, "{} {setting}", self.name),
+        self.name.fmt(f)?;
+        if let Some(setting) = self.setting() {
+            write!(f, " {setting}")?;
+        }
+        match self.placement() {
+            Placement::Free => Ok(()),
+            Placement::Pinned => write!(f, " {}", Placement::Pinned),
         }
     }
 }
@@ -128,6 +135,7 @@ impl System {
             program,
             threads,
             extra_args,
+            processors: None,
         };
         Ok(match name {
             SystemName::Node => {
@@ -146,6 +154,19 @@ impl System {
                 vec![system(program, None, Vec::new())]
             }
         })
+    }
+
+    /// The same, where it is to run: on `processors`, or, without any, wherever the operating system puts it.
+    pub(super) fn on(self, processors: Option<Processors>) -> System {
+        System { processors, ..self }
+    }
+
+    /// Who decides where it runs.
+    pub(super) fn placement(&self) -> Placement {
+        match self.processors {
+            None => Placement::Free,
+            Some(_) => Placement::Pinned,
+        }
     }
 
     /// Which of its settings it has, if that is not its default.
@@ -168,15 +189,15 @@ impl System {
     /// It does not start, or not serve in time.
     pub(super) fn start(&self, nodes: u64, dir: &Path) -> Result<Running, SystemError> {
         let nodes = self.nodes(nodes);
-        let (servers, leader) = match self.name {
-            SystemName::Node => Nodes::start(&self.program, &self.extra_args, nodes, dir)?.into_parts(),
+        let servers = match self.name {
+            SystemName::Node => Nodes::start(&self.program, &self.extra_args, nodes, dir)?.into_servers(),
             SystemName::Etcd => etcd::start(&self.program, self.threads, nodes, dir)?,
             SystemName::Redis => redis::start(&self.program, dir)?,
         };
         Ok(Running {
             name: self.name,
             servers,
-            leader,
+            processors: self.processors.clone(),
         })
     }
 
@@ -190,18 +211,41 @@ impl System {
     }
 }
 
+/// The servers of a system.
+#[derive(Debug)]
+struct Servers {
+    processes: Vec<Process>,
+    /// The place among them of the one that does not send clients elsewhere.
+    leader: usize,
+    /// Where clients reach that one.
+    address: SocketAddr,
+}
+
 /// A system that serves. When it is dropped, its processes are killed.
 #[derive(Debug)]
 pub(super) struct Running {
     name: SystemName,
-    servers: Vec<Process>,
-    leader: SocketAddr,
+    servers: Servers,
+    processors: Option<Processors>,
 }
 
 impl Running {
     /// Where clients reach the server that does not send them elsewhere.
     pub(super) fn leader(&self) -> SocketAddr {
-        self.leader
+        self.servers.address
+    }
+
+    /// Pins it and the calling thread, if it is to be; the thread until the value is dropped.
+    ///
+    /// # Errors
+    /// The operating system refuses it.
+    pub(super) fn pin(&self) -> Result<Option<PinnedThread>, PinError> {
+        let Some(processors) = &self.processors else {
+            return Ok(None);
+        };
+        let asked = self.servers.processes[self.servers.leader].pid();
+        let others = self.pids().into_iter().filter(|pid| *pid != asked);
+        processors.pin(asked, others).map(Some)
     }
 
     /// Where the leader's time went since it started; `None` where the system does not count that.
@@ -210,26 +254,26 @@ impl Running {
     /// It does not answer.
     pub(super) fn stages(&self) -> Result<Option<Vec<StageTimes>>, SystemError> {
         match self.name {
-            SystemName::Node => node::stages(self.leader).map(Some),
+            SystemName::Node => node::stages(self.leader()).map(Some),
             SystemName::Etcd | SystemName::Redis => Ok(None),
         }
     }
 
     /// The numbers of its processes.
     pub(super) fn pids(&self) -> BTreeSet<u32> {
-        self.servers.iter().map(Process::pid).collect()
+        self.servers.processes.iter().map(Process::pid).collect()
     }
 
     /// What memory each of its processes takes.
     pub(super) fn memory(&self) -> io::Result<Vec<Memory>> {
-        let pids = self.servers.iter().map(Process::pid);
+        let pids = self.servers.processes.iter().map(Process::pid);
         pids.map(memory::of_process).collect()
     }
 
     /// # Errors
     /// One of its processes has ended.
     pub(super) fn check(&mut self) -> Result<(), SystemError> {
-        self.servers.iter_mut().try_for_each(Process::check)
+        self.servers.processes.iter_mut().try_for_each(Process::check)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The project's own node.
 
 use super::process::Process;
-use super::{ELECTION, HEARTBEAT, SystemError, free_addresses, wait_for};
+use super::{ELECTION, HEARTBEAT, Servers, SystemError, free_addresses, wait_for};
 use crate::client::Connection;
 use crate::node_number::NodeNumber;
 use std::net::SocketAddr;
@@ -128,10 +128,13 @@ impl Nodes {
         }
     }
 
-    /// The processes, and where the leader is.
-    pub(super) fn into_parts(self) -> (Vec<Process>, SocketAddr) {
-        let leader = self.address(self.leader);
-        (self.servers.into_iter().flatten().collect(), leader)
+    /// The nodes as the servers of a system. None of them was killed.
+    pub(super) fn into_servers(self) -> Servers {
+        Servers {
+            address: self.address(self.leader),
+            leader: place(self.leader),
+            processes: self.servers.into_iter().flatten().collect(),
+        }
     }
 }
 

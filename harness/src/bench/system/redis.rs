@@ -1,7 +1,7 @@
 //! Redis: one server that answers a write when it is durable.
 
 use super::process::Process;
-use super::{SystemError, free_addresses, wait_for};
+use super::{Servers, SystemError, free_addresses, wait_for};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -11,8 +11,8 @@ use std::time::Duration;
 /// How long it may take to answer a ping.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// Starts a server; its process, and where it is.
-pub(super) fn start(program: &Path, dir: &Path) -> Result<(Vec<Process>, SocketAddr), SystemError> {
+/// Starts a server.
+pub(super) fn start(program: &Path, dir: &Path) -> Result<Servers, SystemError> {
     let address = free_addresses(1)?[0];
     let mut command = Command::new(program);
     command
@@ -22,9 +22,13 @@ pub(super) fn start(program: &Path, dir: &Path) -> Result<(Vec<Process>, SocketA
         .args(["--appendonly", "yes", "--appendfsync", "always"])
         // Neither snapshots nor rewritten logs: both would fork and write while it is measured.
         .args(["--save", "", "--auto-aof-rewrite-percentage", "0"]);
-    let mut servers = vec![Process::start("redis", command, dir)?];
-    wait_for(&mut servers, || ping(address))?;
-    Ok((servers, address))
+    let mut processes = vec![Process::start("redis", command, dir)?];
+    wait_for(&mut processes, || ping(address))?;
+    Ok(Servers {
+        processes,
+        leader: 0,
+        address,
+    })
 }
 
 fn ping(address: SocketAddr) -> Option<()> {

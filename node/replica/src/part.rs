@@ -88,12 +88,12 @@ fn take_out<T>(items: &mut Vec<T>, place: usize) -> T {
 }
 
 /// Takes the second half out.
-fn split<T>(items: &mut Vec<T>, max: usize) -> Vec<T> {
+fn split<T>(items: &mut Vec<T>) -> Vec<T> {
     let half = items.split_off(items.len() / 2);
     #[cfg(test)]
     tests::moved(half.len());
-    // Two lists that were joined may have taken room for more.
-    items.shrink_to(max);
+    // Where pairs come in their order, as with a snapshot, nothing is put into the first half any more.
+    items.shrink_to_fit();
     half
 }
 
@@ -239,14 +239,14 @@ impl Part {
     fn split(&mut self) -> Child {
         match self {
             Part::Leaf(pairs) => {
-                let right = split(pairs, PAIRS_MAX);
+                let right = split(pairs);
                 Child {
                     from: right[0].key.clone(),
                     part: Arc::new(Part::Leaf(right)),
                 }
             }
             Part::Branch(children) => {
-                let right = split(children, CHILDREN_MAX);
+                let right = split(children);
                 Child {
                     from: right[0].from.clone(),
                     part: Arc::new(Part::Branch(right)),

@@ -165,6 +165,23 @@ fn nodes(part: &Part) -> Vec<usize> {
     }
 }
 
+/// For how many pairs there is room.
+fn room(part: &Part) -> usize {
+    match part {
+        Part::Leaf(leaf) => leaf.capacity(),
+        Part::Branch(children) => children.iter().map(|child| room(&child.part)).sum(),
+    }
+}
+
+#[test]
+fn pairs_that_come_in_their_order_take_no_more_room_than_they_need() {
+    let mut part = Part::default();
+    for number in 0..10_000 {
+        put(&mut part, 7, number);
+    }
+    assert!(room(&part) <= 10_000 + PAIRS_MAX, "{}", room(&part));
+}
+
 /// Against a map of the standard library, in every mixture of growing and shrinking, with few hashes and with many.
 #[test]
 fn a_part_is_a_sorted_map() {

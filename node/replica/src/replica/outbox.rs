@@ -13,8 +13,8 @@ use wire::record::{Answer, Unfit};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// Why a request did not succeed. All but [`Refusal::LeadershipLost`] and [`Refusal::ReplyForgotten`] are definite: this command has no
-/// effect, and never will.
+/// Why a request did not succeed. All but [`Refusal::LeadershipLost`] and [`Refusal::ReplyForgotten`] are definite: this sending of the command
+/// has no effect, and never will. What became of an earlier sending of the same command in a session, they don't tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This node does not lead.
@@ -28,7 +28,7 @@ pub enum Refusal {
     ReadAborted,
     /// Too much is uncommitted, or too much is ahead of the answers that the session's client has.
     Busy,
-    /// There is no such session: nothing was carried out, and nothing that is given in it ever will be.
+    /// There is no such session, or no more: nothing was carried out now, and nothing that is given in it ever will be.
     SessionExpired,
     /// The command of a session was carried out before, and its answer is kept no more.
     ReplyForgotten,

@@ -1,9 +1,21 @@
 //! What may happen next.
 
 use super::server::Input;
-use super::state::Left;
 use super::universe::{MessageKey, Universe};
 use raft::{Change, NodeId};
+
+/// What may still be done in a world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Left {
+    pub(super) proposals: u8,
+    pub(super) crashes: u8,
+    pub(super) reads: u8,
+    pub(super) compactions: u8,
+    pub(super) transfers: u8,
+    pub(super) wipes: u8,
+    /// A bit for each of the world's changes.
+    pub(super) changes: u8,
+}
 
 /// One step of a world. Servers are named by their places, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,9 @@
 //! leader hears no candidate for three ticks of its clock, by which any other clock has gone on by one at least, counted from when what
 //! it heard was sent. So a lease may last one tick, and no longer: a bound that is off by one shows.
 
-use super::worlds::World;
+use super::worlds::{LEASE, World};
 use core::time::Duration;
 use raft::{LeaseTimes, MemoryStorage, Message, Raft, RoleKind};
-
-/// For how many ticks a leader has a lease.
-pub(super) const LEASE: Duration = Duration::from_secs(1);
 
 /// For how many ticks a follower that has heard from its leader hears nobody else.
 const PROMISE: u8 = 3;

@@ -1,8 +1,8 @@
 //! stateright's Explorer over a world: a page on which states are looked at and steps are chosen.
 
-use super::action::{Action, Step, id};
+use super::action::{Action, Left, Step, id};
 use super::run::{Explored, Explores, properties};
-use super::state::{Left, State};
+use super::state::State;
 use super::universe::Universe;
 use super::worlds::World;
 use raft::shown::who;

@@ -21,6 +21,8 @@ mod clock;
 mod disk;
 mod explore;
 mod ghost;
+mod marks;
+mod naming;
 mod observer;
 mod opening;
 mod reach;
@@ -36,12 +38,11 @@ mod worlds;
 
 pub use catalogue::{by_name, worlds};
 pub use explore::serve;
-pub use opening::Opening;
 pub use reach::Reach;
 pub use run::check;
 pub use search::{Limits, Progress, Watch, WorldReport};
 pub use story::Story;
-pub use worlds::{Judge, Planned, Scenery, Subject, Tier, World};
+pub use worlds::{Judge, Opening, Planned, Scenery, Subject, Tier, World};
 
 /// The names of the bugs that can be seeded into a world's servers.
 #[cfg(feature = "mutants")]

@@ -1,33 +1,14 @@
-//! What happened before a world begins: a story in the golden scripts' words, of which nothing is explored.
+//! Where a world begins: what happened before that, a story in the golden scripts' words, is not explored.
 //!
 //! Some bugs show only where much came together already. A world that had to come to that by itself would be too large.
 
 use super::action::command_name;
 use super::ghost::Ghost;
+use super::naming::place;
 use super::server::{Input, Server};
-use super::worlds::{World, place};
+use super::worlds::{Opening, World};
 use raft::{Envelope, NodeId};
-
-/// A step of such a story. Servers are named by their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// The least election time-out passes at this server without a word from its leader.
-    Silent(u64),
-    /// An election time-out passes at this server.
-    Timeout(u64),
-    /// This leader is given a command.
-    Propose(u64, u8),
-    /// The oldest write of this server becomes durable.
-    Persist(u64),
-    /// This server crashes and starts again.
-    Crash(u64),
-    /// What is on its way from one server to another arrives.
-    Deliver(u64, u64),
-    /// What is on its way among these servers arrives, and what they write becomes durable, until nothing moves.
-    Stabilize(&'static [u64]),
-    /// What is on its way is lost.
-    Drop,
-}
+use std::collections::VecDeque;
 
 impl Opening {
     /// In the notation of the golden scripts.
@@ -48,18 +29,32 @@ impl Opening {
     }
 }
 
-/// Lets the world's opening happen, and gives back what is in flight then.
-pub(super) fn open(world: &World, servers: &mut [Server], ghost: &mut Ghost) -> Vec<Envelope<u8>> {
+/// The servers of a world, its observer and what is in flight at its beginning.
+pub(super) fn beginning(world: &World) -> (Vec<Server>, Ghost, Vec<Envelope<u8>>) {
+    let ids = (1..=u64::from(world.servers)).map(NodeId);
+    let mut servers: Vec<Server> = ids.map(|id| Server::fresh(world, id)).collect();
+    let mut ghost = Ghost::new(world.judge);
     let mut stage = Stage {
         world,
-        servers,
-        ghost,
+        servers: &mut servers,
+        ghost: &mut ghost,
         flight: Vec::new(),
     };
+    if world.led {
+        for input in [Input::Timeout, Input::Heartbeat] {
+            stage.come_to_rest(input);
+        }
+        assert!(
+            stage.servers[0].leads(),
+            "{} is not led at its beginning",
+            world.name
+        );
+    }
     for step in world.opening {
         stage.play(*step);
     }
-    stage.flight
+    let flight = stage.flight;
+    (servers, ghost, flight)
 }
 
 struct Stage<'a> {
@@ -87,8 +82,29 @@ impl Stage<'_> {
     }
 
     fn give(&mut self, id: u64, input: &Input) {
-        let sent = self.world.happens(self.servers, self.ghost, NodeId(id), input);
+        let sent = self.happens(NodeId(id), input);
         self.flight.extend(sent);
+    }
+
+    /// Gives a server an input, and gives back what it sends.
+    fn happens(&mut self, id: NodeId, input: &Input) -> Vec<Envelope<u8>> {
+        let server = &mut self.servers[place(id)];
+        let effects = server.take(self.world, input);
+        self.ghost.see(server, input, &effects);
+        effects.sent
+    }
+
+    /// Gives the first server an input, and delivers and persists until nothing moves.
+    fn come_to_rest(&mut self, input: Input) {
+        let mut pending: VecDeque<(NodeId, Input)> = VecDeque::from([(NodeId(1), input)]);
+        while let Some((id, input)) = pending.pop_front() {
+            let sent = self.happens(id, &input);
+            if !self.servers[place(id)].writing.is_empty() {
+                pending.push_back((id, Input::Persist));
+            }
+            let deliver = |envelope: Envelope<u8>| (envelope.to, Input::Deliver(envelope));
+            pending.extend(sent.into_iter().map(deliver));
+        }
     }
 
     /// Delivers what arrives of what is on its way now, and says whether there was anything.
@@ -122,7 +138,7 @@ mod tests {
     #[test]
     fn an_opening_leads_to_where_a_world_is_to_begin() {
         let world = by_name("returned-tail").expect("there is such a world");
-        let (servers, _, flight) = world.beginning();
+        let (servers, _, flight) = beginning(&world);
         let replaced = LogPosition {
             term: Term(2),
             index: Index(2),

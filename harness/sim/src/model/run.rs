@@ -27,7 +27,8 @@ impl Explored {
 
     /// Whether a state shows it, and none did before.
     pub(super) fn meets_first(&self, state: &State, reach: Reach) -> bool {
-        !self.notes.has_met(reach) && reach.is_met(&self.universe, state) && self.notes.meet(reach)
+        let (term_max, ghost) = (self.universe.world.term_max, self.universe.ghost(state.ghost));
+        !self.notes.has_met(reach) && reach.is_met(term_max, ghost, state.marks) && self.notes.meet(reach)
     }
 
     /// Whether a promise is broken in a state, and was in none before.

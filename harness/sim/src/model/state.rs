@@ -1,7 +1,8 @@
 //! The state of a world, and its steps.
 
-use super::action::{Action, id};
+use super::action::{Action, Left, id};
 use super::clock::{APART_MAX, Clock};
+use super::opening::beginning;
 use super::symmetry::canonical;
 use super::universe::{Expiry, GhostKey, MessageKey, ServerKey, Universe};
 use raft::{Envelope, Message, RoleKind};
@@ -11,19 +12,6 @@ pub(super) const SERVERS_MAX: usize = 5;
 
 /// What stands in the places of servers that a world does not have.
 const NOBODY: ServerKey = ServerKey(u32::MAX);
-
-/// What may still be done in a world.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Left {
-    pub(super) proposals: u8,
-    pub(super) crashes: u8,
-    pub(super) reads: u8,
-    pub(super) compactions: u8,
-    pub(super) transfers: u8,
-    pub(super) wipes: u8,
-    /// A bit for each of the world's changes.
-    pub(super) changes: u8,
-}
 
 /// A state of a world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +29,7 @@ impl State {
     /// The beginning, in its canonical form, and by which exchange of ids.
     pub(super) fn new(universe: &Universe) -> (State, usize) {
         let world = &universe.world;
-        let (begun, ghost, flight) = world.beginning();
+        let (begun, ghost, flight) = beginning(world);
         let mut servers = [NOBODY; SERVERS_MAX];
         for (place, server) in servers.iter_mut().zip(begun) {
             *place = universe.server_key(server);

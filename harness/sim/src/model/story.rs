@@ -5,9 +5,11 @@
 //! stands for the answer to a forgotten request is that request, delivered.
 
 use super::action::{Action, Step, id};
+use super::naming::Permutation;
+use super::opening::beginning;
 use super::server::{Effects, Input, Server};
 use super::state::State;
-use super::universe::{Permutation, Universe};
+use super::universe::Universe;
 use super::worlds::World;
 use raft::shown::{Glimpse, status, who};
 use raft::{Envelope, NodeId, Permute, ReadOutcome};
@@ -94,7 +96,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn new(world: &World) -> Teller<'_> {
-        let (servers, _, flight) = world.beginning();
+        let (servers, _, flight) = beginning(world);
         Teller {
             world,
             servers,

@@ -7,7 +7,9 @@
 //! Numbers are given in the order in which things occur: they are the same in every run with one thread, and only there.
 
 use super::ghost::{Ghost, disagreement};
-use super::reach::{Reach, marks};
+use super::marks::marks;
+use super::naming::Permutation;
+use super::reach::Reach;
 use super::server::{Effects, Input, Server};
 use super::table::Table;
 use super::worlds::World;
@@ -19,9 +21,6 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// How the ids of servers may be exchanged: pairs, sorted.
-pub(super) type Permutation = Vec<(NodeId, NodeId)>;
 
 /// A server in one of its states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

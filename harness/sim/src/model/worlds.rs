@@ -1,14 +1,12 @@
 //! What a world is, and what bounds it.
 
-use super::clock::LEASE;
-use super::ghost::Ghost;
-use super::opening::{Opening, open};
+use super::naming::{Permutation, permutations};
 use super::reach::Reach;
-use super::server::{Input, Server};
-use super::symmetry::permutations;
-use super::universe::Permutation;
-use raft::{Change, Config, Envelope, Life, NodeId};
-use std::collections::VecDeque;
+use core::time::Duration;
+use raft::{Change, Config, Life, NodeId};
+
+/// For how many ticks a leader has a lease.
+pub(super) const LEASE: Duration = Duration::from_secs(1);
 
 /// When a world is explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +60,27 @@ pub struct Planned {
     pub by: u64,
     /// All of this at once.
     pub changes: &'static [Change],
+}
+
+/// A step of what happened before a world begins: see `opening.rs`. Servers are named by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The least election time-out passes at this server without a word from its leader.
+    Silent(u64),
+    /// An election time-out passes at this server.
+    Timeout(u64),
+    /// This leader is given a command.
+    Propose(u64, u8),
+    /// The oldest write of this server becomes durable.
+    Persist(u64),
+    /// This server crashes and starts again.
+    Crash(u64),
+    /// What is on its way from one server to another arrives.
+    Deliver(u64, u64),
+    /// What is on its way among these servers arrives, and what they write becomes durable, until nothing moves.
+    Stabilize(&'static [u64]),
+    /// What is on its way is lost.
+    Drop,
 }
 
 /// A small world, and what bounds it.
@@ -291,51 +310,4 @@ impl World {
             Some(Mutant::VoteNotPersisted | Mutant::StaleProgress | Mutant::PreVoteMixed)
         )
     }
-
-    /// The servers, the observer and what is in flight at the beginning.
-    pub(super) fn beginning(&self) -> (Vec<Server>, Ghost, Vec<Envelope<u8>>) {
-        let ids = (1..=u64::from(self.servers)).map(NodeId);
-        let mut servers: Vec<Server> = ids.map(|id| Server::fresh(self, id)).collect();
-        let mut ghost = Ghost::new(self.judge);
-        if self.led {
-            for input in [Input::Timeout, Input::Heartbeat] {
-                self.come_to_rest(&mut servers, &mut ghost, input);
-            }
-            assert!(servers[0].leads(), "{} is not led at its beginning", self.name);
-        }
-        let flight = open(self, &mut servers, &mut ghost);
-        (servers, ghost, flight)
-    }
-
-    /// Gives the first server an input, and delivers and persists until nothing moves.
-    fn come_to_rest(&self, servers: &mut [Server], ghost: &mut Ghost, input: Input) {
-        let mut pending: VecDeque<(NodeId, Input)> = VecDeque::from([(NodeId(1), input)]);
-        while let Some((id, input)) = pending.pop_front() {
-            let sent = self.happens(servers, ghost, id, &input);
-            if !servers[place(id)].writing.is_empty() {
-                pending.push_back((id, Input::Persist));
-            }
-            let deliver = |envelope: Envelope<u8>| (envelope.to, Input::Deliver(envelope));
-            pending.extend(sent.into_iter().map(deliver));
-        }
-    }
-
-    /// Gives a server an input, and gives back what it sends.
-    pub(super) fn happens(
-        &self,
-        servers: &mut [Server],
-        ghost: &mut Ghost,
-        id: NodeId,
-        input: &Input,
-    ) -> Vec<Envelope<u8>> {
-        let server = &mut servers[place(id)];
-        let effects = server.take(self, input);
-        ghost.see(server, input, &effects);
-        effects.sent
-    }
-}
-
-/// Where a server stands among the others.
-pub(super) fn place(id: NodeId) -> usize {
-    usize::try_from(id.0 - 1).expect("ids are small")
 }

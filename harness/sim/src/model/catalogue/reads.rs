@@ -1,8 +1,7 @@
 //! Reads: by rounds of heartbeats, and by leases.
 
-use super::super::opening::Opening;
 use super::super::reach::Reach;
-use super::super::worlds::{Judge, World};
+use super::super::worlds::{Judge, Opening, World};
 
 pub(super) fn reads() -> Vec<World> {
     vec![

@@ -1,8 +1,7 @@
 //! What a server keeps on its disk, and what it loses.
 
-use super::super::opening::Opening;
 use super::super::reach::Reach;
-use super::super::worlds::{Scenery, Subject, World};
+use super::super::worlds::{Opening, Scenery, Subject, World};
 
 /// Server 1 has on disk two entries of term 1 behind the first, of which server 2 has one. Server 3 led term 2 without them: the entry that
 /// replaces them is in the memory of server 1 alone. Server 2 leads term 3, and has committed with the others.

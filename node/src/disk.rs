@@ -25,8 +25,10 @@ pub(crate) use times::DiskAccount;
 use direct::{Aligned, open_direct};
 use made::make_folder;
 use replica::{BLOCK_BYTES, Disk, DiskError, FileId};
+use rustix::fs::{Advice, fadvise};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +47,9 @@ const REPLACEMENT_SUFFIX: &str = ".new";
 
 /// The largest file that [`Disk::read_file`] reads.
 const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How many bytes are read at once: a node that starts reads whole segments, and whoever else has something on this disk gets between.
+const READ_BYTES: usize = 256 << 10;
 
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 << 10;
@@ -152,6 +157,8 @@ impl DataFolder {
     }
 
     fn opened(&mut self, name: &str, file: File) -> FileId {
+        // What is to be read ahead is told: see `Disk::will_read`. Nothing is that may yet be written past the cache.
+        let _ = fadvise(&file, 0, None, Advice::Random);
         let direct = self.open_direct(name);
         self.files.push(Some(OpenFile {
             name: name.to_string(),
@@ -337,7 +344,20 @@ impl Disk for DataFolder {
 
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
         let OpenFile { name, file, .. } = self.file(file);
-        file.read_exact_at(buffer, offset).map_err(failed("read", name))
+        let mut pieces = buffer.chunks_mut(READ_BYTES).zip((offset..).step_by(READ_BYTES));
+        pieces
+            .try_for_each(|(piece, offset)| file.read_exact_at(piece, offset))
+            .map_err(failed("read", name))
+    }
+
+    fn will_read(&self, file: FileId, offset: u64, bytes: u64) {
+        // Where the system doesn't listen, the read itself takes longer.
+        let _ = fadvise(
+            &self.file(file).file,
+            offset,
+            NonZeroU64::new(bytes),
+            Advice::WillNeed,
+        );
     }
 
     fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {

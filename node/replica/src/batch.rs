@@ -92,6 +92,13 @@ pub(crate) fn payload_bytes(header: &[u8]) -> Option<usize> {
     .ok()
 }
 
+/// The generation that the header at the beginning of `bytes` tells, if there is one, whether its batch is intact or not.
+pub(crate) fn generation(bytes: &[u8]) -> Option<u64> {
+    payload_bytes(bytes)?;
+    let field = bytes.get(8..16)?.first_chunk()?;
+    Some(u64::from_le_bytes(*field))
+}
+
 /// The bytes that a batch with a payload of `payload` bytes takes.
 pub(crate) fn padded_bytes(payload: usize) -> usize {
     (HEADER_BYTES + payload).next_multiple_of(BLOCK_BYTES)

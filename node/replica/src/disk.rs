@@ -72,6 +72,9 @@ pub trait Disk {
     /// The operating system's; the file ends before the buffer is full.
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError>;
 
+    /// The file is about to be read from `offset` on, so many bytes of it: a disk that can may begin to do so beside the caller.
+    fn will_read(&self, _file: FileId, _offset: u64, _bytes: u64) {}
+
     /// Writes `bytes` into the file at `offset`, which may be its end: then it grows, and a crash before the next sync leaves it as
     /// long as it was, as long as it would be, or between. Offset and length are multiples of [`crate::BLOCK_BYTES`].
     ///

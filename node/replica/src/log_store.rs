@@ -4,7 +4,7 @@ use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::recover::{self, Conflict, OpenError, Tear};
 use crate::snapshot::Stored;
-use crate::wal::{Durability, Location, Wal};
+use crate::wal::{Durability, Location, Reader, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::cell::RefCell;
@@ -21,6 +21,7 @@ pub struct LogStore<D> {
     snapshot: Option<Stored>,
     /// What was begun to be written and is no part of the log yet.
     begun: Option<Begun>,
+    reader: RefCell<Reader>,
     /// A read that failed: the core is told that the entries are not at hand, and whoever drives it stops the node.
     failure: RefCell<Option<DiskError>>,
 }
@@ -52,6 +53,7 @@ impl<D: Disk> LogStore<D> {
             directory,
             snapshot: None,
             begun: None,
+            reader: RefCell::default(),
             failure: RefCell::new(None),
         })
     }
@@ -114,6 +116,7 @@ impl<D: Disk> LogStore<D> {
             directory,
             snapshot: None,
             begun: None,
+            reader: RefCell::default(),
             failure: RefCell::new(None),
         };
         if let Some(snapshot) = snapshot {
@@ -354,11 +357,14 @@ impl<D: Disk> LogStore<D> {
     /// The entries of `range` from the disk. Batches are read forwards from the nearest mark; of several entries that were
     /// written at one index, the one with the right term is the right one (Raft §5.3, log matching).
     fn read(&self, range: &Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, DiskError> {
-        let mut location = self.directory.location(range.start);
+        let mut reader = self.reader.borrow_mut();
+        // What is on its way to the disk may lie there in part.
+        let end = self.begun.as_ref().map_or(self.wal.end(), |begun| begun.location);
+        let mut next = reader.begin_at(range.start, self.directory.location(range.start));
         let mut found: Vec<Entry<Bytes>> = Vec::new();
         let mut bytes = 0;
-        while let Some((record, next)) = self.wal.read(location)? {
-            location = next;
+        while let Some((record, behind)) = reader.read(&self.wal, next, end)? {
+            let location = core::mem::replace(&mut next, behind);
             let Record::Write {
                 first_index, entries, ..
             } = record
@@ -377,10 +383,12 @@ impl<D: Disk> LogStore<D> {
                 }
                 bytes += entry.size();
                 if bytes > bytes_max && !found.is_empty() {
+                    reader.stopped_before(wanted, location);
                     return Ok(found);
                 }
                 found.push(entry);
-                if range.start.plus(found.len()) == range.end {
+                if wanted.next() == range.end {
+                    reader.stopped_before(range.end, location);
                     return Ok(found);
                 }
             }

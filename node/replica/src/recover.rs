@@ -3,8 +3,8 @@
 //! The log ends at the first place where no intact batch follows. What lies behind tells which of two things happened:
 //!
 //! - *A tear*: nothing intact follows but what an older use of the file has left, which is of another generation. The last write was
-//!   interrupted before it was durable, so nobody was promised anything by it. What it left, and all that is older, is overwritten
-//!   with zeros, durably, before anything is appended: otherwise a longer remnant could one day be taken for a batch again (bug zoo,
+//!   interrupted before it was durable, so nobody was promised anything by it. What it left is overwritten with zeros, durably, before
+//!   anything is appended in its place: otherwise a longer remnant could one day be taken for a batch again (bug zoo,
 //!   *append-after-torn-tail*).
 //! - *Corruption*: an intact later batch follows, and proves that the damaged one was durable. That is an error, and the node
 //!   does not start: it may have promised what it no longer knows.
@@ -15,9 +15,9 @@
 //! write; the next sync succeeds and makes nothing durable. So the last batch is *written again*, byte for byte, and then synced.
 //! It is always the last one, for no batch is written before the one before it is durable.
 
-use crate::batch::{BLOCK_BYTES, Batch, Link};
-use crate::disk::{Disk, DiskError};
-use crate::wal::{Location, PREPARING, Segment, Wal, file_name, generation, segment_number};
+use crate::batch::{self, BLOCK_BYTES, Batch, Link};
+use crate::disk::{Disk, DiskError, FileId};
+use crate::wal::{Location, PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use raft::ConfigError;
@@ -85,6 +85,9 @@ pub(crate) enum Conflict {
     Keep,
 }
 
+/// How much of a segment is read to see that it is not begun.
+const BEGINNING_BYTES: usize = 256 << 10;
+
 /// What a segment holds.
 struct Scan {
     /// Where its last intact batch begins.
@@ -129,9 +132,12 @@ pub(crate) fn open<D: Disk>(
             return Err(corrupt(0, "the segment before it is missing"));
         }
         let (file, bytes) = disk.open(&file_name(number))?;
-        let mut contents =
-            vec![0; usize::try_from(bytes).map_err(|_| corrupt(0, "it is larger than memory"))?];
-        disk.read(file, 0, &mut contents)?;
+        let length = usize::try_from(bytes).map_err(|_| corrupt(0, "it is larger than memory"))?;
+        let is_last = place + 1 == numbers.len();
+        let expected = secret
+            .filter(|_| is_last)
+            .map(|secret| generation(number, secret));
+        let contents = read_segment(&disk, file, length, expected)?;
         // The first segment that is there says itself where the log begins.
         let first = Batch::parse(&contents);
         if let (None, Some(first)) = (secret, &first) {
@@ -162,13 +168,14 @@ pub(crate) fn open<D: Disk>(
         }
         if scan.end == 0 {
             // A segment that was made ready and never begun, or the crash came before its first batch was durable. Nothing can follow it.
-            if place + 1 < numbers.len() {
+            if !is_last {
                 return Err(corrupt(
                     0,
                     "it has no beginning, and a later segment proves that it had one",
                 ));
             }
-            never_begun = Some(number);
+            let is_as_prepared = bytes == segment_bytes && batch::generation(&contents) != of_segment;
+            never_begun = Some((number, is_as_prepared.then_some(file)));
             break;
         }
         wal.link = scan.link;
@@ -189,20 +196,66 @@ pub(crate) fn open<D: Disk>(
         ));
     }
     if let Some(last) = wal.segments.last_mut() {
+        let of_segment = generation(last.number, wal.secret);
         match tear {
-            Tear::Cut => settle_end(&mut disk, last, &last_contents, last_batch)?,
+            Tear::Cut => settle_end(&mut disk, last, &last_contents, last_batch, of_segment)?,
             Tear::Leave => last.end += remnant_bytes(last, &last_contents),
         }
     }
-    // A segment that is not begun, or not even ready, is made anew: nobody can tell how far it came. Where the identity is missing,
-    // it is not known yet whether this folder may be changed.
-    if let Some(number) = never_begun.filter(|_| !may_be_blank) {
-        disk.remove(&file_name(number))?;
-    }
-    if !may_be_blank && names.iter().any(|name| name == PREPARING) {
-        disk.remove(PREPARING)?;
+    // Where the identity is missing, it is not known yet whether this folder may be changed.
+    if !may_be_blank {
+        wal.next = keep_prepared(&mut disk, never_begun)?;
+        if names.iter().any(|name| name == PREPARING) {
+            wal.preparing = keep_preparing(&mut disk, segment_bytes)?;
+        }
     }
     Ok((disk, (!wal.segments.is_empty()).then_some(wal)))
+}
+
+/// What a segment holds. Where it is the last, which `expected` tells the generation of, and begins with an intact batch of another one,
+/// just its beginning: an older use has left that, and had this one begun, its first batch would stand there.
+fn read_segment(
+    disk: &impl Disk,
+    file: FileId,
+    length: usize,
+    expected: Option<u64>,
+) -> Result<Vec<u8>, DiskError> {
+    let mut contents = vec![0; length.min(BEGINNING_BYTES)];
+    disk.read(file, 0, &mut contents)?;
+    let is_expected = |generation: u64| expected.is_none_or(|expected| generation == expected);
+    let is_older = Batch::parse(&contents).is_some_and(|first| !is_expected(first.generation));
+    let mut blocks = contents.chunks(BLOCK_BYTES);
+    let is_begun = blocks.any(|block| batch::generation(block).is_some_and(is_expected));
+    if (!is_older || is_begun) && length > contents.len() {
+        let there = contents.len();
+        contents.resize(length, 0);
+        disk.read(file, there as u64, &mut contents[there..])?;
+    }
+    Ok(contents)
+}
+
+/// The file of the segment behind the last, which is not begun, if it can be used: it has the usual length, and no batch of its own
+/// generation was begun in it. Otherwise it is removed, if it is there: a crash came while it was made, or begun.
+fn keep_prepared(
+    disk: &mut impl Disk,
+    never_begun: Option<(u64, Option<FileId>)>,
+) -> Result<Option<FileId>, DiskError> {
+    match never_begun {
+        Some((number, None)) => disk.remove(&file_name(number)).map(|()| None),
+        Some((_, as_prepared)) => Ok(as_prepared),
+        None => Ok(None),
+    }
+}
+
+/// The segment that was being made ready, as far as it has come. What of it is durable makes no difference to what it will hold; it is
+/// only written to faster where its zeros are.
+fn keep_preparing(disk: &mut impl Disk, segment_bytes: u64) -> Result<Option<Preparing>, DiskError> {
+    let (file, bytes) = disk.open(PREPARING)?;
+    let filled = bytes / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
+    if filled > segment_bytes {
+        return disk.remove(PREPARING).map(|()| None);
+    }
+    Ok(Some(Preparing { file, filled }))
 }
 
 fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
@@ -263,11 +316,23 @@ fn later_batch(contents: &[u8], of_segment: Option<u64>, scan: &Scan) -> Option<
     })
 }
 
-/// How many bytes, in whole blocks, an interrupted write has left behind the last batch.
+/// How many bytes, in whole blocks, lie behind the last batch that are not zeros: what an interrupted write has left, or an older use.
 fn remnant_bytes(segment: &Segment, contents: &[u8]) -> u64 {
     let end = usize::try_from(segment.end).expect("the segment was read into memory");
     let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
     remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES)) as u64
+}
+
+/// How many bytes behind the last batch an interrupted write may have left, up to where an older use of the file is seen to have left
+/// something. Of the write there may be more behind that; but its header, without which the rest is none, lies at its beginning.
+fn torn_bytes(segment: &Segment, contents: &[u8], of_segment: u64) -> usize {
+    let end = usize::try_from(segment.end).expect("the segment was read into memory");
+    let remnant = usize::try_from(remnant_bytes(segment, contents)).expect("it was read into memory");
+    let is_older = |offset: &usize| {
+        batch::generation(&contents[end + offset..]).is_some_and(|generation| generation != of_segment)
+    };
+    let older = (0..remnant).step_by(BLOCK_BYTES).find(is_older);
+    older.unwrap_or(remnant)
 }
 
 /// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over what an interrupted write left behind it, and
@@ -281,9 +346,10 @@ fn settle_end(
     segment: &Segment,
     contents: &[u8],
     last_batch: usize,
+    of_segment: u64,
 ) -> Result<(), DiskError> {
     let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let zeros = usize::try_from(remnant_bytes(segment, contents)).expect("it was read into memory");
+    let zeros = torn_bytes(segment, contents, of_segment);
     let mut bytes = contents[last_batch..end].to_vec();
     bytes.resize(bytes.len() + zeros, 0);
     disk.write_durably(segment.file, last_batch as u64, &bytes)

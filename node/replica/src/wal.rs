@@ -15,10 +15,15 @@
 //! Every batch is durable before the next one is written. So an intact batch proves that all before it were durable, and damage to one of
 //! those is corruption, while damage to the last may be the tear of an interrupted write: see [`crate::recover`].
 
-use crate::batch::{self, Batch, HEADER_BYTES, Link};
+mod files;
+mod reader;
+
+pub(crate) use reader::Reader;
+
+use crate::batch::{self, HEADER_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
 use alloc::collections::VecDeque;
-use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 use wire::record::{Entries, Record};
 
 /// A segment.
@@ -54,15 +59,12 @@ pub(crate) enum Durability {
 /// The file in which a segment is made ready.
 pub(crate) const PREPARING: &str = "wal.part";
 
-/// How many bytes of it are filled with zeros, durably, at once: what comes meanwhile waits no longer than for that.
-const PREPARE_BYTES: usize = 256 << 10;
-
 /// A segment that is being made ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preparing {
-    file: FileId,
+    pub(crate) file: FileId,
     /// How much of it is filled.
-    filled: u64,
+    pub(crate) filled: u64,
 }
 
 #[derive(Debug)]
@@ -192,75 +194,23 @@ impl<D: Disk> Wal<D> {
         self.released.extend(self.segments.drain(..keep_from));
     }
 
-    /// Whether there is something to do that nobody waits for, where all files may have `room` bytes together.
-    pub(crate) fn has_housework(&self, room: u64) -> bool {
-        self.must_remove(room) || self.may_make_ready(room)
-    }
-
-    /// How many bytes all files have, but for the one that is being made ready.
-    fn file_bytes(&self) -> u64 {
-        let next = self.next.map_or(0, |_| self.segment_bytes);
-        let segments = self.segments.iter().chain(&self.released);
-        next + segments.map(|segment| segment.bytes).sum::<u64>()
-    }
-
-    /// Whether the oldest segment that nobody needs is not kept to be used again.
-    fn must_remove(&self, room: u64) -> bool {
-        let unusual = |segment: &Segment| segment.bytes != self.segment_bytes;
-        let is_too_much = |_: &Segment| self.file_bytes() > room;
-        let oldest = self.released.front();
-        oldest.is_some_and(|oldest| unusual(oldest) || (self.next.is_some() && is_too_much(oldest)))
-    }
-
-    /// Whether the next segment is to be made ready: of one that nobody needs, or of a new one, if there is room. If there is none, a
-    /// snapshot is about to make a segment needless.
-    fn may_make_ready(&self, room: u64) -> bool {
-        let is_room = || self.file_bytes() + self.segment_bytes <= room;
-        self.next.is_none() && (!self.released.is_empty() || self.preparing.is_some() || is_room())
-    }
-
-    /// Does a step of it: removes a segment that nobody needs, or makes the next one ready.
-    ///
-    /// Segments go in the order of their numbers, so that a crash leaves no gap.
-    pub(crate) fn do_housework(&mut self, room: u64) -> Result<(), DiskError> {
-        let must_remove = self.must_remove(room);
-        if !must_remove && !self.may_make_ready(room) {
-            return Ok(());
-        }
-        match self.released.pop_front() {
-            Some(oldest) if must_remove => self.disk.remove(&file_name(oldest.number)),
-            Some(oldest) => self.name_next(oldest.file),
-            None => self.prepare(),
-        }
-    }
-
-    /// Fills a part of the next segment with zeros, durably; the last one gives it its name.
-    fn prepare(&mut self) -> Result<(), DiskError> {
-        let Some(Preparing { file, filled }) = self.preparing.take() else {
-            let file = self.disk.create(PREPARING, 0)?;
-            self.preparing = Some(Preparing { file, filled: 0 });
-            return Ok(());
-        };
-        let left = self.segment_bytes - filled;
-        if left == 0 {
-            return self.name_next(file);
-        }
-        let step = usize::try_from(left).map_or(PREPARE_BYTES, |left| left.min(PREPARE_BYTES));
-        self.disk.write_durably(file, filled, &vec![0; step])?;
-        let filled = filled + step as u64;
-        self.preparing = Some(Preparing { file, filled });
-        Ok(())
-    }
-
-    /// Makes `file` the segment behind the last, which is not begun.
-    fn name_next(&mut self, file: FileId) -> Result<(), DiskError> {
-        self.disk.rename(file, &file_name(self.last_number() + 1))?;
-        self.next = Some(file);
-        Ok(())
-    }
-
     fn last_segment(&self) -> &Segment {
         self.segments.last().expect("a log has at least one segment")
+    }
+
+    /// The segment of this number, which is one of the log's.
+    fn segment(&self, number: u64) -> &Segment {
+        let place = number - self.segments[0].number;
+        &self.segments[usize::try_from(place).expect("segments are few")]
+    }
+
+    /// Where the next batch would begin if it fits.
+    pub(crate) fn end(&self) -> Location {
+        let last = self.last_segment();
+        Location {
+            segment: last.number,
+            offset: last.end,
+        }
     }
 
     /// Begins a segment with room for a batch of `needed` bytes behind the record `open`, durably.
@@ -269,15 +219,7 @@ impl<D: Disk> Wal<D> {
         let open_bytes = batch::padded_bytes(bytes.len() - HEADER_BYTES) as u64;
         let number = self.segments.last().map_or(1, |segment| segment.number + 1);
         let segment_bytes = self.segment_bytes.max(open_bytes + needed);
-        let file = match self.next.take() {
-            Some(file) if segment_bytes == self.segment_bytes => file,
-            too_small => {
-                if too_small.is_some() {
-                    self.disk.remove(&file_name(number))?;
-                }
-                self.disk.create(&file_name(number), segment_bytes)?
-            }
-        };
+        let file = self.take_next(number, segment_bytes)?;
         self.segments.push(Segment {
             number,
             file,
@@ -306,44 +248,5 @@ impl<D: Disk> Wal<D> {
         }
         self.link = next;
         Ok(location)
-    }
-
-    /// The record at `location`, and where the next one is; `None` behind the last.
-    pub(crate) fn read(&self, location: Location) -> Result<Option<(Record, Location)>, DiskError> {
-        let first = self.segments[0].number;
-        let place = usize::try_from(location.segment - first).expect("segments fit in memory");
-        let Some(segment) = self.segments.get(place) else {
-            return Ok(None);
-        };
-        if location.offset >= segment.end {
-            return self.read(Location {
-                segment: location.segment + 1,
-                offset: 0,
-            });
-        }
-        let damaged = |reason: &str| DiskError {
-            operation: "read",
-            file: file_name(segment.number),
-            reason: format!("the batch at offset {} is damaged: {reason}", location.offset),
-        };
-        let mut bytes = vec![0; HEADER_BYTES];
-        self.disk.read(segment.file, location.offset, &mut bytes)?;
-        let room =
-            usize::try_from(segment.end - location.offset).expect("a segment fits in memory") - HEADER_BYTES;
-        let length = batch::payload_bytes(&bytes).filter(|length| *length <= room);
-        let length = length.ok_or_else(|| damaged("it has no header"))?;
-        bytes.resize(HEADER_BYTES + length, 0);
-        self.disk.read(
-            segment.file,
-            location.offset + HEADER_BYTES as u64,
-            &mut bytes[HEADER_BYTES..],
-        )?;
-        let batch = Batch::parse(&bytes).ok_or_else(|| damaged("its checksum does not match"))?;
-        let record = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
-        let next = Location {
-            offset: location.offset + batch.padded_bytes() as u64,
-            ..location
-        };
-        Ok(Some((record, next)))
     }
 }

@@ -15,6 +15,7 @@ mod group;
 mod inspect;
 mod late;
 mod on_its_way;
+mod reading;
 mod reads;
 mod requests;
 mod segment_beginning;

@@ -199,6 +199,7 @@ impl Server {
         };
         passing.take();
         self.process = Process::Up(Box::new(Running {
+            log_bytes: replica.log_space().0,
             replica,
             passing,
             inbox: VecDeque::new(),
@@ -309,7 +310,16 @@ impl Server {
             return Ok(Ok(()));
         };
         let writes = running.replica.is_about_to_write();
-        let result = guarded(id, || running.replica.carry_out(out))?;
+        let result = guarded(id, || {
+            let result = running.replica.carry_out(out);
+            let (bytes, most) = running.replica.log_space();
+            let before = std::mem::replace(&mut running.log_bytes, bytes);
+            assert!(
+                result.is_err() || bytes <= most.max(before),
+                "the log has grown to {bytes} bytes on the disk, and may have {most}"
+            );
+            result
+        })?;
         self.disk.take_journal(&mut self.journal);
         // (Not all that is written to the log was asked for by the core.)
         if script.is_on() && result.is_ok() && writes {

@@ -106,7 +106,8 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 44] = [
         0..6000,
         &[Invariant::ReadFreshness],
     ),
-    ("snapshot-behind-applied", 0..2000, &[Invariant::Assertion]),
+    // What is sent of a snapshot is given up when the leader takes the one after the next, so few come so late. The first seed is 5243.
+    ("snapshot-behind-applied", 0..6000, &[Invariant::Assertion]),
     ("snapshot-truncates-newer", 0..2000, &[Invariant::Assertion]),
 ];
 

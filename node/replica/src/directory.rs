@@ -7,7 +7,7 @@ use bytes::Bytes;
 use raft::{
     Configuration, Entry, EntryData, HardState, Index, LogPosition, SnapshotMeta, StorageError, Term,
 };
-use wire::record::Record;
+use wire::record::{Entries, Record};
 
 /// How many bytes of the log lie between two marks, at least: what a look-up may have to read too much.
 const MARK_BYTES: u64 = 64 << 10;
@@ -253,7 +253,7 @@ impl Directory {
     }
 
     /// What a new segment has to begin with.
-    pub(crate) fn open_record(&self) -> Record {
+    pub(crate) fn open_record(&self) -> Record<Entries<'static>> {
         let term = self.term(self.last_index);
         let configuration = self.configurations.last().map(|(_, configuration)| configuration);
         let behind = SnapshotMeta {

@@ -29,7 +29,10 @@
 //! - A command that a client gives in a session is carried out at most once, however often and wherever it is sent: what was answered is
 //!   part of the state machine and of its snapshots.
 //! - A snapshot is taken when it makes as much of the log needless as the state has, beside service and in small steps; then the segments that
-//!   it covers go. One that comes from the leader counts as soon as its file is whole: a crash leaves the old state or the new.
+//!   it covers go. What is written of it in a turn grows with what is written to the log, and a segment for which there is no room is not begun
+//!   before the snapshot is whole: so all files have four times the state's size and two segments at most, however much comes in. Beyond that
+//!   goes only what no snapshot can cover, since it is not applied: the log behind the segment in which that begins and the next one; and
+//!   what an operator allows with a `snapshot_log_bytes` of more than a segment and more than the state. One that comes from the leader counts as soon as its file is whole: a crash leaves the old state or the new.
 //!
 //! # What is absent
 //!

@@ -4,7 +4,7 @@ use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::recover::{self, Conflict, OpenError, Tear};
 use crate::snapshot::Stored;
-use crate::wal::{Durability, Location, Reader, Wal};
+use crate::wal::{Durability, Location, Reader, Unsealed, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::cell::RefCell;
@@ -146,24 +146,22 @@ impl<D: Disk> LogStore<D> {
                 .filter(|_| self.directory.hard_state.term >= last.term),
             commit: last.index,
         };
-        self.install(snapshot, hard_state, &[], Durability::Synced)
+        let batch = installation(&snapshot, hard_state, &[]);
+        self.install(snapshot, hard_state, &[], batch, Durability::Synced)
     }
 
-    /// Writes that a snapshot, which is whole, takes the place of the log, and what the core asked for with it, durably.
+    /// Writes `batch`: that a snapshot, which is whole, takes the place of the log, and what the core asked for with it, durably.
     fn install(
         &mut self,
         snapshot: Stored,
         hard_state: HardState,
         entries: &[Entry<Bytes>],
+        batch: Unsealed,
         durability: Durability,
     ) -> Result<(), DiskError> {
-        let record = Record::Write {
-            hard_state: hard_state.into(),
-            snapshot: Some((&*snapshot.meta).into()),
-            first_index: snapshot.meta.last.index.next().0,
-            entries: Entries(entries),
-        };
-        let location = self.append(&record, durability)?;
+        // What it covers is needed no more, whether that is in the log yet or not, and may become the segment in which that is written.
+        self.release_beside(&snapshot, 0, false);
+        let location = self.append(batch, durability)?;
         self.directory.reset(hard_state, snapshot.meta.clone());
         let taken_in = self.directory.wrote(hard_state, entries.to_vec(), location);
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
@@ -180,18 +178,14 @@ impl<D: Disk> LogStore<D> {
         self.wal.release_before(needed);
     }
 
-    fn append(
-        &mut self,
-        record: &Record<Entries<'_>>,
-        durability: Durability,
-    ) -> Result<Location, DiskError> {
+    fn append(&mut self, batch: Unsealed, durability: Durability) -> Result<Location, DiskError> {
         assert!(
             self.begun.is_none(),
             "a batch was to be written while the one before it was on its way"
         );
         let (before, end) = (self.wal.last_number(), self.directory.last_index);
         let directory = &self.directory;
-        let location = self.wal.append(record, durability, || directory.open_record())?;
+        let location = self.wal.append(batch, durability, || directory.open_record())?;
         if location.segment != before {
             let begun = self.directory.segment_begins(location.segment, end);
             begun.expect("a segment begins where the log ends");
@@ -228,19 +222,19 @@ impl<D: Disk> LogStore<D> {
         covered(index).saturating_sub(already)
     }
 
-    /// The usual size of a segment.
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        self.wal.segment_bytes
+    /// The number of the first segment that is needed beside a snapshot of everything up to `index`.
+    pub(crate) fn needed_beside(&self, index: Index) -> u64 {
+        self.directory.needed_beside(index)
     }
 
-    /// Whether the log's files, which may have `room` bytes together, have something to be done that nobody waits for.
-    pub(crate) fn has_housework(&self, room: u64) -> bool {
-        self.wal.has_housework(room)
+    /// The log's files, to keep house.
+    pub(crate) fn wal(&self) -> &Wal<D> {
+        &self.wal
     }
 
-    /// Does a step of it.
-    pub(crate) fn do_housework(&mut self, room: u64) -> Result<(), DiskError> {
-        self.wal.do_housework(room)
+    /// The log's files, to keep house.
+    pub(crate) fn wal_mut(&mut self) -> &mut Wal<D> {
+        &mut self.wal
     }
 
     /// The voters that the cluster began with.
@@ -273,30 +267,44 @@ impl<D: Disk> LogStore<D> {
             entries: Vec::new(),
             ..*write
         };
-        self.write(torn, None, Durability::Synced)
+        let batch = self.batch(&torn, None);
+        self.write(torn, batch, None, Durability::Synced)
     }
 
-    /// Writes what the core asked for, durably; `arrived` is the snapshot in it, whole.
-    pub(crate) fn write(
-        &mut self,
-        write: raft::Write<Bytes>,
-        arrived: Option<Stored>,
-        durability: Durability,
-    ) -> Result<(), DiskError> {
+    /// What [`LogStore::write`] is to write; `arrived` is the snapshot in it, whole.
+    pub(crate) fn batch(&self, write: &raft::Write<Bytes>, arrived: Option<&Stored>) -> Unsealed {
         if let Some(snapshot) = arrived {
-            return self.install(snapshot, write.hard_state, &write.entries, durability);
+            return installation(snapshot, write.hard_state, &write.entries);
         }
         let first_index = write
             .entries
             .first()
             .map_or(self.directory.last_index.next(), |entry| entry.index);
-        let record = Record::Write {
+        Unsealed::new(&Record::Write {
             hard_state: write.hard_state.into(),
             snapshot: None,
             first_index: first_index.0,
             entries: Entries(&write.entries),
-        };
-        let location = self.append(&record, durability)?;
+        })
+    }
+
+    /// The size of the segment that has to be begun for the batch; `None` where it fits into the last one.
+    pub(crate) fn segment_begun_by(&self, batch: &Unsealed) -> Option<u64> {
+        self.wal.segment_begun_by(batch, || self.directory.open_record())
+    }
+
+    /// Writes what the core asked for, as its batch has it, durably; `arrived` is the snapshot in it, whole.
+    pub(crate) fn write(
+        &mut self,
+        write: raft::Write<Bytes>,
+        batch: Unsealed,
+        arrived: Option<Stored>,
+        durability: Durability,
+    ) -> Result<(), DiskError> {
+        if let Some(snapshot) = arrived {
+            return self.install(snapshot, write.hard_state, &write.entries, batch, durability);
+        }
+        let location = self.append(batch, durability)?;
         self.begun = Some(Begun {
             hard_state: write.hard_state,
             entries: write.entries,
@@ -403,6 +411,16 @@ impl<D: Disk> LogStore<D> {
             ),
         })
     }
+}
+
+/// That a snapshot takes the place of the log.
+fn installation(snapshot: &Stored, hard_state: HardState, entries: &[Entry<Bytes>]) -> Unsealed {
+    Unsealed::new(&Record::Write {
+        hard_state: hard_state.into(),
+        snapshot: Some((&*snapshot.meta).into()),
+        first_index: snapshot.meta.last.index.next().0,
+        entries: Entries(entries),
+    })
 }
 
 fn core_entries(first_index: u64, entries: Vec<record::Entry>) -> Result<Vec<Entry<Bytes>>, DecodeError> {

@@ -376,7 +376,14 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             Durability::Synced
         };
         let (id, snapshot) = (write.id, write.snapshot.clone());
-        store.write(write, stored, durability)?;
+        let batch = store.batch(&write, stored.as_ref());
+        if stored.is_none()
+            && let Some(segment_bytes) = store.segment_begun_by(&batch)
+        {
+            self.make_room(segment_bytes)?;
+        }
+        let store = self.node.storage_mut();
+        store.write(write, batch, stored, durability)?;
         self.writing = Some(id);
         if mutated!(self.mutant, BegunIsDurable) {
             store.take_begun();

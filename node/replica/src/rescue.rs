@@ -95,7 +95,8 @@ pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenErr
             data: EntryData::Configuration(Arc::new(alone)),
         }],
     };
-    store.write(write, None, Durability::Synced)?;
+    let batch = store.batch(&write, None);
+    store.write(write, batch, None, Durability::Synced)?;
     Ok(Rescued {
         node,
         before,

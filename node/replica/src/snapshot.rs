@@ -28,6 +28,9 @@ const TAKING: &str = "snapshot.part";
 /// The file in which a snapshot arrives.
 pub(crate) const ARRIVING: &str = "incoming.part";
 
+/// What a pair takes in the file beside its key and its value, at most but for large ones, and with its part of what is around it.
+const PAIR_OVERHEAD_BYTES: u64 = 8;
+
 /// The generation of a snapshot's batches: no segment of a log has it.
 const GENERATION: u64 = u64::MAX;
 
@@ -226,17 +229,25 @@ pub(crate) struct Taking {
     link: Link,
     /// What is written next.
     next: Cursor,
+    /// How long the file will be, about.
+    expected: u64,
+    /// How many bytes could be written to the log when it was begun, until there is no room for more.
+    log_left: u64,
 }
 
 impl Taking {
-    /// Begins to write down `image`, the state that `meta` stands for.
+    /// Begins to write down `image`, the state that `meta` stands for, while there is room for `log_left` more bytes in the log.
     pub(crate) fn begin(
         disk: &mut impl Disk,
         meta: SnapshotMeta,
         image: StateMachine,
+        log_left: u64,
     ) -> Result<Taking, DiskError> {
         let file = disk.create(TAKING, 0)?;
+        let expected = image.bytes() + image.pairs() * PAIR_OVERHEAD_BYTES;
         let mut taking = Taking {
+            expected,
+            log_left,
             meta: Arc::new(meta),
             image,
             file,
@@ -265,6 +276,13 @@ impl Taking {
             file: self.file,
             bytes: self.end,
         }))
+    }
+
+    /// Whether it must go on at once, where there is room for `log_left` bytes in the log now: it is to be whole when half of what there was room
+    /// for is used up. What it costs is spread so over what is written to the log.
+    pub(crate) fn is_late(&self, log_left: u64) -> bool {
+        let used = self.log_left.saturating_sub(log_left);
+        u128::from(self.end) * u128::from(self.log_left / 2) < u128::from(self.expected) * u128::from(used)
     }
 
     /// Gives the snapshot up.

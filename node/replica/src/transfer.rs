@@ -70,6 +70,14 @@ impl Carrier {
             .any(|outgoing| outgoing.stored.file == file)
     }
 
+    /// Only `latest` is worth being sent from here on: who gets another one is to get that.
+    pub(crate) fn give_up_earlier(&mut self, latest: Option<FileId>) {
+        let earlier = self
+            .outgoing
+            .extract_if(.., |_, outgoing| Some(outgoing.stored.file) != latest);
+        self.given_up.extend(earlier.map(|(node, _)| node));
+    }
+
     /// This node leads no more.
     pub(crate) fn stop(&mut self) {
         self.outgoing.clear();
@@ -305,6 +313,11 @@ impl Incoming {
     ) -> Result<(Envelope<Bytes>, Option<Arrived>), CheckError> {
         disk.remove(ARRIVING).map_err(CheckError::Disk)?;
         Ok((self.offer, None))
+    }
+
+    /// The file is not wanted any more, whatever the leader thinks.
+    pub(crate) fn discard(self, disk: &mut impl Disk) -> Result<(), DiskError> {
+        disk.remove(ARRIVING)
     }
 }
 

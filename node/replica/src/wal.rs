@@ -9,7 +9,8 @@
 //!
 //! Filling a segment with zeros beforehand makes a durable write cheap: neither the file's length nor its blocks change any more. The
 //! next segment is made ready ahead of need, if there is room, in small steps, under another name until it is filled; or an older one that
-//! nobody needs any more is given the next number, and keeps what is in it: batches of another generation, which are none here. A batch that doesn't fit
+//! nobody needs any more is given the next number, and keeps what is in it: batches of another generation, which are none here. Either is kept
+//! when a node starts again. A batch that doesn't fit
 //! into what is left begins the next segment; one that fits into no segment of the usual size gets one of its own.
 //!
 //! Every batch is durable before the next one is written. So an intact batch proves that all before it were durable, and damage to one of
@@ -54,6 +55,21 @@ pub(crate) enum Durability {
     Begun,
     /// It is left to the next one: only a seeded bug has that.
     Unsynced,
+}
+
+/// A batch that is to be written: a record, and room for what comes before it.
+#[derive(Debug)]
+pub(crate) struct Unsealed(Vec<u8>);
+
+impl Unsealed {
+    pub(crate) fn new(record: &Record<Entries<'_>>) -> Unsealed {
+        Unsealed(wire::encode_into(record, vec![0; HEADER_BYTES]))
+    }
+
+    /// How many bytes it takes.
+    fn padded_bytes(&self) -> u64 {
+        batch::padded_bytes(self.0.len() - HEADER_BYTES) as u64
+    }
 }
 
 /// The file in which a segment is made ready.
@@ -131,7 +147,7 @@ impl<D: Disk> Wal<D> {
         disk: D,
         segment_bytes: u64,
         secret: u64,
-        open: &Record,
+        open: &Record<Entries<'_>>,
     ) -> Result<Wal<D>, DiskError> {
         let mut wal = Wal {
             disk,
@@ -147,20 +163,38 @@ impl<D: Disk> Wal<D> {
         Ok(wal)
     }
 
-    /// Writes a record behind the last one, durably. If it needs a new segment, that begins with what `open` says.
+    /// Writes a batch behind the last one, durably. If it needs a new segment, that begins with what `open` says.
     pub(crate) fn append(
         &mut self,
-        record: &Record<Entries<'_>>,
+        mut batch: Unsealed,
         durability: Durability,
-        open: impl FnOnce() -> Record,
+        open: impl FnOnce() -> Record<Entries<'static>>,
     ) -> Result<Location, DiskError> {
-        let mut bytes = wire::encode_into(record, vec![0; HEADER_BYTES]);
-        let needed = batch::padded_bytes(bytes.len() - HEADER_BYTES) as u64;
-        let last = self.last_segment();
-        if last.bytes - last.end < needed {
-            self.open_segment(&open(), needed)?;
+        if self.begins_segment(&batch) {
+            self.open_segment(&open(), batch.padded_bytes())?;
         }
-        self.write(&mut bytes, durability)
+        self.write(&mut batch.0, durability)
+    }
+
+    /// Whether the batch doesn't fit into what is left of the last segment.
+    fn begins_segment(&self, batch: &Unsealed) -> bool {
+        let last = self.last_segment();
+        last.bytes - last.end < batch.padded_bytes()
+    }
+
+    /// The size of the segment that the batch begins; `None` where it fits into the last one. `open` is what segments begin with now.
+    pub(crate) fn segment_begun_by(
+        &self,
+        batch: &Unsealed,
+        open: impl FnOnce() -> Record<Entries<'static>>,
+    ) -> Option<u64> {
+        self.begins_segment(batch)
+            .then(|| self.size_of_segment(&Unsealed::new(&open()), batch.padded_bytes()))
+    }
+
+    /// The size of a segment with room for a batch of `needed` bytes behind the one that it begins with.
+    fn size_of_segment(&self, open: &Unsealed, needed: u64) -> u64 {
+        self.segment_bytes.max(open.padded_bytes() + needed)
     }
 
     /// The number of the last segment.
@@ -214,11 +248,10 @@ impl<D: Disk> Wal<D> {
     }
 
     /// Begins a segment with room for a batch of `needed` bytes behind the record `open`, durably.
-    fn open_segment(&mut self, open: &Record, needed: u64) -> Result<(), DiskError> {
-        let mut bytes = wire::encode_into(open, vec![0; HEADER_BYTES]);
-        let open_bytes = batch::padded_bytes(bytes.len() - HEADER_BYTES) as u64;
+    fn open_segment(&mut self, open: &Record<Entries<'_>>, needed: u64) -> Result<(), DiskError> {
+        let mut open = Unsealed::new(open);
         let number = self.segments.last().map_or(1, |segment| segment.number + 1);
-        let segment_bytes = self.segment_bytes.max(open_bytes + needed);
+        let segment_bytes = self.size_of_segment(&open, needed);
         let file = self.take_next(number, segment_bytes)?;
         self.segments.push(Segment {
             number,
@@ -226,7 +259,7 @@ impl<D: Disk> Wal<D> {
             bytes: segment_bytes,
             end: 0,
         });
-        self.write(&mut bytes, Durability::Synced)?;
+        self.write(&mut open.0, Durability::Synced)?;
         Ok(())
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Running {
     pub(super) heard: BTreeSet<NodeId>,
     pub(crate) seen: Seen,
     pub(crate) paused: bool,
+    /// How much of the disk its log took after the last turn, in bytes.
+    pub(super) log_bytes: u64,
     /// Its messages were sent, and its disk is at work.
     pub(crate) in_turn: bool,
     /// The disk was ready while the process was paused.

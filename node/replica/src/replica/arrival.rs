@@ -10,8 +10,11 @@ use wire::peer::Packet;
 impl<D: Disk, L: Logger> Replica<D, L> {
     /// The leader has a snapshot for this node: asks for its file.
     pub(super) fn snapshot_is_offered(&mut self, offer: Envelope<Bytes>, meta: &SnapshotMeta) {
+        // There is room for one that arrives or one that is taken, and the leader's has more.
+        let given_up = self.give_own_snapshot_up();
         let disk = self.node.storage_mut().disk_mut();
-        match Incoming::offered(disk, self.incoming.take(), offer, meta) {
+        let offered = given_up.and_then(|()| Incoming::offered(disk, self.incoming.take(), offer, meta));
+        match offered {
             Ok(incoming) => {
                 self.parcels.push((incoming.leader(), incoming.wants()));
                 self.incoming = Some(incoming);

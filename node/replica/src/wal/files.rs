@@ -10,7 +10,7 @@ const PREPARE_BYTES: u64 = 256 << 10;
 impl<D: Disk> Wal<D> {
     /// Whether there is something to do that nobody waits for, where all files may have `room` bytes together.
     pub(crate) fn has_housework(&self, room: u64) -> bool {
-        self.must_remove(room) || self.may_make_ready(room)
+        self.must_remove(room) || self.must_stop_preparing(room) || self.may_make_ready(room)
     }
 
     /// How many bytes all files have; one that is being made ready counts with what it is to have.
@@ -29,6 +29,11 @@ impl<D: Disk> Wal<D> {
         oldest.is_some_and(|oldest| unusual(oldest) || (self.next.is_some() && is_too_much(oldest)))
     }
 
+    /// Whether a segment is being made ready that there is no room for any more, since the state has become smaller.
+    fn must_stop_preparing(&self, room: u64) -> bool {
+        self.preparing.is_some() && self.next.is_some() && self.file_bytes() > room
+    }
+
     /// Whether the next segment is to be made ready: of one that nobody needs, or of a new one, if there is room. If there is none, a
     /// snapshot is about to make a segment needless.
     fn may_make_ready(&self, room: u64) -> bool {
@@ -41,6 +46,10 @@ impl<D: Disk> Wal<D> {
     /// Segments go in the order of their numbers, so that a crash leaves no gap.
     pub(crate) fn do_housework(&mut self, room: u64) -> Result<(), DiskError> {
         let must_remove = self.must_remove(room);
+        if !must_remove && self.must_stop_preparing(room) {
+            self.preparing = None;
+            return self.disk.remove(PREPARING);
+        }
         if !must_remove && !self.may_make_ready(room) {
             return Ok(());
         }
@@ -51,8 +60,62 @@ impl<D: Disk> Wal<D> {
         }
     }
 
+    /// Whether less of the next segment is filled with zeros than there is in the last one of what fills it: it would not be ready in time.
+    pub(crate) fn is_late(&self) -> bool {
+        let last = self.last_segment();
+        let share_filled = |preparing: Preparing| u128::from(preparing.filled) * u128::from(last.bytes);
+        let share_used = u128::from(last.end) * u128::from(self.segment_bytes);
+        self.next.is_none()
+            && self.released.is_empty()
+            && self
+                .preparing
+                .is_some_and(|preparing| share_filled(preparing) < share_used)
+    }
+
+    /// How many bytes the segments have that no room is kept for: all behind `number` but the first, and what any has beyond the usual size.
+    pub(crate) fn unforeseen_bytes(&self, number: u64) -> u64 {
+        let behind = self
+            .segments
+            .iter()
+            .skip_while(|segment| segment.number <= number);
+        let unusual = |segment: &Segment| segment.bytes.saturating_sub(self.segment_bytes);
+        let unusual: u64 = self.segments.iter().map(unusual).sum();
+        unusual + behind.skip(1).map(|segment| segment.bytes).sum::<u64>()
+    }
+
+    /// How many segments of the usual size are there, ready or not, to be begun.
+    fn spare(&self) -> u64 {
+        let usual = |segment: &&Segment| segment.bytes == self.segment_bytes;
+        let released = self.released.iter().filter(usual).count() as u64;
+        u64::from(self.next.is_some()) + u64::from(self.preparing.is_some()) + released
+    }
+
+    /// How many bytes may be written to the log until it takes more than `room`.
+    pub(crate) fn left(&self, room: u64) -> u64 {
+        let last = self.last_segment();
+        let new = room.saturating_sub(self.file_bytes()) / self.segment_bytes * self.segment_bytes;
+        new.saturating_add(self.spare() * self.segment_bytes + last.bytes - last.end)
+    }
+
+    /// Whether all files take more than `room` once a segment of so many bytes is begun.
+    pub(crate) fn lacks_room(&self, segment_bytes: u64, room: u64) -> bool {
+        let is_there = segment_bytes == self.segment_bytes && self.spare() > 0;
+        !is_there && self.file_bytes() + segment_bytes > room
+    }
+
+    /// Removes the oldest segment that nobody needs, if one of those can't be used for a segment of so many bytes. Whether it did.
+    pub(crate) fn make_way(&mut self, segment_bytes: u64) -> Result<bool, DiskError> {
+        let is_unfit = |released: &Segment| released.bytes != segment_bytes;
+        if !self.released.iter().any(is_unfit) {
+            return Ok(false);
+        }
+        let oldest = self.released.pop_front().expect("there is one");
+        self.disk.remove(&file_name(oldest.number))?;
+        Ok(true)
+    }
+
     /// Fills a part of the next segment with zeros, durably; the last one gives it its name.
-    fn prepare(&mut self) -> Result<(), DiskError> {
+    pub(crate) fn prepare(&mut self) -> Result<(), DiskError> {
         let Some(Preparing { file, filled }) = self.preparing else {
             let file = self.disk.create(PREPARING, 0)?;
             self.preparing = Some(Preparing { file, filled: 0 });

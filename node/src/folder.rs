@@ -3,69 +3,136 @@
 use crate::disk::{DataFolder, LockError};
 use crate::exit::Failure;
 use crate::{exit, output};
-use replica::{Found, Inspector, OpenError};
+use replica::{DiskError, Found, Inspector, OpenError};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Prints what the log in `folder` holds; the exit code. Nothing is changed, and a node may be running on it: its last write may be seen
-/// half then.
+/// How often a folder is looked at anew, when files came or went meanwhile.
+const LOOKS_MAX: usize = 10;
+
+/// What was seen in a folder.
+#[derive(Debug, Default)]
+struct Seen {
+    text: String,
+    segments: usize,
+    is_log_corrupt: bool,
+    is_snapshot_corrupt: bool,
+}
+
+/// Prints what the log and the snapshots in `folder` hold; the exit code. Nothing is changed, and a node may be running on it: its last
+/// write may be seen half then.
 pub(crate) fn inspect(folder: &Path, as_json: bool) -> Result<u8, Failure> {
-    let unreadable = |error: std::io::Error| Failure::Usage(format!("{}: {error}", folder.display()));
+    let mut names = list(folder)?;
+    let mut looks = 0;
+    let seen = loop {
+        looks += 1;
+        let seen = look(folder, &names, as_json);
+        // A node may have removed a file, or given it another name, between two others that were looked at.
+        let now = list(folder)?;
+        if now == names || looks == LOOKS_MAX {
+            break seen?;
+        }
+        names = now;
+    };
+    if seen.segments == 0 {
+        return Err(Failure::Usage(format!("{}: there is no log", folder.display())));
+    }
+    let code = output::print(seen.text.as_bytes());
+    let complaint = match (seen.is_log_corrupt, seen.is_snapshot_corrupt) {
+        (false, false) => return Ok(code),
+        (true, false) => "the log is corrupt",
+        (false, true) => "a snapshot is corrupt",
+        (true, true) => "the log is corrupt, and so is a snapshot",
+    };
+    output::complain(complaint);
+    Ok(exit::NOT_DONE)
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    move |error| Failure::Usage(format!("{}: {error}", path.display()))
+}
+
+/// The names of all files in `folder`, sorted; so snapshots come before the log.
+fn list(folder: &Path) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        names.push(
-            entry
-                .map_err(unreadable)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
     }
     names.sort_unstable();
+    Ok(names)
+}
+
+fn look(folder: &Path, names: &[String], as_json: bool) -> Result<Seen, Failure> {
+    let mut seen = Seen::default();
     let identity = fs::read(folder.join("identity")).ok();
     let mut inspector = Inspector::new(identity.as_deref());
-    let (mut text, mut segments) = (String::new(), 0);
-    let mut corrupt = inspector.damaged_identity().is_some();
     if let Some(reason) = inspector.damaged_identity() {
         let reason = reason.to_string();
-        let found = Found::Corrupt { offset: 0, reason };
-        text.push_str(&if as_json {
-            json_line("identity", &found)
-        } else {
-            format!("identity\n{}", line(&found))
-        });
+        seen.is_log_corrupt = true;
+        seen.tell("identity", None, &[Found::Corrupt { offset: 0, reason }], as_json);
     }
     for name in names {
-        if !name.starts_with("wal-") {
-            continue;
+        let path = folder.join(name);
+        if name.starts_with("wal-") {
+            let contents = fs::read(&path).map_err(unreadable(&path))?;
+            if let Some(found) = inspector.segment(name, &contents) {
+                seen.segments += 1;
+                seen.is_log_corrupt |= is_corrupt(&found);
+                seen.tell(name, Some(contents.len() as u64), &found, as_json);
+            }
+        } else if let Some((bytes, found)) = look_at_snapshot(&mut inspector, &path, name)? {
+            seen.is_snapshot_corrupt |= is_corrupt(&found);
+            seen.tell(name, Some(bytes), &found, as_json);
         }
-        let contents = fs::read(folder.join(&name)).map_err(unreadable)?;
-        let Some(found) = inspector.segment(&name, &contents) else {
-            continue;
-        };
-        segments += 1;
+    }
+    Ok(seen)
+}
+
+/// How long the snapshot `name` is, and what it holds; `None` where that is none.
+fn look_at_snapshot(
+    inspector: &mut Inspector,
+    path: &Path,
+    name: &str,
+) -> Result<Option<(u64, Vec<Found>)>, Failure> {
+    if !(name.starts_with("snapshot") || name == "incoming.part") {
+        return Ok(None);
+    }
+    let file = fs::File::open(path).map_err(unreadable(path))?;
+    let bytes = file.metadata().map_err(unreadable(path))?.len();
+    let read = |offset, buffer: &mut [u8]| {
+        file.read_exact_at(buffer, offset).map_err(|error| DiskError {
+            operation: "read",
+            file: name.to_string(),
+            reason: error.to_string(),
+        })
+    };
+    let found = inspector.snapshot(name, bytes, read).transpose();
+    let found = found.map_err(|error| Failure::Usage(format!("{}: {}", path.display(), error.reason)))?;
+    Ok(found.map(|found| (bytes, found)))
+}
+
+fn is_corrupt(found: &[Found]) -> bool {
+    found.iter().any(|found| matches!(found, Found::Corrupt { .. }))
+}
+
+impl Seen {
+    /// Adds what was found in the file `name`.
+    fn tell(&mut self, name: &str, bytes: Option<u64>, found: &[Found], as_json: bool) {
         if !as_json {
-            text.push_str(&format!("{name}  {} bytes\n", contents.len()));
+            let bytes = bytes.map_or(String::new(), |bytes| format!("  {bytes} bytes"));
+            self.text.push_str(&format!("{name}{bytes}\n"));
         }
-        for found in &found {
-            corrupt |= matches!(found, Found::Corrupt { .. });
-            text.push_str(&if as_json {
-                json_line(&name, found)
+        for found in found {
+            self.text.push_str(&if as_json {
+                json_line(name, found)
             } else {
                 line(found)
             });
         }
     }
-    if segments == 0 {
-        return Err(Failure::Usage(format!("{}: there is no log", folder.display())));
-    }
-    let code = output::print(text.as_bytes());
-    if corrupt {
-        output::complain("the log is corrupt");
-        return Ok(exit::NOT_DONE);
-    }
-    Ok(code)
 }
 
 fn line(found: &Found) -> String {

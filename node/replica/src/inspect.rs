@@ -1,17 +1,20 @@
-//! Looking at a log without touching it: what its segments hold, batch by batch, and whether that hangs together.
+//! Looking at a log and its snapshots without touching them: what they hold, batch by batch, and whether that hangs together.
 //!
 //! Nothing here trusts what it reads: a damaged log is what this is for.
 
 use crate::batch::{BLOCK_BYTES, Batch, Link};
+use crate::disk::DiskError;
 use crate::identity;
+use crate::snapshot::{self, ReadError, Reading};
 use crate::wal::{generation, segment_number};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use wire::record::{Entry, EntryData, HardState, Record};
+use raft::{Index, LogPosition};
+use wire::record::{Entry, EntryData, HardState, Record, SnapshotPart};
 
-/// What lies at a place of a segment.
+/// What lies at a place of a segment, or of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A batch that belongs where it is.
@@ -39,7 +42,7 @@ pub enum Found {
         /// How many there are.
         bytes: u64,
     },
-    /// The log can't be as it was written.
+    /// It can't be as it was written.
     Corrupt {
         /// Where.
         offset: u64,
@@ -59,6 +62,8 @@ pub struct Inspector {
     /// Where the next batch belongs, once there was one.
     link: Option<Link>,
     last_number: Option<u64>,
+    /// The latest snapshot that was looked at, and whether it is whole.
+    snapshot: Option<(LogPosition, bool)>,
 }
 
 impl Inspector {
@@ -82,6 +87,75 @@ impl Inspector {
         self.damaged_identity.as_deref()
     }
 
+    /// What the snapshot holds whose file has this name and so many bytes, which `read` gives from an offset on, as many as its buffer has;
+    /// `None` if that is no snapshot's name. One that a node is making, or being sent, ends where it ends. Snapshots are to be looked at before
+    /// the log, which begins behind the latest.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub fn snapshot(
+        &mut self,
+        name: &str,
+        bytes: u64,
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<(), DiskError>,
+    ) -> Option<Result<Vec<Found>, DiskError>> {
+        let named = snapshot::position(name);
+        if named.is_none() && ![snapshot::TAKING, snapshot::ARRIVING].contains(&name) {
+            return None;
+        }
+        let mut found = Vec::new();
+        let mut reading = Reading::default();
+        let damage = loop {
+            let part = match reading.next_part(&mut read, bytes, bytes) {
+                Ok(Some(part)) => part,
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            };
+            found.push(Found::Batch {
+                offset: reading.offset(),
+                bytes: part.bytes,
+                sequence: part.sequence,
+                record: part_in_words(&part.content),
+            });
+            if let Err(error) = reading.take_in(part, bytes) {
+                break Some(error);
+            }
+        };
+        let end = reading.offset();
+        let damage = match (damage, named) {
+            (Some(ReadError::Disk(error)), _) => return Some(Err(error)),
+            (Some(ReadError::Damaged(offset, reason)), _) => Some((offset, reason)),
+            (None, None) => None,
+            (None, Some(named)) => match reading.finish() {
+                Ok((meta, _)) if meta.last == named => None,
+                Ok((meta, _)) => Some((
+                    0,
+                    format!(
+                        "it holds the state as of {}, and its name says {named}",
+                        meta.last
+                    ),
+                )),
+                Err(ReadError::Damaged(offset, reason)) => Some((offset, reason)),
+                Err(ReadError::Disk(error)) => return Some(Err(error)),
+            },
+        };
+        if let Some(named) = named {
+            let is_latest = self
+                .snapshot
+                .is_none_or(|(latest, _)| latest.index <= named.index);
+            if is_latest {
+                self.snapshot = Some((named, damage.is_none()));
+            }
+            found.extend(damage.map(|(offset, reason)| Found::Corrupt { offset, reason }));
+        } else if end < bytes {
+            found.push(Found::Remnant {
+                offset: end,
+                bytes: bytes - end,
+            });
+        }
+        Some(Ok(found))
+    }
+
     /// What the segment holds whose file has this name and content; `None` if that is no segment's name.
     pub fn segment(&mut self, name: &str, contents: &[u8]) -> Option<Vec<Found>> {
         let number = segment_number(name)?;
@@ -100,6 +174,9 @@ impl Inspector {
         }
         let of_segment = self.secret.map(|secret| generation(number, secret));
         let end = self.batches(contents, of_segment, &mut found);
+        if is_first && let Some(reason) = self.gap_before(contents) {
+            found.push(Found::Corrupt { offset: 0, reason });
+        }
         // The identity is written when the log has begun.
         if is_first && end == 0 && self.is_identified {
             let reason = match Batch::parse(contents) {
@@ -111,6 +188,20 @@ impl Inspector {
         }
         self.rest(contents, end, of_segment, &mut found);
         Some(found)
+    }
+
+    /// What is wrong with where the log begins, in words: what comes before must be in the latest snapshot.
+    fn gap_before(&self, contents: &[u8]) -> Option<String> {
+        let first = Batch::parse(contents)?;
+        let Ok(Record::<Vec<Entry>>::Open { behind, .. }) = wire::decode(first.payload) else {
+            return None;
+        };
+        let begins_behind = Index(behind.last.index);
+        let covers = |(last, is_whole): (LogPosition, bool)| is_whole && begins_behind <= last.index;
+        let is_covered = begins_behind == Index(0) || self.snapshot.is_some_and(covers);
+        (!is_covered).then(|| {
+            format!("the log begins behind entry {begins_behind}, and no snapshot that is whole covers what comes before")
+        })
     }
 
     /// The batches at the beginning; where they end.
@@ -216,6 +307,41 @@ fn in_words(record: &Record) -> String {
                 let _ = write!(words, "; {}", entries_in_words(*first_index, entries));
             }
             words
+        }
+    }
+}
+
+/// `begin  the state as of 9@2, of (1 2 3)`.
+fn part_in_words(part: &SnapshotPart) -> String {
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    match part {
+        SnapshotPart::Begin { snapshot } => format!(
+            "begin  the state as of {}@{}, of ({})",
+            snapshot.last.index,
+            snapshot.last.term,
+            configuration(&snapshot.configuration)
+        ),
+        SnapshotPart::Pairs(pairs) => {
+            let bytes: usize = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+            let count = pairs.len() as u64;
+            format!("part   {count} pair{} of {bytes} bytes", plural(count))
+        }
+        SnapshotPart::Sessions { time, sessions } => {
+            let count = sessions.len() as u64;
+            format!(
+                "part   {count} session{}, at {time} ms of leaders' time",
+                plural(count)
+            )
+        }
+        SnapshotPart::Replies(replies) => {
+            let count = replies.len() as u64;
+            format!("part   {count} answer{} given in sessions", plural(count))
+        }
+        SnapshotPart::End { pairs, state_hash } => {
+            format!(
+                "end    {pairs} pair{} in all, state hash {state_hash:016x}",
+                plural(*pairs)
+            )
         }
     }
 }

@@ -23,7 +23,7 @@ use raft::{Index, LogPosition, SnapshotMeta, Term};
 use wire::record::SnapshotPart;
 
 /// The file in which a snapshot is being taken.
-const TAKING: &str = "snapshot.part";
+pub(crate) const TAKING: &str = "snapshot.part";
 
 /// The file in which a snapshot arrives.
 pub(crate) const ARRIVING: &str = "incoming.part";
@@ -47,7 +47,7 @@ pub(crate) fn file_name(last: LogPosition) -> String {
 }
 
 /// What a name says of the snapshot that it names; `None` for other files.
-fn position(name: &str) -> Option<LogPosition> {
+pub(crate) fn position(name: &str) -> Option<LogPosition> {
     let (index, term) = name.strip_prefix("snapshot-")?.split_once('-')?;
     let position = LogPosition {
         term: Term(term.parse().ok()?),
@@ -153,25 +153,40 @@ impl Reading {
         there: u64,
         total: u64,
     ) -> Result<(), ReadError> {
-        while let Some((part, padded, link)) = self.next_part(disk, file, there, total)? {
-            let offset = self.offset;
-            let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
-            match (part, &self.meta) {
-                (SnapshotPart::Begin { snapshot }, None) => {
-                    let snapshot =
-                        SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
-                    self.meta = Some(snapshot);
-                }
-                (_, None) => return Err(damaged("it does not say what it stands for")),
-                (part, Some(_)) => self.whole = self.machine.take_in(part).map_err(damaged)?,
-            }
-            self.offset += padded;
-            self.link = link;
-            if self.whole && self.offset != total {
-                return Err(damaged("something follows its end"));
-            }
+        let mut read = |offset, buffer: &mut [u8]| disk.read(file, offset, buffer);
+        while let Some(part) = self.next_part(&mut read, there, total)? {
+            self.take_in(part, total)?;
         }
         Ok(())
+    }
+
+    /// Takes in the part that comes next.
+    pub(crate) fn take_in(&mut self, part: Part, total: u64) -> Result<(), ReadError> {
+        let offset = self.offset;
+        let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
+        match (part.content, &self.meta) {
+            (SnapshotPart::Begin { snapshot }, None) => {
+                let snapshot =
+                    SnapshotMeta::try_from(snapshot).map_err(|error| damaged(&error.to_string()))?;
+                self.meta = Some(snapshot);
+            }
+            (_, None) => return Err(damaged("it does not say what it stands for")),
+            (content, Some(_)) => self.whole = self.machine.take_in(content).map_err(damaged)?,
+        }
+        self.offset += part.bytes;
+        self.link = part.next;
+        if self.whole && self.offset != total {
+            return Err(ReadError::Damaged(
+                self.offset,
+                "something follows its end".to_string(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where the next part would be.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// What was read, if that is all.
@@ -182,22 +197,20 @@ impl Reading {
         }
     }
 
-    /// The next part with its length in the file and where the one behind it belongs; `None` where it is not there yet, or nothing is to come.
-    fn next_part(
+    /// The next part; `None` where it is not there yet, or nothing is to come.
+    pub(crate) fn next_part(
         &self,
-        disk: &impl Disk,
-        file: FileId,
+        read: &mut impl FnMut(u64, &mut [u8]) -> Result<(), DiskError>,
         there: u64,
         total: u64,
-    ) -> Result<Option<(SnapshotPart, u64, Link)>, ReadError> {
+    ) -> Result<Option<Part>, ReadError> {
         let damaged = |reason: &str| ReadError::Damaged(self.offset, reason.to_string());
         let room = there - self.offset;
         if room < HEADER_BYTES as u64 {
             return Ok(None);
         }
         let mut bytes = vec![0; HEADER_BYTES];
-        disk.read(file, self.offset, &mut bytes)
-            .map_err(ReadError::Disk)?;
+        read(self.offset, &mut bytes).map_err(ReadError::Disk)?;
         let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
         let padded = batch::padded_bytes(length) as u64;
         if padded > total - self.offset {
@@ -208,14 +221,29 @@ impl Reading {
         }
         bytes.resize(HEADER_BYTES + length, 0);
         let payload = &mut bytes[HEADER_BYTES..];
-        disk.read(file, self.offset + HEADER_BYTES as u64, payload)
-            .map_err(ReadError::Disk)?;
+        read(self.offset + HEADER_BYTES as u64, payload).map_err(ReadError::Disk)?;
         let batch = Batch::parse(&bytes)
             .filter(|batch| batch.generation == GENERATION && batch.link == self.link)
             .ok_or_else(|| damaged("the batch here is damaged"))?;
-        let part = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
-        Ok(Some((part, padded, batch.next_link())))
+        let content = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
+        Ok(Some(Part {
+            content,
+            bytes: padded,
+            sequence: batch.link.sequence,
+            next: batch.next_link(),
+        }))
     }
+}
+
+/// A part of a snapshot, whose batch is intact and the one that belongs where it is.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) content: SnapshotPart,
+    /// What it takes in the file.
+    pub(crate) bytes: u64,
+    pub(crate) sequence: u64,
+    /// Where the part behind it belongs.
+    next: Link,
 }
 
 /// A snapshot that is being taken.

@@ -120,7 +120,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
-    /// Looks at a node's write-ahead log.
+    /// Looks at a node's write-ahead log and its snapshots.
     Wal {
         #[command(subcommand)]
         command: WalCommand,
@@ -175,10 +175,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WalCommand {
-    /// Prints what the log holds, batch by batch, and checks that it hangs together.
+    /// Prints what the log and its snapshots hold, batch by batch, and checks that they hang together.
     ///
-    /// Nothing is changed, and a node may be running on the folder. Exits with 1 where the log is corrupt. What an interrupted write has
-    /// left behind the last batch is no corruption.
+    /// Of a snapshot it shows the entry up to which it has the state, who takes part then, and what each of its parts has; and it checks each
+    /// part's checksum, the order of the parts, and the hash of the whole state, for which it takes as much memory as a node does. Nothing is
+    /// changed, and a node may be running on the folder. Exits with 1 where the log or a snapshot is corrupt, or where the log begins
+    /// behind what the latest snapshot covers. What an interrupted write has left behind the last batch is no corruption, nor is a snapshot
+    /// without an end that was being made or sent (`….part`).
     Inspect {
         /// The data folder.
         #[arg(value_name = "DIR")]

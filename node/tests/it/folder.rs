@@ -96,6 +96,59 @@ fn a_torn_tail_is_no_corruption_and_a_log_of_somebody_else_is() {
 }
 
 #[test]
+fn a_snapshot_is_shown_part_by_part_and_its_damage_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = Spec::single(&dir.path().join("data"));
+    let node = Node::start(&spec);
+    for command in [&["put", "k", "v"][..], &["snapshot"]] {
+        let output = run(&[command, &["-e", &node.endpoint(), "--timeout", "30s"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    // Beside a node that runs, too.
+    let (code, said, complaint) = inspected(&spec);
+    assert_eq!((code, complaint.as_str()), (Some(0), ""), "{said}");
+    node.kill();
+    let name = said.lines().next().unwrap().split("  ").next().unwrap();
+    assert!(name.starts_with("snapshot-"), "{said}");
+    for part in [
+        "batch 1  begin  the state as of ",
+        "part   1 pair of 2 bytes",
+        "end    1 pair in all, state hash ",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+
+    let path = spec.data.join(name);
+    let mut contents = std::fs::read(&path).unwrap();
+    contents[4096 + 33] ^= 1;
+    std::fs::write(&path, &contents).unwrap();
+    let (code, said, complaint) = inspected(&spec);
+    assert_eq!(
+        (code, complaint.as_str()),
+        (Some(1), "a snapshot is corrupt\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("4096            CORRUPT  the batch here is damaged"),
+        "{said}"
+    );
+    let json = run(&["wal", "inspect", "--json", spec.data.to_str().unwrap()]);
+    let lines = text(&json.stdout);
+    let corrupt = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|line| line["found"] == "corrupt");
+    assert_eq!(corrupt.unwrap()["file"], name);
+    // And the node says the same.
+    let (code, why) = spec.fails();
+    assert_eq!(code, Some(255), "{why}");
+    assert!(
+        why.contains(&format!("{name} is corrupt at offset 4096")),
+        "{why}"
+    );
+}
+
+#[test]
 fn where_there_is_no_log_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = dir.path().join("nowhere");

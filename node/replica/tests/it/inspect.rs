@@ -127,6 +127,145 @@ fn whatever_lies_there_is_looked_at_without_harm() {
     assert_eq!(Inspector::new(None).segment("wal-1.log", &contents), None);
 }
 
+/// The disk of a node that is its own majority, with a snapshot that has several parts, and its name.
+fn with_snapshot() -> (SimDisk, String) {
+    let disk = SimDisk::new();
+    let mut node = open(&disk, &options(1)).unwrap();
+    node.campaign();
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    node.open_session(Ticket(1));
+    for key in 0..40 {
+        node.command(Ticket(2 + key), put(key, &[b'v'; 5000]));
+    }
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    node.snapshot(Ticket(99));
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    let name = |(name, _): (String, u64)| name.starts_with("snapshot-").then_some(name);
+    let name = disk.files().into_iter().find_map(name).unwrap();
+    (disk, name)
+}
+
+fn inspect_snapshot(name: &str, contents: &[u8]) -> Vec<Found> {
+    let read = |offset: u64, buffer: &mut [u8]| {
+        let from = usize::try_from(offset).unwrap();
+        buffer.copy_from_slice(&contents[from..from + buffer.len()]);
+        Ok(())
+    };
+    let found = Inspector::new(None).snapshot(name, contents.len() as u64, read);
+    found.unwrap().unwrap()
+}
+
+#[test]
+fn every_part_of_a_whole_snapshot_is_told() {
+    let (disk, name) = with_snapshot();
+    assert_eq!(name, "snapshot-0000000000000042-0000000000000001");
+    let found = inspect_snapshot(&name, &disk.peek(&name).unwrap());
+    let lines = found.iter().map(|found| match found {
+        Found::Batch {
+            offset,
+            bytes,
+            sequence,
+            record,
+        } => format!("{offset} {bytes} {sequence} {record}"),
+        Found::Remnant { .. } | Found::Room { .. } | Found::Corrupt { .. } => format!("{found:?}"),
+    });
+    let hash = open(&disk, &options(1)).unwrap().status().state_hash;
+    let expected = [
+        "0 4096 1 begin  the state as of 42@1, of (1)",
+        "4096 135168 2 part   27 pairs of 135048 bytes",
+        "139264 65536 3 part   13 pairs of 65022 bytes",
+        "204800 4096 4 part   1 session, at 0 ms of leaders' time",
+        &format!("208896 4096 5 end    40 pairs in all, state hash {hash:016x}"),
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_damaged_snapshot_is_said_with_its_place() {
+    let (disk, name) = with_snapshot();
+    let whole = disk.peek(&name).unwrap();
+    let damage = |contents: &[u8]| match inspect_snapshot(&name, contents).pop().unwrap() {
+        Found::Corrupt { offset, reason } => (offset, reason),
+        found @ (Found::Batch { .. } | Found::Remnant { .. } | Found::Room { .. }) => panic!("{found:?}"),
+    };
+    let said = |offset: u64, reason: &str| (offset, String::from(reason));
+    let flipped = |at: usize| {
+        let mut contents = whole.clone();
+        contents[at] ^= 1;
+        damage(&contents)
+    };
+    assert_eq!(flipped(0), said(0, "here is no batch"));
+    assert_eq!(flipped(4096 + 40), said(4096, "the batch here is damaged"));
+    assert_eq!(flipped(139_264 + 9), said(139_264, "the batch here is damaged"));
+    assert_eq!(damage(&whole[..208_896]), said(208_896, "it has no end"));
+    assert_eq!(damage(&whole[..139_265]), said(139_264, "it has no end"));
+    assert_eq!(
+        damage(&whole[..150_000]),
+        said(139_264, "the batch here reaches beyond the end")
+    );
+    assert_eq!(damage(&[]), said(0, "it has no end"));
+    let mut longer = whole.clone();
+    longer.extend_from_slice(&[0; 4096]);
+    assert_eq!(damage(&longer), said(212_992, "something follows its end"));
+    // A part that is missing between two.
+    let mut shorter = whole[..4096].to_vec();
+    shorter.extend_from_slice(&whole[139_264..]);
+    assert_eq!(damage(&shorter), said(4096, "the batch here is damaged"));
+    let other = name.replace("42", "43");
+    let found = inspect_snapshot(&other, &whole).pop().unwrap();
+    let reason = String::from("it holds the state as of 42@1, and its name says 43@1");
+    assert_eq!(found, Found::Corrupt { offset: 0, reason });
+    // One that is being made ends where it ends.
+    let found = inspect_snapshot("snapshot.part", &whole[..150_000])
+        .pop()
+        .unwrap();
+    let (offset, bytes) = (139_264, 10_736);
+    assert!(
+        matches!(found, Found::Remnant { offset: at, bytes: left } if (at, left) == (offset, bytes)),
+        "{found:?}"
+    );
+    let read = |_: u64, _: &mut [u8]| Ok(());
+    assert!(Inspector::new(None).snapshot("snapshot-1-1", 0, read).is_none());
+}
+
+#[test]
+fn a_log_that_begins_behind_what_a_whole_snapshot_covers_is_corrupt() {
+    let disk = SimDisk::new();
+    let mut options = options(1);
+    options.snapshot_log_bytes = options.segment_bytes;
+    let mut node = open(&disk, &options).unwrap();
+    node.campaign();
+    for key in 0..60 {
+        turn(&mut node, &mut Outbox::default()).unwrap();
+        node.command(Ticket(key), put(key % 3, b"value"));
+    }
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    let identity = disk.peek("identity").unwrap();
+    let look = |with_snapshot: bool, damage: u8| {
+        let mut inspector = Inspector::new(Some(&identity));
+        let mut all = Vec::new();
+        for (name, bytes) in disk.files() {
+            let mut contents = disk.peek(&name).unwrap();
+            if name.starts_with("snapshot-") && with_snapshot {
+                contents[40] ^= damage;
+                let read = |offset: u64, buffer: &mut [u8]| {
+                    let from = usize::try_from(offset).unwrap();
+                    buffer.copy_from_slice(&contents[from..from + buffer.len()]);
+                    Ok(())
+                };
+                inspector.snapshot(&name, bytes, read).unwrap().unwrap();
+            }
+            all.extend(inspector.segment(&name, &contents).into_iter().flatten());
+        }
+        all
+    };
+    assert!(!is_corrupt(&look(true, 0)), "{:?}", look(true, 0));
+    for found in [look(false, 0), look(true, 1)] {
+        let says = |found: &Found| matches!(found, Found::Corrupt { offset: 0, reason } if reason.contains("no snapshot that is whole"));
+        assert!(found.iter().any(says), "{found:?}");
+    }
+}
+
 #[test]
 fn what_is_left_of_a_cluster_goes_on_alone_and_keeps_what_it_has() {
     let disk = SimDisk::new();

@@ -10,8 +10,8 @@
 //! Filling a segment with zeros beforehand makes a durable write cheap: neither the file's length nor its blocks change any more. The
 //! next segment is made ready ahead of need, if there is room, in small steps, under another name until it is filled; or an older one that
 //! nobody needs any more is given the next number, and keeps what is in it: batches of another generation, which are none here. Either is kept
-//! when a node starts again. A batch that doesn't fit
-//! into what is left begins the next segment; one that fits into no segment of the usual size gets one of its own.
+//! when a node starts again. A batch that doesn't fit into what is left begins the next segment; one that fits into no segment of the usual
+//! size gets one of its own.
 //!
 //! Every batch is durable before the next one is written. So an intact batch proves that all before it were durable, and damage to one of
 //! those is corruption, while damage to the last may be the tear of an interrupted write: see [`crate::recover`].

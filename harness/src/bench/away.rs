@@ -21,12 +21,13 @@ use serde::Serialize;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many nodes there are: one may be away.
 const NODES: u64 = 3;
-/// How long the load goes on before what it meets is measured.
+/// How long the load goes on before what it meets is measured, and before the node comes back.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// How many requests each client has in flight while entries only have to go by.
 const PASSING_PIPELINE: usize = 16;
@@ -256,17 +257,22 @@ fn go_through(
     accepted(&without)?;
     let went_by = last(nodes)? - before;
 
-    let begun = Instant::now();
-    nodes.start_again(gone)?;
-    // From the first moment: what is warm is the load.
-    let open = Course {
-        warm_up: Duration::ZERO,
-        ..open
-    };
-    let nodes = &*nodes;
+    let over = Barrier::new(2);
     let (catching_up, caught_up) = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| catch_up(nodes, gone, before, begun));
+        let watching = scope.spawn(|| {
+            // The load is to be warm when the node comes back.
+            std::thread::sleep(WARM_UP);
+            let begun = Instant::now();
+            let caught_up = match nodes.start_again(gone) {
+                Ok(()) => catch_up(nodes, gone, before, begun),
+                Err(error) => Err(error.into()),
+            };
+            // The node dies with this thread.
+            over.wait();
+            caught_up
+        });
         let measured = load.run(&open, &mut questions, &mut history);
+        over.wait();
         (measured, watching.join().expect("watching does not panic"))
     });
     let (catching_up, caught_up) = (catching_up?, caught_up?);

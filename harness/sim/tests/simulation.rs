@@ -48,6 +48,14 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
+fn segments_larger_than_usual_have_room_until_they_are_removed() {
+    // Seeds in which a snapshot made such segments needless in the turn in which the log grew.
+    for seed in [27_365, 44_633, 57_550, 71_212] {
+        assert_eq!(run(seed, &Options::default()).failure, None);
+    }
+}
+
+#[test]
 fn in_calm_every_operation_succeeds_under_one_leader() {
     let options = Options {
         conditions: Conditions::Calm,

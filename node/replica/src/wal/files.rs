@@ -72,14 +72,15 @@ impl<D: Disk> Wal<D> {
                 .is_some_and(|preparing| share_filled(preparing) < share_used)
     }
 
-    /// How many bytes the segments have that no room is kept for: all behind `number` but the first, and what any has beyond the usual size.
+    /// How many bytes the segments have that no room is kept for: all behind `number` but the first, and what any has beyond the usual size,
+    /// until it is removed: one that a snapshot has just made needless is there for some turns more.
     pub(crate) fn unforeseen_bytes(&self, number: u64) -> u64 {
         let behind = self
             .segments
             .iter()
             .skip_while(|segment| segment.number <= number);
         let unusual = |segment: &Segment| segment.bytes.saturating_sub(self.segment_bytes);
-        let unusual: u64 = self.segments.iter().map(unusual).sum();
+        let unusual: u64 = self.segments.iter().chain(&self.released).map(unusual).sum();
         unusual + behind.skip(1).map(|segment| segment.bytes).sum::<u64>()
     }
 

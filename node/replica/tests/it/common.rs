@@ -1,7 +1,7 @@
 //! One node on a simulated disk, and the log that it should have.
 
 use bytes::Bytes;
-use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
+use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, RoleKind, Silent, Term};
 use replica::{Disk, Fatal, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
 use wire::peer::Packet;
@@ -33,6 +33,15 @@ pub(crate) fn turn<D: Disk>(node: &mut Replica<D, Silent>, out: &mut Outbox) -> 
         node.carry_out(out)?;
     }
     Ok(())
+}
+
+/// Node 1 of three is elected in term 1 by node 2's vote.
+pub(crate) fn elect<D: Disk>(node: &mut Replica<D, Silent>, out: &mut Outbox) {
+    node.campaign();
+    turn(node, out).unwrap();
+    node.step(from(2, 1, Message::VoteResponse { granted: true }));
+    assert_eq!(node.core().raft().role(), RoleKind::Leader);
+    turn(node, out).unwrap();
 }
 
 pub(crate) fn put(key: u64, value: &[u8]) -> Command {

@@ -1,10 +1,10 @@
 //! A leader's write may be on its way to the disk while the wheel turns on: the next commands are sent meanwhile, and nothing is answered or
 //! acknowledged that is not durable.
 
-use crate::common::{acknowledged, from, messages, options, put, turn};
+use crate::common::{acknowledged, elect, from, messages, options, put, turn};
 use crate::late::{Fate, Late};
 use bytes::Bytes;
-use raft::{Entry, EntryData, Index, LogPosition, Message, RoleKind, Silent, Term};
+use raft::{Entry, EntryData, Index, LogPosition, Message, Silent, Term};
 use replica::{Answer, Fatal, Outbox, Refusal, Replica, Ticket};
 
 type Node = Replica<Late, Silent>;
@@ -13,11 +13,7 @@ type Node = Replica<Late, Silent>;
 fn leader(disk: &Late, fate: Fate) -> Node {
     let mut node = Replica::open(disk.clone(), &options(3), Silent).unwrap();
     let mut out = Outbox::default();
-    node.campaign();
-    turn(&mut node, &mut out).unwrap();
-    node.step(from(2, 1, Message::VoteResponse { granted: true }));
-    assert_eq!(node.core().raft().role(), RoleKind::Leader);
-    turn(&mut node, &mut out).unwrap();
+    elect(&mut node, &mut out);
     accept(&mut node, 1);
     turn(&mut node, &mut out).unwrap();
     disk.fate.set(fate);

@@ -1,9 +1,9 @@
 //! Reading the log back while it is written to, cut, compacted, and its segments used again.
 
-use crate::common::{Log, append, from, options, put, turn};
+use crate::common::{Log, append, elect, from, options, put, turn};
 use crate::late::{Fate, Late};
 use bytes::Bytes;
-use raft::{Entry, EntryData, Index, Message, RoleKind, Silent, Storage, StorageError};
+use raft::{Entry, EntryData, Index, Message, Silent, Storage, StorageError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replica::{Options, Outbox, Replica, Ticket};
@@ -113,11 +113,7 @@ fn what_was_read_while_a_write_was_on_its_way_is_read_again_when_that_has_landed
     let disk = Late::new();
     let mut node = Replica::open(disk.clone(), &forgetful(3), Silent).unwrap();
     let mut out = Outbox::default();
-    node.campaign();
-    turn(&mut node, &mut out).unwrap();
-    node.step(from(2, 1, Message::VoteResponse { granted: true }));
-    assert_eq!(node.core().raft().role(), RoleKind::Leader);
-    turn(&mut node, &mut out).unwrap();
+    elect(&mut node, &mut out);
     disk.fate.set(Fate::Waits);
     for key in 2..40 {
         node.command(Ticket(key), put(key, &[b'v'; 300]));

@@ -24,7 +24,7 @@ pub(crate) use times::DiskAccount;
 
 use direct::{Aligned, open_direct};
 use made::make_folder;
-use replica::{BLOCK_BYTES, Disk, DiskError, FileId};
+use replica::{BLOCK_BYTES, Disk, DiskError, FileId, Meanwhile};
 use rustix::fs::{Advice, fadvise};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -54,8 +54,7 @@ const READ_BYTES: usize = 256 << 10;
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 << 10;
 
-/// A batch of no more than this is written at once by whoever has it: handing it to another thread takes longer than there is something
-/// else to do.
+/// A batch of no more than this is written at once by whoever has nothing else to do: handing it to another thread would only take time.
 const AT_ONCE_BYTES_MAX: usize = BLOCK_BYTES;
 
 /// A sync that takes longer is worth a word in the log: it delays everything that this node has to say.
@@ -360,8 +359,18 @@ impl Disk for DataFolder {
         );
     }
 
-    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
-        let Some(writer) = self.writer.as_ref().filter(|_| bytes.len() > AT_ONCE_BYTES_MAX) else {
+    fn begin_durable_write(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        meanwhile: Meanwhile,
+    ) -> Result<(), DiskError> {
+        let at_once = match meanwhile {
+            Meanwhile::Nothing => bytes.len() <= AT_ONCE_BYTES_MAX,
+            Meanwhile::Answers => false,
+        };
+        let Some(writer) = self.writer.as_ref().filter(|_| !at_once) else {
             return self.write_durably(file, offset, &bytes);
         };
         let OpenFile {

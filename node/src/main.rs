@@ -57,6 +57,7 @@ mod folder;
 mod logging;
 mod output;
 mod probe;
+mod scheduling;
 mod serve;
 mod server;
 

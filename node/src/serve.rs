@@ -4,6 +4,8 @@ use crate::cli::Settings;
 use crate::disk::{DataFolder, LockError};
 use crate::exit::Failure;
 use crate::logging::{self, EventLog};
+use crate::scheduling;
+
 use crate::server::{Parts, Server};
 use raft::{Life, NodeId};
 use replica::{OpenError, Options, Replica};
@@ -39,6 +41,7 @@ struct Ready {
 pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
     logging::begin(settings.log_level)?;
     raise_descriptor_limit();
+    scheduling::choose(settings.scheduling);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())

@@ -298,6 +298,15 @@ impl Server {
         self.shadow.follow(&mut self.journal, ghost)
     }
 
+    /// Between the first part and the second: a leader's write is begun. `Ok(Err(…))`: the process stops.
+    pub(crate) fn begin_write(
+        &mut self,
+        ghost: &mut Ghost,
+        script: &mut Script,
+    ) -> Result<Result<(), replica::Fatal>, Broken> {
+        self.use_disk(ghost, script, |running| running.replica.begin_write())
+    }
+
     /// The last part. `Ok(Err(…))`: the process stops.
     pub(crate) fn carry_out(
         &mut self,
@@ -305,12 +314,7 @@ impl Server {
         ghost: &mut Ghost,
         script: &mut Script,
     ) -> Result<Result<(), replica::Fatal>, Broken> {
-        let (id, place) = (self.id, self.place());
-        let Some(running) = self.running_mut() else {
-            return Ok(Ok(()));
-        };
-        let writes = running.replica.is_about_to_write();
-        let result = guarded(id, || {
+        self.use_disk(ghost, script, |running| {
             let result = running.replica.carry_out(out);
             let (bytes, most) = running.replica.log_space();
             let before = std::mem::replace(&mut running.log_bytes, bytes);
@@ -319,10 +323,26 @@ impl Server {
                 "the log has grown to {bytes} bytes on the disk, and may have {most}"
             );
             result
-        })?;
+        })
+    }
+
+    /// Has the running process do what may write to the log.
+    fn use_disk(
+        &mut self,
+        ghost: &mut Ghost,
+        script: &mut Script,
+        act: impl FnOnce(&mut Running) -> Result<(), replica::Fatal>,
+    ) -> Result<Result<(), replica::Fatal>, Broken> {
+        let (id, place) = (self.id, self.place());
+        let Some(running) = self.running_mut() else {
+            return Ok(Ok(()));
+        };
+        let was_to_write = running.replica.is_about_to_write();
+        let result = guarded(id, || act(running))?;
+        let has_written = was_to_write && !running.replica.is_about_to_write();
         self.disk.take_journal(&mut self.journal);
         // (Not all that is written to the log was asked for by the core.)
-        if script.is_on() && result.is_ok() && writes {
+        if script.is_on() && result.is_ok() && has_written {
             script.command(|| format!("persist {}", place + 1));
         }
         self.shadow.follow(&mut self.journal, ghost)?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use replica::{BLOCK_BYTES, Disk, FileId};
+use replica::{BLOCK_BYTES, Disk, FileId, Meanwhile};
 use sim::{DiskFault, Remainder, SECTOR_BYTES, SimDisk};
 
 const BLOCKS: usize = 4;
@@ -178,7 +178,7 @@ fn on_its_way() -> (SimDisk, FileId) {
     let file = disk.create("file", (BLOCKS * BLOCK_BYTES) as u64).unwrap();
     disk.write_durably(file, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
     disk.write_beside();
-    disk.begin_durable_write(file, 0, vec![2; 2 * BLOCK_BYTES])
+    disk.begin_durable_write(file, 0, vec![2; 2 * BLOCK_BYTES], Meanwhile::Nothing)
         .unwrap();
     assert_eq!(disk.is_written(), Ok(false));
     (disk, file)
@@ -237,7 +237,8 @@ fn what_went_wrong_on_the_way_is_not_told_to_the_next_process() {
     disk.fail_at(0, DiskFault::Error);
     disk.land();
     disk.revive();
-    disk.begin_durable_write(file, 0, vec![2; BLOCK_BYTES]).unwrap();
+    disk.begin_durable_write(file, 0, vec![2; BLOCK_BYTES], Meanwhile::Nothing)
+        .unwrap();
     disk.land();
     assert_eq!(disk.is_written(), Ok(true));
 }

@@ -6,6 +6,15 @@ use alloc::{string::String, vec::Vec};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub usize);
 
+/// What whoever begins a write has to do until that is durable, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// Nothing: a write that is soon over may as well be over at once.
+    Nothing,
+    /// To apply and to answer.
+    Answers,
+}
+
 /// What failed, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} {file}: {reason}")]
@@ -98,7 +107,13 @@ pub trait Disk {
     ///
     /// # Errors
     /// The operating system's.
-    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
+    fn begin_durable_write(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        _meanwhile: Meanwhile,
+    ) -> Result<(), DiskError> {
         self.write_durably(file, offset, &bytes)
     }
 

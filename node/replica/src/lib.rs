@@ -18,7 +18,8 @@
 //! the messages, calls [`Replica::apply`], passes on the answers, and calls [`Replica::carry_out`]. So appends are on their way to the
 //! followers, and answers on theirs to clients, while this node's own disk works, and whatever came in together shares one write and
 //! one sync. Where a disk can write beside the caller ([`Disk::begin_durable_write`]), the wheel of a leader turns on meanwhile, with
-//! [`Replica::settle`] before each turn; what comes in until the write is over shares the next one.
+//! [`Replica::settle`] before each turn; what comes in until the write is over shares the next one. There, [`Replica::begin_write`] has the disk
+//! work while the leader answers, too.
 //!
 //! # Invariants
 //!
@@ -64,7 +65,7 @@ mod transfer;
 mod wal;
 
 pub use batch::BLOCK_BYTES;
-pub use disk::{Disk, DiskError, FileId};
+pub use disk::{Disk, DiskError, FileId, Meanwhile};
 pub use inspect::{Found, Inspector};
 pub use log_store::LogStore;
 pub use machine::{Rejection, StateMachine};

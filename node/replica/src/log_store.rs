@@ -312,7 +312,7 @@ impl<D: Disk> LogStore<D> {
         });
         match durability {
             Durability::Synced | Durability::Unsynced => self.take_begun(),
-            Durability::Begun => {}
+            Durability::Begun(_) => {}
         }
         Ok(())
     }

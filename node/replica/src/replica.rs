@@ -13,7 +13,7 @@ pub use admin::{Done, NotDone};
 pub use outbox::{Fatal, Outbox, Refusal, Ticket};
 pub use status::{PeerProgress, Status};
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Meanwhile};
 use crate::log_store::LogStore;
 use crate::machine::StateMachine;
 use crate::mutant::mutated;
@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::recover::OpenError;
 use crate::snapshot::{Stored, Taking};
 use crate::transfer::{Arrived, Carrier, Incoming};
-use crate::wal::Durability;
+use crate::wal::{Durability, Unsealed};
 use admin::Admin;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -300,6 +300,32 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.staged = Some(ready);
     }
 
+    /// A part of a turn that may be left out, between the first and the second, where the disk writes beside the caller: if a leader has
+    /// something to be written, and something to apply and to answer, the write is begun before that.
+    ///
+    /// # Errors
+    /// The node must stop: the disk failed.
+    pub fn begin_write(&mut self) -> Result<(), Fatal> {
+        let leads = self.node.raft().role() == RoleKind::Leader;
+        let Some(staged) = self.staged.as_mut().filter(|_| leads && self.failure.is_none()) else {
+            return Ok(());
+        };
+        let has_answers =
+            !staged.committed.is_empty() || !staged.reads.is_empty() || !self.unapplied.is_empty();
+        let is_plain = |write: &mut Write<Bytes>| has_answers && write.snapshot.is_none();
+        let Some(write) = staged.write.take_if(is_plain) else {
+            return Ok(());
+        };
+        let store = self.node.storage_mut();
+        let batch = store.batch(&write, None);
+        if store.segment_begun_by(&batch).is_some() {
+            // That takes its time, and more of the log may go for it when all that is committed is applied.
+            staged.write = Some(write);
+            return Ok(());
+        }
+        self.write_batch(write, batch, None, Meanwhile::Answers)
+    }
+
     /// The second part of a turn: applies what is committed and answers, so that no answer waits for the disk. What nobody here waits
     /// for, as on a follower, is left for the next turn if there is something to be written: others wait for that to be durable.
     ///
@@ -360,36 +386,19 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     fn write(&mut self, write: Write<Bytes>) -> Result<(), Fatal> {
         let arrived = self.take_arrived(write.snapshot.as_deref());
         let (stored, machine) = arrived.map(|arrived| (arrived.stored, arrived.machine)).unzip();
-        let leads = self.node.raft().role() == RoleKind::Leader;
-        let sole_voter = self.node.raft().configuration().voters().len() == 1;
+        let snapshot = write.snapshot.clone();
         let store = self.node.storage_mut();
         let before = store.stored_snapshot().cloned();
         if mutated!(self.mutant, TornHardState) {
             store.write_vote_alone(&write)?;
         }
-        let durability = if sole_voter && mutated!(self.mutant, SoleVoterUnsynced) {
-            Durability::Unsynced
-        } else if leads && stored.is_none() {
-            // A leader has other things to do meanwhile: it takes in what comes next, and sends it, and answers what is committed.
-            Durability::Begun
-        } else {
-            Durability::Synced
-        };
-        let (id, snapshot) = (write.id, write.snapshot.clone());
         let batch = store.batch(&write, stored.as_ref());
         if stored.is_none()
             && let Some(segment_bytes) = store.segment_begun_by(&batch)
         {
             self.make_room(segment_bytes)?;
         }
-        let store = self.node.storage_mut();
-        store.write(write, batch, stored, durability)?;
-        self.writing = Some(id);
-        if mutated!(self.mutant, BegunIsDurable) {
-            store.take_begun();
-            self.node.persisted(id);
-        }
-        self.settle()?;
+        self.write_batch(write, batch, stored, Meanwhile::Nothing)?;
         if let (Some(machine), Some(snapshot)) = (machine, snapshot) {
             self.machine = machine;
             self.node.applied(snapshot.last.index);
@@ -397,5 +406,34 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             self.give_own_snapshot_up()?;
         }
         Ok(())
+    }
+
+    /// Writes it as its batch has it; `arrived` is the snapshot in it, whole.
+    fn write_batch(
+        &mut self,
+        write: Write<Bytes>,
+        batch: Unsealed,
+        arrived: Option<Stored>,
+        meanwhile: Meanwhile,
+    ) -> Result<(), Fatal> {
+        let leads = self.node.raft().role() == RoleKind::Leader;
+        let sole_voter = self.node.raft().configuration().voters().len() == 1;
+        let durability = if sole_voter && mutated!(self.mutant, SoleVoterUnsynced) {
+            Durability::Unsynced
+        } else if leads && arrived.is_none() {
+            // A leader has other things to do meanwhile: it takes in what comes next, and sends it, and answers what is committed.
+            Durability::Begun(meanwhile)
+        } else {
+            Durability::Synced
+        };
+        let id = write.id;
+        let store = self.node.storage_mut();
+        store.write(write, batch, arrived, durability)?;
+        self.writing = Some(id);
+        if mutated!(self.mutant, BegunIsDurable) {
+            store.take_begun();
+            self.node.persisted(id);
+        }
+        self.settle()
     }
 }

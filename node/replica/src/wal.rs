@@ -22,7 +22,7 @@ mod reader;
 pub(crate) use reader::Reader;
 
 use crate::batch::{self, HEADER_BYTES, Link};
-use crate::disk::{Disk, DiskError, FileId};
+use crate::disk::{Disk, DiskError, FileId, Meanwhile};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, vec, vec::Vec};
 use wire::record::{Entries, Record};
@@ -52,7 +52,7 @@ pub(crate) enum Durability {
     /// It is.
     Synced,
     /// That is begun, and over when the disk says so. Until then nothing else is written to the log.
-    Begun,
+    Begun(Meanwhile),
     /// It is left to the next one: only a seeded bug has that.
     Unsynced,
 }
@@ -274,9 +274,10 @@ impl<D: Disk> Wal<D> {
         segment.end += bytes.len() as u64;
         match durability {
             Durability::Synced => self.disk.write_durably(file, begin, bytes)?,
-            Durability::Begun => self
-                .disk
-                .begin_durable_write(file, begin, core::mem::take(bytes))?,
+            Durability::Begun(meanwhile) => {
+                let bytes = core::mem::take(bytes);
+                self.disk.begin_durable_write(file, begin, bytes, meanwhile)?;
+            }
             Durability::Unsynced => self.disk.write(file, begin, bytes)?,
         }
         self.link = next;

@@ -11,7 +11,7 @@ mod usage;
 pub(crate) use address::{Address, Members};
 pub(crate) use data::DataCommand;
 pub(crate) use members_help::MEMBERS_HELP;
-pub(crate) use serve::{LogLevel, ServeArgs, Settings};
+pub(crate) use serve::{LogLevel, Scheduling, ServeArgs, Settings};
 pub(crate) use transactions_help::TRANSACTIONS_HELP;
 pub(crate) use usage::{NoCommand, parse};
 

@@ -105,6 +105,9 @@ pub(crate) struct ServeArgs {
     /// wants. One client alone gets its answers sooner [default: not at all]
     #[arg(long, value_name = "DURATION")]
     pub(crate) spin: Option<Period>,
+    /// How the node stands to whatever else the processors have to do [default: batch]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) scheduling: Option<Scheduling>,
     /// How long a client's session lives unused; from 1s to 1day [default: 1h]
     ///
     /// A setting of the cluster: give it to every node. Time is leaders' time, which stands still while nobody leads. Each session keeps the
@@ -145,6 +148,18 @@ pub(crate) enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+/// How the scheduler treats the node's threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scheduling {
+    /// They take a processor from nobody who is at work, and find more to do at once when their turn comes: requests cost less. Only where
+    /// the node was started with the ordinary policy.
+    #[default]
+    Batch,
+    /// As the node was started.
+    Inherit,
 }
 
 /// A duration above zero.
@@ -226,6 +241,7 @@ pub(crate) struct Settings {
     pub(crate) follower_reads: bool,
     /// How long to look whether something comes before the node sleeps.
     pub(crate) spin: Duration,
+    pub(crate) scheduling: Scheduling,
     pub(crate) log_level: LogLevel,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<replica::Mutant>,
@@ -260,6 +276,7 @@ impl ServeArgs {
             lease_reads: self.lease_reads || file.lease_reads,
             follower_reads: self.follower_reads || file.follower_reads,
             spin: self.spin.or(file.spin),
+            scheduling: self.scheduling.or(file.scheduling),
             session_lifetime: self.session_lifetime.or(file.session_lifetime),
             segment_bytes: self.segment_bytes.or(file.segment_bytes),
             snapshot_log_bytes: self.snapshot_log_bytes.or(file.snapshot_log_bytes),
@@ -372,6 +389,7 @@ impl ServeArgs {
             lease: self.lease_reads.then(|| lease(tick, timing)),
             follower_reads: self.follower_reads,
             spin,
+            scheduling: self.scheduling.unwrap_or_default(),
             log_level: self.log_level.unwrap_or_default(),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.as_deref().map(mutant).transpose()?,

@@ -107,7 +107,13 @@ fn what_cannot_be_written_past_the_cache_is_written_through_it() {
 
 #[test]
 fn what_is_begun_is_durable_when_the_disk_says_so() {
-    for (direct, bytes) in [(true, 3 * 4096), (false, 3 * 4096), (true, 5000)] {
+    let (nothing, answers) = (Meanwhile::Nothing, Meanwhile::Answers);
+    for (direct, bytes, meanwhile) in [
+        (true, 3 * 4096, nothing),
+        (false, 3 * 4096, nothing),
+        (true, 5000, nothing),
+        (true, 4096, answers),
+    ] {
         let (_dir, mut folder) = folder();
         folder.direct = direct;
         let (sender, written) = std::sync::mpsc::channel();
@@ -116,14 +122,18 @@ fn what_is_begun_is_durable_when_the_disk_says_so() {
         let file = folder.create(name, 1 << 20).unwrap();
         assert_eq!(folder.is_written(), Ok(true), "nothing was begun");
         // What is no whole number of blocks is refused past the cache, and written in the other way.
-        folder.begin_durable_write(file, 4096, vec![5; bytes]).unwrap();
+        folder
+            .begin_durable_write(file, 4096, vec![5; bytes], meanwhile)
+            .unwrap();
         written.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(folder.is_written(), Ok(true), "direct: {direct}, {bytes} bytes");
         let mut found = vec![0; bytes];
         folder.read(file, 4096, &mut found).unwrap();
         assert!(found == vec![5; bytes], "direct: {direct}, {bytes} bytes");
-        // A single block is written at once.
-        folder.begin_durable_write(file, 0, vec![6; 4096]).unwrap();
+        // A single block is written at once by whoever has nothing else to do.
+        folder
+            .begin_durable_write(file, 0, vec![6; 4096], nothing)
+            .unwrap();
         assert_eq!(folder.is_written(), Ok(true));
         assert!(written.try_recv().is_err());
         assert_eq!(std::fs::read(folder.path.join(name)).unwrap()[..4096], [6; 4096]);

@@ -1,7 +1,7 @@
 //! `node probe`: what this machine lets a commit cost at least.
 //!
 //! Each *way* is a part of what a commit must do, done by the code that the node does it with (its [`DataFolder`], its frames and its
-//! connections, a runtime for each thread), and with nothing else:
+//! connections, a runtime for each thread, scheduled as it is), and with nothing else:
 //!
 //! ```text
 //!   sync                ▷ write and sync ◁
@@ -24,8 +24,9 @@ mod report;
 mod speech;
 mod writer;
 
+use crate::cli::Scheduling;
 use crate::exit::Failure;
-use crate::output;
+use crate::{output, scheduling};
 use relay::{Hop, Relay, Task};
 use report::Report;
 use speech::Speech;
@@ -54,6 +55,7 @@ pub(crate) struct Plan {
 
 /// Measures, prints what came of it, and returns the exit code.
 pub(crate) fn probe(plan: &Plan, as_json: bool) -> Result<u8, Failure> {
+    scheduling::choose(Scheduling::default());
     let folder = Folder::make(&plan.data)?;
     let report = measure(plan, &folder).map_err(Failure::Internal)?;
     drop(folder);

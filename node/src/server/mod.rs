@@ -382,6 +382,9 @@ impl Server {
             // Before anything leaves: it may be for somebody who was not known of.
             self.follow_configurations();
             let sent = self.pass_on(begun);
+            let writes = self.replica.is_about_to_write();
+            self.replica.begin_write()?;
+            let write_begun = if writes { Instant::now() } else { sent };
             self.replica.apply(&mut self.out)?;
             let has_replies = !self.out.replies.is_empty();
             let applied = Instant::now();
@@ -390,13 +393,13 @@ impl Server {
             } else {
                 applied
             };
-            let writes = self.replica.is_about_to_write();
             self.replica.carry_out(&mut self.out)?;
             self.pass_on(replied);
             self.stages.turned(&Turn {
                 taken_in: std::mem::take(&mut self.taken_in),
                 begun,
                 sent,
+                write_begun,
                 applied,
                 replied,
                 has_replies,

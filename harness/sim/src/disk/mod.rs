@@ -9,7 +9,7 @@ mod file;
 
 use bytes::Bytes;
 use file::File;
-use replica::{Disk, DiskError, FileId};
+use replica::{Disk, DiskError, FileId, Meanwhile};
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -532,7 +532,13 @@ impl Disk for SimDisk {
         }
     }
 
-    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
+    fn begin_durable_write(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        _meanwhile: Meanwhile,
+    ) -> Result<(), DiskError> {
         let mut contents = self.contents_mut();
         if !contents.writes_beside {
             drop(contents);

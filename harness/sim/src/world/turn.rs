@@ -5,7 +5,7 @@ use crate::options::{Broken, Invariant};
 use crate::promise;
 use crate::server::{Input, Process};
 use rand::RngExt;
-use replica::{OpenError, Outbox};
+use replica::{Fatal, OpenError, Outbox};
 use wire::peer::Packet;
 
 /// How many turns a node takes without a pause; a node that has work for ever is stuck.
@@ -53,7 +53,12 @@ impl World {
             let mut out = std::mem::take(&mut self.out);
             self.servers[node].send(&mut out)?;
             self.pass_on(node, &mut out)?;
-            let applied = self.servers[node].apply(&mut out)?;
+            // A leader that can go on while its disk works does, and has that begin before it answers.
+            let goes_on = self.plan.beside_max > 0 && self.leads(node);
+            let mut applied = if goes_on { self.begin_write(node)? } else { Ok(()) };
+            if applied.is_ok() {
+                applied = self.servers[node].apply(&mut out)?;
+            }
             self.look(node)?;
             if let Err(fatal) = applied {
                 // A process that stops passes nothing on any more.
@@ -65,8 +70,6 @@ impl World {
             self.pass_on(node, &mut out)?;
             self.out = out;
             let takes = self.disk_takes(node, self.plan.disk_max);
-            // A leader that can go on meanwhile does.
-            let goes_on = self.plan.beside_max > 0 && self.leads(node);
             if takes > 0 && !goes_on {
                 let incarnation = self.servers[node].incarnation;
                 self.schedule(takes, Event::DiskDone { node, incarnation });
@@ -132,16 +135,31 @@ impl World {
         if let Some(running) = self.servers[node].running_mut() {
             running.in_turn = false;
         }
+        self.will_land(node, was_writing);
+        self.look(node)?;
+        self.pass_on(node, &mut out)?;
+        self.out = out;
+        Ok(())
+    }
+
+    /// The disk of a leader begins what is to be written before that is answered which is committed. `Ok(Err(…))`: the process stops.
+    fn begin_write(&mut self, node: usize) -> Result<Result<(), Fatal>, Broken> {
+        let was_writing = self.servers[node].disk.is_writing();
+        let result = self.servers[node].begin_write(&mut self.ghost, &mut self.script)?;
+        if result.is_ok() {
+            self.will_land(node, was_writing);
+        }
+        Ok(result)
+    }
+
+    /// What `node` has begun to write, if it has, lands in a while.
+    fn will_land(&mut self, node: usize, was_writing: bool) {
         if !was_writing && self.servers[node].disk.is_writing() {
             self.counts.writes_beside += 1;
             let takes = self.disk_takes(node, self.plan.beside_max);
             let incarnation = self.servers[node].incarnation;
             self.schedule(takes, Event::Landed { node, incarnation });
         }
-        self.look(node)?;
-        self.pass_on(node, &mut out)?;
-        self.out = out;
-        Ok(())
     }
 
     /// Sends what a node hands out.

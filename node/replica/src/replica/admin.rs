@@ -7,6 +7,7 @@ use super::{Outbox, Replica, Ticket};
 use crate::disk::Disk;
 use crate::log_store::LogStore;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use raft::{
@@ -209,8 +210,18 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 
     fn has_lost_change(&self) -> bool {
-        let change = self.admin.change;
-        change.is_some_and(|(position, _)| Some(position.term) != self.led_term())
+        let Some((asked, _)) = self.admin.change else {
+            return false;
+        };
+        let answers = |(index, configuration): &(Index, Arc<Configuration>)| {
+            let position = LogPosition {
+                term: asked.term,
+                index: *index,
+            };
+            is_answer(asked, position, configuration) && self.is_to_be_applied(position)
+        };
+        let is_over = Some(asked.term) != self.led_term();
+        is_over && !self.node.raft().configurations().iter().any(answers)
     }
 
     /// What became of the transfer; `None` while it is under way.
@@ -259,13 +270,17 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let Some((asked, ticket)) = self.admin.change else {
             return;
         };
-        // A joint one is on the way to what was asked for: the leader leaves it with the next.
-        let is_it = asked.term == position.term && asked.index <= position.index;
-        if is_it && !configuration.is_joint() {
+        if is_answer(asked, position, configuration) {
             self.admin.change = None;
             out.done.push((ticket, Ok(Done::Reconfigured)));
         }
     }
+}
+
+/// Whether `configuration` at `position` is what was asked for by the change at `asked`. A joint one is on the way there: the leader leaves it
+/// with the next.
+fn is_answer(asked: LogPosition, position: LogPosition, configuration: &Configuration) -> bool {
+    asked.term == position.term && asked.index <= position.index && !configuration.is_joint()
 }
 
 /// The last index that the latest snapshot covers.

@@ -8,7 +8,7 @@ use crate::mutant::mutated;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
-use raft::{Entry, EntryData, Logger, RoleKind, Term};
+use raft::{Entry, EntryData, LogPosition, Logger, RoleKind, Term};
 use wire::record::{EncodedCommand, Invocation, Once};
 use wire::{DecodeError, Slice};
 
@@ -151,10 +151,21 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         committed.iter().any(opens)
     }
 
-    /// Whether commands wait that were proposed in a leadership that is over.
+    /// Whether commands wait that were proposed in a leadership that is over, and of which nobody learns here any more what becomes of them.
     pub(super) fn has_lost_commands(&self) -> bool {
         let oldest = self.commands.front();
-        oldest.is_some_and(|(position, _)| Some(position.term) != self.led_term())
+        oldest.is_some_and(|(position, _)| {
+            Some(position.term) != self.led_term() && !self.is_to_be_applied(*position)
+        })
+    }
+
+    /// Whether it is certain that the entry at `position` will be applied here: the others have committed it, and it is still to be made
+    /// durable. (A snapshot may go past it.)
+    pub(super) fn is_to_be_applied(&self, position: LogPosition) -> bool {
+        let raft = self.node.raft();
+        position.index > raft.applied_index()
+            && position.index <= raft.commit_index()
+            && raft.log_term(position.index) == Some(position.term)
     }
 
     pub(super) fn led_term(&self) -> Option<Term> {

@@ -30,6 +30,7 @@ pub(crate) fn open(disk: &SimDisk, options: &Options) -> Result<Node, OpenError>
 pub(crate) fn turn<D: Disk>(node: &mut Replica<D, Silent>, out: &mut Outbox) -> Result<(), Fatal> {
     while node.has_work() {
         node.send(out);
+        node.begin_write()?;
         node.carry_out(out)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A disk on which a write that is begun takes as long as the test wants, and on which a test can see what a crash in any operation would
 //! leave.
 
-use replica::{Disk, DiskError, FileId};
+use replica::{Disk, DiskError, FileId, Meanwhile};
 use sim::{DiskFault, SimDisk};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -116,7 +116,13 @@ impl Disk for Late {
         self.operate(|disk| disk.write(file, offset, bytes))
     }
 
-    fn begin_durable_write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> Result<(), DiskError> {
+    fn begin_durable_write(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        _meanwhile: Meanwhile,
+    ) -> Result<(), DiskError> {
         assert!(self.on_its_way.is_none(), "two writes are on their way at once");
         self.begun.set(self.begun.get() + 1);
         self.on_its_way = Some((file, offset, bytes));

@@ -4,8 +4,9 @@
 use crate::common::{acknowledged, elect, from, messages, options, put, turn};
 use crate::late::{Fate, Late};
 use bytes::Bytes;
-use raft::{Entry, EntryData, Index, LogPosition, Message, Silent, Term};
-use replica::{Answer, Fatal, Outbox, Refusal, Replica, Ticket};
+use raft::{Entry, EntryData, Index, LogPosition, Message, RoleKind, Silent, Term};
+use replica::{Answer, Done, Fatal, Outbox, Refusal, Replica, Ticket};
+use wire::client::MemberChange;
 
 type Node = Replica<Late, Silent>;
 
@@ -81,6 +82,59 @@ fn what_comes_meanwhile_is_sent_and_shares_the_next_write_and_nothing_is_answere
     turn(&mut node, &mut out).unwrap();
     let answered: Vec<u64> = out.replies.iter().map(|(ticket, _)| ticket.0).collect();
     assert_eq!((answered, disk.begun.get()), (vec![1, 2, 3], 2));
+}
+
+#[test]
+fn what_the_others_have_committed_is_answered_as_done_when_leadership_ends_before_it_is_durable_here() {
+    let disk = Late::new();
+    let mut node = leader(&disk, Fate::Waits);
+    let mut out = Outbox::default();
+    node.command(Ticket(1), put(1, b"a"));
+    turn(&mut node, &mut out).unwrap();
+    node.command(Ticket(2), put(2, b"a"));
+    turn(&mut node, &mut out).unwrap();
+    accept(&mut node, 2);
+    node.step(from(
+        3,
+        2,
+        Message::Heartbeat {
+            commit: Index(2),
+            round: 0,
+        },
+    ));
+    turn(&mut node, &mut out).unwrap();
+    assert_eq!(node.core().raft().role(), RoleKind::Follower);
+    assert_eq!(out.replies, [], "not yet");
+    disk.fate.set(Fate::Lands);
+    node.settle().unwrap();
+    turn(&mut node, &mut out).unwrap();
+    let (done, lost) = (Ok(Answer::Written), Err(Refusal::LeadershipLost));
+    assert_eq!(out.replies, [(Ticket(1), done), (Ticket(2), lost)]);
+}
+
+#[test]
+fn a_leader_that_the_others_have_let_go_says_so_when_that_is_durable_here() {
+    let disk = Late::new();
+    let mut node = leader(&disk, Fate::Waits);
+    let mut out = Outbox::default();
+    // By a joint configuration, with which it is half done.
+    let changes = [MemberChange::Remove { node: 1 }, MemberChange::Demote { node: 2 }];
+    node.reconfigure(Ticket(1), &changes);
+    turn(&mut node, &mut out).unwrap();
+    accept(&mut node, 2);
+    disk.fate.set(Fate::Lands);
+    node.settle().unwrap();
+    disk.fate.set(Fate::Waits);
+    turn(&mut node, &mut out).unwrap();
+    assert!(node.is_writing(), "it leaves the joint configuration");
+    accept(&mut node, 3);
+    turn(&mut node, &mut out).unwrap();
+    assert_eq!(node.core().raft().role(), RoleKind::Follower);
+    assert_eq!(out.done, [], "not yet");
+    disk.fate.set(Fate::Lands);
+    node.settle().unwrap();
+    turn(&mut node, &mut out).unwrap();
+    assert_eq!(out.done, [(Ticket(1), Ok(Done::Reconfigured))]);
 }
 
 #[test]

@@ -48,8 +48,9 @@ const REPLACEMENT_SUFFIX: &str = ".new";
 /// The largest file that [`Disk::read_file`] reads.
 const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// How many bytes are read at once: a node that starts reads whole segments, and whoever else has something on this disk gets between.
-const READ_BYTES: usize = 256 << 10;
+/// How many bytes are read at once: a node that starts reads all of its log, and whoever else has something on this disk, or waits for this
+/// processor, gets between.
+const READ_BYTES: usize = 64 << 10;
 
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 << 10;
@@ -345,7 +346,10 @@ impl Disk for DataFolder {
         let OpenFile { name, file, .. } = self.file(file);
         let mut pieces = buffer.chunks_mut(READ_BYTES).zip((offset..).step_by(READ_BYTES));
         pieces
-            .try_for_each(|(piece, offset)| file.read_exact_at(piece, offset))
+            .try_for_each(|(piece, offset)| {
+                std::thread::yield_now();
+                file.read_exact_at(piece, offset)
+            })
             .map_err(failed("read", name))
     }
 

@@ -5,12 +5,12 @@ use crate::disk::{DataFolder, LockError};
 use crate::exit::Failure;
 use crate::logging::{self, EventLog};
 use crate::scheduling;
-
 use crate::server::{Parts, Server};
 use raft::{Life, NodeId};
 use replica::{OpenError, Options, Replica};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::thread::disable_transparent_huge_pages;
 use serde::Serialize;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ struct Ready {
 
 /// Serves until told to stop.
 pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
+    take_small_pages();
     logging::begin(settings.log_level)?;
     raise_descriptor_limit();
     scheduling::choose(settings.scheduling);
@@ -202,6 +203,13 @@ fn say_ready(node: NodeId, listen: SocketAddr, metrics: Option<SocketAddr>) {
     if let Err(error) = said {
         tracing::warn!("the ready line could not be printed: {error}");
     }
+}
+
+/// Has the system give memory by pages of the usual size. A huge one is filled with zeros while everything here stands still, for a millisecond
+/// and more on a virtual machine: a leader's clients would wait for that, and so would whoever else needs the processor.
+fn take_small_pages() {
+    // Where the system knows of no such wish, or of no huge pages, everything works.
+    let _ = disable_transparent_huge_pages(true);
 }
 
 /// Takes as many descriptors as the system gives: the usual soft limit is less than the clients that are served.

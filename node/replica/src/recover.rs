@@ -15,11 +15,14 @@
 //! write; the next sync succeeds and makes nothing durable. So the last batch is *written again*, byte for byte, and then synced.
 //! It is always the last one, for no batch is written before the one before it is durable.
 
-use crate::batch::{self, BLOCK_BYTES, Batch, Link};
+mod contents;
+
+use crate::batch::{BLOCK_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
 use crate::wal::{Location, PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use contents::{Contents, Trouble};
 use raft::ConfigError;
 use wire::record::Record;
 
@@ -85,19 +88,6 @@ pub(crate) enum Conflict {
     Keep,
 }
 
-/// How much of a segment is read to see that it is not begun.
-const BEGINNING_BYTES: usize = 256 << 10;
-
-/// What a segment holds.
-struct Scan {
-    /// Where its last intact batch begins.
-    last: usize,
-    /// Where its intact batches end.
-    end: usize,
-    /// Where the batch behind them belongs.
-    link: Link,
-}
-
 /// Opens the log, hands every record to `visit` in order, and repairs a tear. `None` if there is no log, which is allowed only
 /// where its secret is not known: the identity, which tells it, is written when the log has begun. The first batch tells it then.
 /// Nothing is changed on the disk before all of it was read and found to be in order.
@@ -121,8 +111,7 @@ pub(crate) fn open<D: Disk>(
         next: None,
         preparing: None,
     };
-    let mut last_contents = Vec::new();
-    let mut last_batch = 0;
+    let mut end_of_log = None;
     let mut never_begun = None;
     for (place, number) in numbers.iter().copied().enumerate() {
         let corrupt = |offset: u64, reason: &str| corrupt(&file_name(number), offset, reason);
@@ -132,14 +121,13 @@ pub(crate) fn open<D: Disk>(
             return Err(corrupt(0, "the segment before it is missing"));
         }
         let (file, bytes) = disk.open(&file_name(number))?;
-        let length = usize::try_from(bytes).map_err(|_| corrupt(0, "it is larger than memory"))?;
         let is_last = place + 1 == numbers.len();
-        let expected = secret
-            .filter(|_| is_last)
-            .map(|secret| generation(number, secret));
-        let contents = read_segment(&disk, file, length, expected)?;
+        let mut contents = Contents::new(&disk, file, bytes);
+        if let Some(secret) = secret.filter(|_| is_last) {
+            contents.look_no_further_if_not_begun(generation(number, secret))?;
+        }
         // The first segment that is there says itself where the log begins.
-        let first = Batch::parse(&contents);
+        let first = contents.batch(0, None)?;
         if let (None, Some(first)) = (secret, &first) {
             // `generation` is its own inverse.
             wal.secret = generation(number, first.generation);
@@ -154,19 +142,24 @@ pub(crate) fn open<D: Disk>(
         } else {
             wal.link
         };
-        let scan = scan(&contents, number, of_segment, expected, &mut visit)
-            .map_err(|(at, why)| corrupt(at as u64, &why))?;
-        if let Some(offset) = later_batch(&contents, of_segment, &scan) {
+        let batches = contents
+            .batches(number, of_segment, expected, &mut visit)
+            .map_err(|trouble| match trouble {
+                Trouble::Disk(error) => error.into(),
+                Trouble::Unfit { offset, reason } => corrupt(offset, &reason),
+            })?;
+        let rest = contents.rest(of_segment, &batches)?;
+        if let Some(offset) = rest.later {
             // Where a segment's own beginning is the proof, what is missing is the end of the one before.
             let (file, end) = match wal.segments.last() {
-                Some(before) if scan.end == 0 && offset == 0 => (file_name(before.number), before.end),
-                Some(_) | None => (file_name(number), scan.end as u64),
+                Some(before) if batches.end == 0 && offset == 0 => (file_name(before.number), before.end),
+                Some(_) | None => (file_name(number), batches.end),
             };
             let proof = format!("{} offset {offset}", file_name(number));
             let reason = format!("the batch here is damaged, and one at {proof} proves that it was durable");
             return Err(self::corrupt(&file, end, &reason));
         }
-        if scan.end == 0 {
+        if batches.end == 0 {
             // A segment that was made ready and never begun, or the crash came before its first batch was durable. Nothing can follow it.
             if !is_last {
                 return Err(corrupt(
@@ -174,18 +167,17 @@ pub(crate) fn open<D: Disk>(
                     "it has no beginning, and a later segment proves that it had one",
                 ));
             }
-            let is_as_prepared = bytes == segment_bytes && batch::generation(&contents) != of_segment;
+            let is_as_prepared = bytes == segment_bytes && contents.generation()? != of_segment;
             never_begun = Some((number, is_as_prepared.then_some(file)));
             break;
         }
-        wal.link = scan.link;
-        last_contents = contents;
-        last_batch = scan.last;
+        wal.link = batches.link;
+        end_of_log = Some((batches.last, rest));
         wal.segments.push(Segment {
             number,
             file,
             bytes,
-            end: scan.end as u64,
+            end: batches.end,
         });
     }
     if wal.segments.is_empty() && !may_be_blank {
@@ -195,11 +187,10 @@ pub(crate) fn open<D: Disk>(
             "the log is missing or has lost its beginning",
         ));
     }
-    if let Some(last) = wal.segments.last_mut() {
-        let of_segment = generation(last.number, wal.secret);
+    if let (Some(last), Some((last_batch, rest))) = (wal.segments.last_mut(), end_of_log) {
         match tear {
-            Tear::Cut => settle_end(&mut disk, last, &last_contents, last_batch, of_segment)?,
-            Tear::Leave => last.end += remnant_bytes(last, &last_contents),
+            Tear::Cut => settle_end(&mut disk, last, last_batch, rest.torn)?,
+            Tear::Leave => last.end += rest.used,
         }
     }
     // Where the identity is missing, it is not known yet whether this folder may be changed.
@@ -210,28 +201,6 @@ pub(crate) fn open<D: Disk>(
         }
     }
     Ok((disk, (!wal.segments.is_empty()).then_some(wal)))
-}
-
-/// What a segment holds. Where it is the last, which `expected` tells the generation of, and begins with an intact batch of another one,
-/// just its beginning: an older use has left that, and had this one begun, its first batch would stand there.
-fn read_segment(
-    disk: &impl Disk,
-    file: FileId,
-    length: usize,
-    expected: Option<u64>,
-) -> Result<Vec<u8>, DiskError> {
-    let mut contents = vec![0; length.min(BEGINNING_BYTES)];
-    disk.read(file, 0, &mut contents)?;
-    let is_expected = |generation: u64| expected.is_none_or(|expected| generation == expected);
-    let is_older = Batch::parse(&contents).is_some_and(|first| !is_expected(first.generation));
-    let mut blocks = contents.chunks(BLOCK_BYTES);
-    let is_begun = blocks.any(|block| batch::generation(block).is_some_and(is_expected));
-    if (!is_older || is_begun) && length > contents.len() {
-        let there = contents.len();
-        contents.resize(length, 0);
-        disk.read(file, there as u64, &mut contents[there..])?;
-    }
-    Ok(contents)
 }
 
 /// The file of the segment behind the last, which is not begun, if it can be used: it has the usual length, and no batch of its own
@@ -266,91 +235,16 @@ fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
     }
 }
 
-/// Hands the intact batches at the beginning of a segment to `visit`. An error says where and what.
-fn scan(
-    contents: &[u8],
-    number: u64,
-    of_segment: Option<u64>,
-    first: Link,
-    visit: &mut impl FnMut(Record, Location) -> Result<(), String>,
-) -> Result<Scan, (usize, String)> {
-    let mut scan = Scan {
-        last: 0,
-        end: 0,
-        link: first,
-    };
-    while let Some(batch) = contents.get(scan.end..).and_then(Batch::parse) {
-        if Some(batch.generation) != of_segment
-            || batch.link != scan.link
-            || scan.end + batch.padded_bytes() > contents.len()
-        {
-            break;
-        }
-        // The checksum was right, so these bytes are what was written: a build that doesn't know them must not guess.
-        let record = wire::decode(batch.payload).map_err(|error| (scan.end, error.to_string()))?;
-        visit(
-            record,
-            Location {
-                segment: number,
-                offset: scan.end as u64,
-            },
-        )
-        .map_err(|why| (scan.end, why))?;
-        scan = Scan {
-            last: scan.end,
-            end: scan.end + batch.padded_bytes(),
-            link: batch.next_link(),
-        };
-    }
-    Ok(scan)
-}
-
-/// Where an intact batch of this segment follows the place at which its batches seem to end. Any batch counts for one where the
-/// segment's generation is not known.
-fn later_batch(contents: &[u8], of_segment: Option<u64>, scan: &Scan) -> Option<usize> {
-    (scan.end..contents.len()).step_by(BLOCK_BYTES).find(|offset| {
-        Batch::parse(&contents[*offset..]).is_some_and(|batch| {
-            of_segment.is_none_or(|generation| batch.generation == generation)
-                && batch.link.sequence >= scan.link.sequence
-        })
-    })
-}
-
-/// How many bytes, in whole blocks, lie behind the last batch that are not zeros: what an interrupted write has left, or an older use.
-fn remnant_bytes(segment: &Segment, contents: &[u8]) -> u64 {
-    let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
-    remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES)) as u64
-}
-
-/// How many bytes behind the last batch an interrupted write may have left, up to where an older use of the file is seen to have left
-/// something. Of the write there may be more behind that; but its header, without which the rest is none, lies at its beginning.
-fn torn_bytes(segment: &Segment, contents: &[u8], of_segment: u64) -> usize {
-    let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let remnant = usize::try_from(remnant_bytes(segment, contents)).expect("it was read into memory");
-    let is_older = |offset: &usize| {
-        batch::generation(&contents[end + offset..]).is_some_and(|generation| generation != of_segment)
-    };
-    let older = (0..remnant).step_by(BLOCK_BYTES).find(is_older);
-    older.unwrap_or(remnant)
-}
-
-/// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over what an interrupted write left behind it, and
-/// makes that durable.
+/// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over the `torn` bytes that an interrupted write may have
+/// left behind it, and makes that durable.
 ///
 /// The batch may have been written and not be durable, and nobody can tell: the process died before the sync, or the sync failed.
 /// From here on it is taken for durable, and promises are made by it. It is overwritten with what it is, so nothing is lost if that
 /// is interrupted.
-fn settle_end(
-    disk: &mut impl Disk,
-    segment: &Segment,
-    contents: &[u8],
-    last_batch: usize,
-    of_segment: u64,
-) -> Result<(), DiskError> {
-    let end = usize::try_from(segment.end).expect("the segment was read into memory");
-    let zeros = torn_bytes(segment, contents, of_segment);
-    let mut bytes = contents[last_batch..end].to_vec();
-    bytes.resize(bytes.len() + zeros, 0);
-    disk.write_durably(segment.file, last_batch as u64, &bytes)
+fn settle_end(disk: &mut impl Disk, segment: &Segment, last_batch: u64, torn: u64) -> Result<(), DiskError> {
+    let in_memory = |bytes: u64| usize::try_from(bytes).expect("a part of a segment fits in memory");
+    let mut bytes = vec![0; in_memory(segment.end - last_batch)];
+    disk.read(segment.file, last_batch, &mut bytes)?;
+    bytes.resize(bytes.len() + in_memory(torn), 0);
+    disk.write_durably(segment.file, last_batch, &bytes)
 }

@@ -213,7 +213,9 @@ impl Server {
             self.take_in();
             if !self.turn_wheel()? {
                 self.shared.inbox.poke();
-                // There is always something to do then: without this, nobody would read, no timer run and no signal be heard.
+                // There is always something to do then: without this, nobody would read, no timer run and no signal be heard. Others may have
+                // waited long for this processor, too.
+                std::thread::yield_now();
                 tokio::task::yield_now().await;
             }
         }

@@ -1,9 +1,12 @@
 //! What a restarted node finds in its log and promises again must be durable, though it wrote nothing itself.
 
-use crate::common::{messages, open, options, turn};
-use raft::{Envelope, Index, LogPosition, Message, NodeId, Term};
-use replica::Outbox;
+use crate::common::{messages, open, options, put, turn};
+use crate::late::{Fate, Late};
+use raft::{Envelope, Index, LogPosition, Message, NodeId, Silent, Term};
+use replica::{Outbox, Replica, Ticket};
 use sim::{DiskFault, Remainder, SimDisk};
+use std::cell::Cell;
+use std::rc::Rc;
 
 fn candidacy(of: u64) -> Envelope<bytes::Bytes> {
     Envelope {
@@ -56,4 +59,31 @@ fn a_vote_that_was_written_and_not_synced_is_durable_before_it_is_answered_after
     node.step(candidacy(3));
     turn(&mut node, &mut out).unwrap();
     assert_eq!(votes(&out), [NodeId(2)], "it voted twice in term 2");
+}
+
+/// Whoever starts again reads all of its log, and has no more of it in memory at once than it must.
+#[test]
+fn a_log_is_read_back_in_pieces_of_which_none_is_larger_than_a_batch_needs() {
+    const PIECE_BYTES: usize = 256 << 10;
+    let disk = SimDisk::new();
+    let mut options = options(1);
+    options.segment_bytes = 2 << 20;
+    let mut node = open(&disk, &options).unwrap();
+    node.campaign();
+    let mut out = Outbox::default();
+    turn(&mut node, &mut out).unwrap();
+    let mut put_and_open = |ticket: u64, bytes: usize| {
+        node.command(Ticket(ticket), put(ticket, &vec![1; bytes]));
+        turn(&mut node, &mut out).unwrap();
+        let late = Late::of(disk.copy(), Rc::new(Cell::new(Fate::Lands)));
+        let largest = Rc::clone(&late.largest_read);
+        let again = Replica::open(late, &options, Silent).unwrap();
+        assert_eq!(again.core().raft().last(), node.core().raft().last());
+        largest.get()
+    };
+    // Through more than one segment, and with batches that go beyond a piece.
+    let largest = (1..=30).map(|ticket| put_and_open(ticket, 100_000)).max();
+    assert_eq!(largest, Some(PIECE_BYTES));
+    let large = put_and_open(31, 2 * PIECE_BYTES);
+    assert!((2 * PIECE_BYTES..3 * PIECE_BYTES).contains(&large), "{large}");
 }

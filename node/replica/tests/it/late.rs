@@ -27,6 +27,8 @@ pub(crate) struct Late {
     pub(crate) fate: Rc<Cell<Fate>>,
     /// How many writes were begun.
     pub(crate) begun: Rc<Cell<usize>>,
+    /// The most bytes that were read at once.
+    pub(crate) largest_read: Rc<Cell<usize>>,
     watched: Rc<RefCell<Watched>>,
 }
 
@@ -42,6 +44,7 @@ impl Late {
             on_its_way: None,
             fate,
             begun: Rc::default(),
+            largest_read: Rc::default(),
             watched: Rc::default(),
         }
     }
@@ -108,6 +111,7 @@ impl Disk for Late {
     }
 
     fn read(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        self.largest_read.set(self.largest_read.get().max(buffer.len()));
         self.operate(|disk| disk.read(file, offset, buffer))
     }
 

@@ -48,8 +48,8 @@ const REPLACEMENT_SUFFIX: &str = ".new";
 /// The largest file that [`Disk::read_file`] reads.
 const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// How many bytes are read at once: a node that starts reads all of its log, and whoever else has something on this disk, or waits for this
-/// processor, gets between.
+/// How many bytes are read at once: a node that starts reads all of its log, and one that leads an old part of it for a follower that comes
+/// back, and whoever else has something on this disk, or waits for this processor, gets between.
 const READ_BYTES: usize = 64 << 10;
 
 /// How many zeros are written at once.

@@ -7,15 +7,14 @@
 use crate::cli::Scheduling;
 use std::io;
 
-/// Has this thread, and those that it starts, scheduled as `scheduling` says.
-pub(crate) fn choose(scheduling: Scheduling) {
+/// Has this thread, and those that it starts from here on, scheduled as `scheduling` says.
+///
+/// # Errors
+/// The system has another opinion. Everything works all the same, and costs somewhat more.
+pub(crate) fn choose(scheduling: Scheduling) -> io::Result<()> {
     match scheduling {
-        Scheduling::Inherit => {}
-        Scheduling::Batch => match become_batch() {
-            Ok(()) => tracing::debug!("threads are scheduled as the node was started, or as batch"),
-            // Everything works, and costs somewhat more.
-            Err(error) => tracing::info!("the scheduler does not take this node for a batch: {error}"),
-        },
+        Scheduling::Inherit => Ok(()),
+        Scheduling::Batch => become_batch(),
     }
 }
 
@@ -62,7 +61,7 @@ mod tests {
     fn policies(present: libc::c_int, scheduling: Scheduling) -> [libc::c_int; 2] {
         let thread = std::thread::spawn(move || {
             policy::set(present).unwrap();
-            choose(scheduling);
+            choose(scheduling).unwrap();
             let started = std::thread::spawn(policy::get);
             [policy::get(), started.join().unwrap()]
         });

@@ -40,9 +40,13 @@ struct Ready {
 /// Serves until told to stop.
 pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
     take_small_pages();
+    // Before there is any other thread.
+    let scheduled = scheduling::choose(settings.scheduling);
     logging::begin(settings.log_level)?;
+    if let Err(error) = scheduled {
+        tracing::info!("the scheduler does not take this node for a batch: {error}");
+    }
     raise_descriptor_limit();
-    scheduling::choose(settings.scheduling);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())

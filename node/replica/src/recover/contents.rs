@@ -110,7 +110,7 @@ impl<D: Disk> Contents<'_, D> {
         ) else {
             return Ok(None);
         };
-        let length = (HEADER_BYTES + payload) as u64;
+        let length = HEADER_BYTES as u64 + payload as u64;
         if length > left {
             return Ok(None);
         }
@@ -126,9 +126,9 @@ impl<D: Disk> Contents<'_, D> {
     /// its own was begun at its beginning, no more of it counts: an older use has left that, and had this one begun, its first batch would
     /// stand there.
     pub(super) fn look_no_further_if_not_begun(&mut self, expected: u64) -> Result<(), DiskError> {
-        let first = self.batch(0, None)?;
-        let is_older = first.is_some_and(|first| first.generation != expected);
-        let mut blocks = self.bytes(0, PIECE_BYTES)?.chunks(BLOCK_BYTES);
+        let beginning = self.bytes(0, PIECE_BYTES)?;
+        let is_older = Batch::parse(beginning).is_some_and(|first| first.generation != expected);
+        let mut blocks = beginning.chunks(BLOCK_BYTES);
         let is_begun = blocks.any(|block| batch::generation(block) == Some(expected));
         if is_older && !is_begun {
             self.length = self.length.min(PIECE_BYTES);

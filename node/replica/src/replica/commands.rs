@@ -154,9 +154,13 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// Whether commands wait that were proposed in a leadership that is over, and of which nobody learns here any more what becomes of them.
     pub(super) fn has_lost_commands(&self) -> bool {
         let oldest = self.commands.front();
-        oldest.is_some_and(|(position, _)| {
-            Some(position.term) != self.led_term() && !self.is_to_be_applied(*position)
-        })
+        // They lie in the order of the log. Most of the time all are of the leadership that is.
+        oldest.is_some_and(|(position, _)| Some(position.term) != self.led_term())
+            && self.commands.iter().any(|(position, _)| self.is_lost(*position))
+    }
+
+    fn is_lost(&self, position: LogPosition) -> bool {
+        Some(position.term) != self.led_term() && !self.is_to_be_applied(position)
     }
 
     /// Whether it is certain that the entry at `position` will be applied here: the others have committed it, and it is still to be made
@@ -176,9 +180,16 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     /// Answers the commands of leaderships that are over, even of one that began and ended since the last turn. They may yet be committed
     /// by another leader, so nothing certain can be said of them.
     pub(super) fn give_lost_commands_up(&mut self, out: &mut Outbox) {
-        while self.has_lost_commands() {
-            let (_, ticket) = self.commands.pop_front().expect("one was just looked at");
-            out.replies.push((ticket, Err(Refusal::LeadershipLost)));
+        if !self.has_lost_commands() {
+            return;
+        }
+        // Wherever they are: one that was left before a command of a later leadership would stand between that and its answer.
+        for (position, ticket) in core::mem::take(&mut self.commands) {
+            if self.is_lost(position) {
+                out.replies.push((ticket, Err(Refusal::LeadershipLost)));
+            } else {
+                self.commands.push_back((position, ticket));
+            }
         }
     }
 }

@@ -17,11 +17,11 @@
 
 mod contents;
 
-use crate::batch::{BLOCK_BYTES, Batch, Link};
+use crate::batch::{BLOCK_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
 use crate::wal::{Location, PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
-use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use alloc::{format, string::String, string::ToString, vec::Vec};
 use contents::{Contents, Trouble};
 use raft::ConfigError;
 use wire::record::Record;
@@ -172,7 +172,7 @@ pub(crate) fn open<D: Disk>(
             break;
         }
         wal.link = batches.link;
-        end_of_log = Some((batches.last, rest));
+        end_of_log = Some(((batches.last, batches.last_bytes), rest));
         wal.segments.push(Segment {
             number,
             file,
@@ -189,7 +189,7 @@ pub(crate) fn open<D: Disk>(
     }
     if let (Some(last), Some((last_batch, rest))) = (wal.segments.last_mut(), end_of_log) {
         match tear {
-            Tear::Cut => settle_end(&mut disk, last, last_batch, wal.link, rest.torn)?,
+            Tear::Cut => settle_end(&mut disk, last, last_batch, rest.torn)?,
             Tear::Leave => last.end += rest.used,
         }
     }
@@ -236,7 +236,7 @@ fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
 }
 
 /// Writes the batch at `last_batch`, the last one of `segment`, again, with zeros over the `torn` bytes that an interrupted write may have
-/// left behind it, and makes that durable. Behind it, a batch belongs at `link`.
+/// left behind it, and makes that durable.
 ///
 /// The batch may have been written and not be durable, and nobody can tell: the process died before the sync, or the sync failed.
 /// From here on it is taken for durable, and promises are made by it. It is overwritten with what it is, so nothing is lost if that
@@ -244,18 +244,10 @@ fn corrupt(file: &str, offset: u64, reason: &str) -> OpenError {
 fn settle_end(
     disk: &mut impl Disk,
     segment: &Segment,
-    last_batch: u64,
-    link: Link,
+    (last_batch, mut bytes): (u64, Vec<u8>),
     torn: u64,
-) -> Result<(), OpenError> {
+) -> Result<(), DiskError> {
     let in_memory = |bytes: u64| usize::try_from(bytes).expect("a part of a segment fits in memory");
-    let mut bytes = vec![0; in_memory(segment.end - last_batch)];
-    disk.read(segment.file, last_batch, &mut bytes)?;
-    if Batch::parse(&bytes).map(|batch| batch.next_link()) != Some(link) {
-        // What the operating system had in its cache may be another thing than what is on the disk; nothing is promised by either.
-        let reason = "the last batch was intact when it was read first, and is not any more";
-        return Err(corrupt(&file_name(segment.number), last_batch, reason));
-    }
-    bytes.resize(bytes.len() + in_memory(torn), 0);
-    Ok(disk.write_durably(segment.file, last_batch, &bytes)?)
+    bytes.resize(in_memory(segment.end - last_batch + torn), 0);
+    disk.write_durably(segment.file, last_batch, &bytes)
 }

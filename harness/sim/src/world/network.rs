@@ -18,16 +18,30 @@ impl World {
         })
     }
 
-    pub(super) fn send(&mut self, from: usize, to: usize, packet: &Packet) {
+    /// Has the script tell of all that leaves at once, before it tells what becomes of each: there, all of it is on its way by then. The
+    /// number of the first message; the others follow. Without a script there are none.
+    pub(super) fn tell_sent(&mut self, from: usize, packets: &[Packet]) -> Result<Option<u64>, Broken> {
+        let mut first = None;
+        for packet in packets {
+            if !self.script.is_on() {
+                return Ok(None);
+            }
+            let to = self.place(packet.to())?;
+            match packet {
+                Packet::Message(_) => {
+                    let number = self.script.sent(from, to);
+                    first.get_or_insert(number);
+                }
+                Packet::Parcel { .. } => self.script.end("a snapshot is carried over"),
+            }
+        }
+        Ok(first)
+    }
+
+    /// Sends what the script knows by the number `message`.
+    pub(super) fn send(&mut self, from: usize, to: usize, packet: &Packet, message: u64) {
         let network = self.plan.network;
         let receiver = packet.to();
-        let message = match packet {
-            Packet::Message(_) => self.script.sent(from, to),
-            Packet::Parcel { .. } => {
-                self.script.end("a snapshot is carried over");
-                0
-            }
-        };
         let payload = wire::peer::Message::from(packet).to_payload();
         let random = &mut self.links[from][to];
         // As many draws whatever becomes of it.

@@ -164,7 +164,9 @@ impl World {
 
     /// Sends what a node hands out.
     fn pass_on(&mut self, node: usize, out: &mut Outbox) -> Result<(), Broken> {
-        for packet in out.messages.drain(..) {
+        let first = self.tell_sent(node, &out.messages)?;
+        let numbers = (0..).map(|place| first.map_or(0, |first| first + place));
+        for (packet, number) in out.messages.drain(..).zip(numbers) {
             let to = self.place(packet.to())?;
             match &packet {
                 Packet::Message(envelope) => {
@@ -172,7 +174,7 @@ impl World {
                 }
                 Packet::Parcel { .. } => {}
             }
-            self.send(node, to, &packet);
+            self.send(node, to, &packet, number);
         }
         for (ticket, result) in out.replies.drain(..) {
             self.answer(node, ticket, result)?;

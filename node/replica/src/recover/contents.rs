@@ -33,10 +33,12 @@ impl From<DiskError> for Trouble {
 }
 
 /// The batches of a segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Batches {
     /// Where the last one begins.
     pub(super) last: u64,
+    /// The last one, as it was found to be intact: whoever reads it again may read something else.
+    pub(super) last_bytes: Vec<u8>,
     /// Where they end.
     pub(super) end: u64,
     /// Where the batch behind them belongs.
@@ -146,6 +148,7 @@ impl<D: Disk> Contents<'_, D> {
     ) -> Result<Batches, Trouble> {
         let mut batches = Batches {
             last: 0,
+            last_bytes: Vec::new(),
             end: 0,
             link: first,
         };
@@ -159,6 +162,7 @@ impl<D: Disk> Contents<'_, D> {
             if batch.link != batches.link || end > length {
                 break;
             }
+            let (link, used) = (batch.next_link(), HEADER_BYTES + batch.payload.len());
             let unfit = |reason| Trouble::Unfit { offset, reason };
             // The checksum was right, so these bytes are what was written: a build that doesn't know them must not guess.
             let record = wire::decode(batch.payload).map_err(|error| unfit(error.to_string()))?;
@@ -167,11 +171,11 @@ impl<D: Disk> Contents<'_, D> {
                 offset,
             };
             visit(record, location).map_err(unfit)?;
-            batches = Batches {
-                last: offset,
-                end,
-                link: batch.next_link(),
-            };
+            batches.last_bytes.clear();
+            batches
+                .last_bytes
+                .extend_from_slice(self.bytes(offset, used as u64)?);
+            (batches.last, batches.end, batches.link) = (offset, end, link);
         }
         Ok(batches)
     }

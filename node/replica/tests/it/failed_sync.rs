@@ -164,12 +164,12 @@ fn the_beginning_of_a_segment_that_a_failed_sync_left_is_made_durable_too() {
 }
 
 #[test]
-fn what_the_cache_forgets_while_a_node_starts_is_not_taken_for_what_it_was() {
-    let refusals = (0..8).filter_map(|reads| acknowledged_after_a_failed_sync(10, reads));
-    let refusals: Vec<String> = refusals.map(|error| error.to_string()).collect();
-    assert!(!refusals.is_empty(), "it was never asked a second time");
-    for refusal in refusals {
-        let part = "at offset 8192: the last batch was intact when it was read first, and is not any more";
-        assert!(refusal.contains(part), "{refusal}");
+fn what_the_cache_forgets_while_a_node_starts_is_made_durable_as_it_was_read() {
+    for reads in 0..8 {
+        assert_eq!(
+            acknowledged_after_a_failed_sync(10, reads),
+            None,
+            "after {reads} reads"
+        );
     }
 }

@@ -108,7 +108,8 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 44] = [
     ),
     // What is sent of a snapshot is given up when the leader takes the one after the next, so few come so late. The first seed is 5243.
     ("snapshot-behind-applied", 0..6000, &[Invariant::Assertion]),
-    ("snapshot-truncates-newer", 0..2000, &[Invariant::Assertion]),
+    // The first seed is 2066.
+    ("snapshot-truncates-newer", 0..3000, &[Invariant::Assertion]),
 ];
 
 /// Found by no seed in the time of a test. The model finds them, and the core's own random schedules and golden scripts.

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(10);
 const TICK_MAX: Duration = Duration::from_secs(10);
 const ELECTION_TICKS: ElectionTicks = ElectionTicks { min: 15, max: 30 };
 const HEARTBEAT_TICKS: u32 = 4;
-/// Timers and signals wait as long while a node spins.
+/// A node that looks for longer would hardly ever sleep: its clock ticks.
 const SPIN_MAX: Duration = Duration::from_millis(10);
 const SESSION_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(1);
@@ -101,10 +101,10 @@ pub(crate) struct ServeArgs {
     /// needs no setting for it.
     #[arg(long)]
     pub(crate) follower_reads: bool,
-    /// How long to look whether something comes before the node sleeps, up to 10ms; it uses all of a processor then that nobody else
-    /// wants. One client alone gets its answers sooner [default: not at all]
+    /// How long to look whether something comes before the node sleeps, up to 10ms, or `never`; it uses all of a processor then that
+    /// nobody else wants. One client alone gets its answers sooner [default: 50us after it did something, unless it owes clients answers]
     #[arg(long, value_name = "DURATION")]
-    pub(crate) spin: Option<Period>,
+    pub(crate) spin: Option<Spin>,
     /// How the node stands to whatever else the processors have to do [default: batch]
     #[arg(long, value_name = "POLICY")]
     pub(crate) scheduling: Option<Scheduling>,
@@ -183,6 +183,32 @@ impl TryFrom<String> for Period {
     }
 }
 
+/// How long a node looks whether something comes before it sleeps; nothing for `never`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Spin(pub(crate) Duration);
+
+impl FromStr for Spin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Spin, String> {
+        match text {
+            "never" => Ok(Spin(Duration::ZERO)),
+            _ => positive_duration(text)
+                .map(Spin)
+                .map_err(|reason| format!("{reason}; or `never`")),
+        }
+    }
+}
+
+impl TryFrom<String> for Spin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Spin, String> {
+        text.parse()
+    }
+}
+
 /// The range of election time-outs, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -239,8 +265,8 @@ pub(crate) struct Settings {
     pub(crate) lease: Option<Duration>,
     /// Whether it answers reads while it follows.
     pub(crate) follower_reads: bool,
-    /// How long to look whether something comes before the node sleeps.
-    pub(crate) spin: Duration,
+    /// How long to look whether something comes before the node sleeps, if it was told.
+    pub(crate) spin: Option<Duration>,
     pub(crate) scheduling: Scheduling,
     pub(crate) log_level: LogLevel,
     #[cfg(feature = "mutants")]
@@ -344,9 +370,9 @@ impl ServeArgs {
         if tick < Duration::from_millis(1) || tick > TICK_MAX {
             return Err("--tick must be from 1ms to 10s".to_string());
         }
-        let spin = self.spin.map_or(Duration::ZERO, |longest| longest.0);
-        if spin > SPIN_MAX {
-            return Err("--spin must be 10ms or less".to_string());
+        let spin = self.spin.map(|Spin(longest)| longest);
+        if spin.is_some_and(|longest| longest > SPIN_MAX) {
+            return Err("--spin must be 10ms or less, or never".to_string());
         }
         let ElectionTicks { min, max } = self.election_ticks.unwrap_or(ELECTION_TICKS);
         let timing = Timing {
@@ -456,6 +482,23 @@ mod tests {
     }
 
     #[test]
+    fn a_node_spins_for_a_while_or_never() {
+        let parse = |text: &str| text.parse::<Spin>();
+        assert_eq!(parse("never"), Ok(Spin(Duration::ZERO)));
+        assert_eq!(parse("100us"), Ok(Spin(Duration::from_micros(100))));
+        for wrong in ["0s", "", "100", "2days", "Never"] {
+            let error = parse(wrong).unwrap_err();
+            assert!(error.ends_with("; or `never`"), "{wrong}: {error}");
+        }
+        let spin = |spin| {
+            let args = ServeArgs { spin, ..complete() };
+            args.validated().unwrap().spin
+        };
+        assert_eq!(spin(None), None);
+        assert_eq!(spin(Some(Spin(Duration::ZERO))), Some(Duration::ZERO));
+    }
+
+    #[test]
     fn a_lease_is_shorter_than_what_followers_promise() {
         assert_eq!(complete().validated().unwrap().lease, None);
         let args = ServeArgs {
@@ -496,7 +539,7 @@ mod tests {
             ),
             (|args| args.heartbeat_ticks = Some(15), "heartbeat_ticks"),
             (|args| args.tick = Some(Period(Duration::from_nanos(1))), "--tick"),
-            (|args| args.spin = Some(Period(Duration::from_secs(1))), "--spin"),
+            (|args| args.spin = Some(Spin(Duration::from_secs(1))), "--spin"),
             (
                 |args| args.session_lifetime = Some(Period(Duration::from_millis(999))),
                 "--session-lifetime",

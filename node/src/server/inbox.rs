@@ -75,11 +75,6 @@ impl Inbox {
         self.arrived.notified().await;
     }
 
-    /// Whether there is nothing.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.inputs.borrow().is_empty()
-    }
-
     /// Makes the loop turn once more.
     pub(crate) fn poke(&self) {
         self.arrived.notify_one();

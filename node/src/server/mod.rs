@@ -1,6 +1,7 @@
 //! The loop: see the crate's documentation for its shape.
 
 mod accept;
+mod awake;
 mod clients;
 mod clock;
 mod founding;
@@ -17,6 +18,7 @@ mod status;
 use crate::cli::Address;
 use crate::disk::{DataFolder, DiskAccount};
 use crate::logging::{EventCounts, EventLog};
+use awake::Awake;
 use clients::{Client, Places};
 use founding::Founding;
 use handshake::Membership;
@@ -60,8 +62,8 @@ pub(crate) struct Parts {
     pub(crate) disk_account: DiskAccount,
     /// Told when what was begun to be written to the disk is over.
     pub(crate) written: Arc<Notify>,
-    /// How long to look whether something comes before the thread sleeps.
-    pub(crate) spin: Duration,
+    /// How long to look whether something comes before the thread sleeps, if the node was told.
+    pub(crate) spin: Option<Duration>,
     /// What the replica's log of events counts.
     pub(crate) events: EventCounts,
     pub(crate) listener: TcpListener,
@@ -95,7 +97,7 @@ pub(crate) struct Server {
     shared: Rc<Shared>,
     replica: Replica<DataFolder, EventLog>,
     written: Arc<Notify>,
-    spin: Duration,
+    awake: Awake,
     tick: Duration,
     /// Requests that the replica has and has not answered; as many as all clients together may have in flight.
     asked: FxHashMap<Ticket, Asked>,
@@ -163,7 +165,7 @@ impl Server {
             shared,
             replica,
             written,
-            spin,
+            awake: Awake::new(spin),
             tick,
             asked: FxHashMap::default(),
             last_ticket: 0,
@@ -202,13 +204,14 @@ impl Server {
         let shared = Rc::clone(&self.shared);
         let written = Arc::clone(&self.written);
         loop {
-            self.spin().await;
+            let awake = awake::stay(self.awake.until(!self.asked.is_empty()));
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.tick(),
                 () = shared.inbox.arrived() => {}
                 () = written.notified() => {}
+                never = awake => match never {},
             }
             self.take_in();
             if !self.turn_wheel()? {
@@ -229,21 +232,6 @@ impl Server {
         }
         if founding.is_over() {
             self.replica.tick();
-        }
-    }
-
-    /// Looks for a while whether something comes, and lets everybody else go first meanwhile: to wake a thread that sleeps takes longer
-    /// than many a message.
-    async fn spin(&self) {
-        // What is on its way to the disk wakes the thread when it is over.
-        if self.spin.is_zero() || self.replica.is_writing() {
-            return;
-        }
-        let begun = Instant::now();
-        while self.shared.inbox.is_empty() && begun.elapsed() < self.spin {
-            // Other processes of this processor, and then the other tasks of this one, its sockets among them.
-            std::thread::yield_now();
-            tokio::task::yield_now().await;
         }
     }
 
@@ -397,6 +385,7 @@ impl Server {
             };
             self.replica.carry_out(&mut self.out)?;
             self.pass_on(replied);
+            self.awake.worked();
             self.stages.turned(&Turn {
                 taken_in: std::mem::take(&mut self.taken_in),
                 begun,

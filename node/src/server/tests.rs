@@ -55,7 +55,7 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
             replica,
             disk_account: DiskAccount::default(),
             written: Arc::default(),
-            spin: Duration::ZERO,
+            spin: None,
             events: EventCounts::default(),
             metrics: None,
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),

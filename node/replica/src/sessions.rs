@@ -15,12 +15,15 @@
 //!
 //! At most [`SESSIONS_MAX`] sessions: the one that would expire first makes room. At most [`SESSION_WINDOW`] answers in each. And
 //! [`REPLY_BYTES_MAX`] for all answers together: beyond that, those of the session that would expire first are forgotten, and whoever
-//! asks for one of them is told so.
+//! asks for one of them is told so. That they were given takes a bit for each, so all sessions together take some MiB beyond that.
+
+mod marks;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use marks::Marks;
 use rustc_hash::FxHasher;
 use wire::limits::SESSION_WINDOW;
 use wire::record::{self, Answer, Once, SessionReply, Unfit};
@@ -34,8 +37,9 @@ pub(crate) const REPLY_BYTES_MAX: u64 = 16 << 20;
 /// What an answer counts beside its bytes.
 const REPLY_OVERHEAD_BYTES: u64 = 64;
 
-/// What a session counts by itself.
-const SESSION_BYTES: u64 = 64;
+/// What a session counts by itself, its answers apart: all that is kept of them when they are forgotten.
+const SESSION_BYTES: u64 = 256;
+const _: () = assert!(size_of::<Session>() + size_of::<(Expiry, u64)>() <= SESSION_BYTES as usize);
 
 /// What was carried out, or why it could not be.
 pub(crate) type Reply = Result<Answer, Unfit>;
@@ -74,8 +78,10 @@ struct Session {
     used_at: u64,
     used_index: u64,
     answered_below: u64,
-    /// The commands from `answered_below` on that were carried out; `None` where the answer was forgotten.
-    replies: BTreeMap<u64, Option<Kept>>,
+    /// The answers to commands from `answered_below` on that were carried out.
+    replies: BTreeMap<u64, Kept>,
+    /// Such commands of which the answer was forgotten.
+    forgotten: Marks,
     /// What the answers that are kept count.
     bytes: u64,
 }
@@ -86,6 +92,24 @@ type Expiry = (u64, u64);
 impl Session {
     fn expiry(&self) -> Expiry {
         (self.used_at.saturating_add(self.lifetime), self.used_index)
+    }
+
+    /// The commands from `first` on that were carried out, in their order, with the answer where it is kept.
+    fn replies_from(&self, first: u64) -> impl Iterator<Item = (u64, Option<&Kept>)> {
+        let mut kept = self.replies.range(first..).peekable();
+        let mut forgotten = self.forgotten.from(self.answered_below, first).peekable();
+        core::iter::from_fn(move || match (kept.peek(), forgotten.peek()) {
+            (Some((sequence, _)), Some(other)) if other < sequence => {
+                forgotten.next().map(|sequence| (sequence, None))
+            }
+            (Some(_), _) => kept.next().map(|(sequence, kept)| (*sequence, Some(kept))),
+            (None, _) => forgotten.next().map(|sequence| (sequence, None)),
+        })
+    }
+
+    /// Whether a command may be carried out by its number.
+    fn is_in_window(&self, sequence: u64) -> bool {
+        sequence >= self.answered_below && sequence - self.answered_below < SESSION_WINDOW
     }
 
     fn hash(&self, id: u64) -> u64 {
@@ -167,6 +191,7 @@ impl Sessions {
                 used_index: index,
                 answered_below: 0,
                 replies: BTreeMap::new(),
+                forgotten: Marks::default(),
                 bytes: 0,
             },
         );
@@ -185,12 +210,11 @@ impl Sessions {
         let used = Arc::make_mut(&mut session);
         (used.used_at, used.used_index) = (self.time, index);
         self.acknowledge(once.session, used, once.answered_below);
-        let below = used.answered_below;
         let verdict = match used.replies.get(&once.sequence) {
-            Some(Some(kept)) => Verdict::Done(kept.reply.clone()),
-            Some(None) => Verdict::Not(NotNow::Forgotten),
-            None if once.sequence < below => Verdict::Not(NotNow::Forgotten),
-            None if once.sequence - below >= SESSION_WINDOW => Verdict::Not(NotNow::BeyondWindow),
+            Some(kept) => Verdict::Done(kept.reply.clone()),
+            None if once.sequence < used.answered_below => Verdict::Not(NotNow::Forgotten),
+            None if !used.is_in_window(once.sequence) => Verdict::Not(NotNow::BeyondWindow),
+            None if used.forgotten.contain(once.sequence) => Verdict::Not(NotNow::Forgotten),
             None => Verdict::CarryOut,
         };
         self.put(once.session, session);
@@ -199,13 +223,22 @@ impl Sessions {
 
     /// The client won't ask for answers below `answered_below` any more.
     fn acknowledge(&mut self, id: u64, session: &mut Session, answered_below: u64) {
-        session.answered_below = session.answered_below.max(answered_below);
-        while let Some(first) = session.replies.first_entry()
-            && *first.key() < session.answered_below
-        {
-            let (sequence, kept) = first.remove_entry();
-            self.uncount(id, session, sequence, kept.as_ref());
+        let before = session.answered_below;
+        if answered_below <= before {
+            return;
         }
+        while let Some(first) = session.replies.first_entry()
+            && *first.key() < answered_below
+        {
+            let kept = first.remove();
+            self.uncount(session, &kept);
+        }
+        for sequence in before..answered_below.min(before.saturating_add(SESSION_WINDOW)) {
+            if session.forgotten.remove(sequence) {
+                self.hash = self.hash.wrapping_sub(forgotten_hash(id, sequence));
+            }
+        }
+        session.answered_below = answered_below;
     }
 
     /// What was answered to a command that was to be carried out.
@@ -218,7 +251,7 @@ impl Sessions {
         keeper.bytes += kept.bytes;
         self.bytes += kept.bytes;
         self.hash = self.hash.wrapping_add(kept.hash);
-        keeper.replies.insert(once.sequence, Some(kept));
+        keeper.replies.insert(once.sequence, kept);
         self.put(once.session, session);
         while self.bytes > REPLY_BYTES_MAX
             && let Some((_, &id)) = self.keeping.first_key_value()
@@ -233,26 +266,18 @@ impl Sessions {
             return;
         };
         let forgetful = Arc::make_mut(&mut session);
-        let sequences: Vec<u64> = forgetful.replies.keys().copied().collect();
-        for sequence in sequences {
-            let old = forgetful.replies.insert(sequence, None).flatten();
-            if let Some(old) = old {
-                self.uncount(id, forgetful, sequence, Some(&old));
-                self.hash = self.hash.wrapping_add(forgotten_hash(id, sequence));
-            }
+        for (sequence, kept) in core::mem::take(&mut forgetful.replies) {
+            self.uncount(forgetful, &kept);
+            forgetful.forgotten.insert(sequence);
+            self.hash = self.hash.wrapping_add(forgotten_hash(id, sequence));
         }
         self.put(id, session);
     }
 
-    fn uncount(&mut self, id: u64, session: &mut Session, sequence: u64, kept: Option<&Kept>) {
-        match kept {
-            Some(kept) => {
-                session.bytes -= kept.bytes;
-                self.bytes -= kept.bytes;
-                self.hash = self.hash.wrapping_sub(kept.hash);
-            }
-            None => self.hash = self.hash.wrapping_sub(forgotten_hash(id, sequence)),
-        }
+    fn uncount(&mut self, session: &mut Session, kept: &Kept) {
+        session.bytes -= kept.bytes;
+        self.bytes -= kept.bytes;
+        self.hash = self.hash.wrapping_sub(kept.hash);
     }
 
     fn insert(&mut self, id: u64, session: Session) {
@@ -280,8 +305,11 @@ impl Sessions {
     fn remove(&mut self, id: u64) {
         if let Some(mut session) = self.take(id) {
             let session = Arc::make_mut(&mut session);
-            while let Some((sequence, kept)) = session.replies.pop_first() {
-                self.uncount(id, session, sequence, kept.as_ref());
+            while let Some((_, kept)) = session.replies.pop_first() {
+                self.uncount(session, &kept);
+            }
+            for sequence in session.forgotten.from(session.answered_below, 0) {
+                self.hash = self.hash.wrapping_sub(forgotten_hash(id, sequence));
             }
         }
     }
@@ -309,16 +337,13 @@ impl Sessions {
                 Some(sequence) if *id == first => sequence.saturating_add(1),
                 Some(_) | None => 0,
             };
-            session.replies.range(from..).map(move |(sequence, kept)| {
+            session.replies_from(from).map(move |(sequence, kept)| {
                 let reply = SessionReply {
                     session: *id,
-                    sequence: *sequence,
-                    answer: kept.as_ref().map(|kept| kept.reply.clone()),
+                    sequence,
+                    answer: kept.map(|kept| kept.reply.clone()),
                 };
-                (
-                    reply,
-                    kept.as_ref().map_or(REPLY_OVERHEAD_BYTES, |kept| kept.bytes),
-                )
+                (reply, kept.map_or(REPLY_OVERHEAD_BYTES, |kept| kept.bytes))
             })
         })
     }
@@ -343,13 +368,14 @@ impl Sessions {
                     used_index,
                     answered_below,
                     replies: BTreeMap::new(),
+                    forgotten: Marks::default(),
                     bytes: 0,
                 },
             );
         }
     }
 
-    /// Takes in an answer that a snapshot has. Returns whether it has its session, and is there once.
+    /// Takes in an answer that a snapshot has. Returns whether it has its session, is in the window of it, and is there once.
     pub(crate) fn load_reply(&mut self, reply: SessionReply) -> bool {
         let SessionReply {
             session: id,
@@ -360,16 +386,22 @@ impl Sessions {
             return false;
         };
         let keeper = Arc::make_mut(&mut session);
-        let is_new = !keeper.replies.contains_key(&sequence);
-        if is_new {
-            let kept = answer.map(|answer| kept(id, sequence, answer));
-            let (bytes, hash) = kept
-                .as_ref()
-                .map_or((0, forgotten_hash(id, sequence)), |kept| (kept.bytes, kept.hash));
-            keeper.bytes += bytes;
-            self.bytes += bytes;
-            self.hash = self.hash.wrapping_add(hash);
-            keeper.replies.insert(sequence, kept);
+        let is_new = keeper.is_in_window(sequence)
+            && !keeper.replies.contains_key(&sequence)
+            && !keeper.forgotten.contain(sequence);
+        match answer {
+            Some(answer) if is_new => {
+                let kept = kept(id, sequence, answer);
+                keeper.bytes += kept.bytes;
+                self.bytes += kept.bytes;
+                self.hash = self.hash.wrapping_add(kept.hash);
+                keeper.replies.insert(sequence, kept);
+            }
+            None if is_new => {
+                self.hash = self.hash.wrapping_add(forgotten_hash(id, sequence));
+                keeper.forgotten.insert(sequence);
+            }
+            Some(_) | None => {}
         }
         self.put(id, session);
         is_new

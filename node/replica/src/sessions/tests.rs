@@ -2,14 +2,15 @@
 
 use crate::image::Cursor;
 use crate::machine::{Rejection, StateMachine};
-use crate::sessions::{REPLY_BYTES_MAX, SESSIONS_MAX};
+use crate::sessions::{NotNow, REPLY_BYTES_MAX, Reply, SESSIONS_MAX, Sessions, Verdict};
 use alloc::collections::BTreeMap;
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use proptest::prelude::*;
 use raft::Index;
 use wire::limits::SESSION_WINDOW;
-use wire::record::{Answer, Command, End, Invocation, Once, Operation};
+use wire::record::{Answer, Command, End, Invocation, Once, Operation, SessionReply};
 
 /// A state machine, and the index of the last entry that it was given.
 #[derive(Clone, Debug, Default)]
@@ -193,7 +194,7 @@ fn answers_beyond_their_bound_are_forgotten_and_their_commands_not_carried_out_a
             end: End::Front,
         })
     };
-    let sessions: alloc::vec::Vec<u64> = (0..=REPLY_BYTES_MAX / ITEM_BYTES as u64)
+    let sessions: Vec<u64> = (0..=REPLY_BYTES_MAX / ITEM_BYTES as u64)
         .map(|_| {
             let session = applied.open(0, 10);
             applied.invoke(Invocation::Plain(push.clone())).unwrap();
@@ -208,6 +209,123 @@ fn answers_beyond_their_bound_are_forgotten_and_their_commands_not_carried_out_a
     assert_eq!(again(&mut applied, sessions[0]), Err(Rejection::ReplyForgotten));
     assert!(again(&mut applied, sessions[1]).is_ok());
     assert!(applied.machine.get(b"l").is_some(), "nothing was popped again");
+}
+
+/// What is kept of a session by its window: which commands were carried out, and their answers where they were not forgotten.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    answered_below: u64,
+    replies: BTreeMap<u64, Option<Reply>>,
+}
+
+impl Window {
+    fn judge(&mut self, sequence: u64, answered_below: u64) -> Verdict {
+        self.answered_below = self.answered_below.max(answered_below);
+        self.replies = self.replies.split_off(&self.answered_below);
+        match self.replies.get(&sequence) {
+            Some(Some(reply)) => Verdict::Done(reply.clone()),
+            Some(None) => Verdict::Not(NotNow::Forgotten),
+            None if sequence < self.answered_below => Verdict::Not(NotNow::Forgotten),
+            None if sequence >= self.answered_below + SESSION_WINDOW => Verdict::Not(NotNow::BeyondWindow),
+            None => Verdict::CarryOut,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Command { sequence: u64, answered_below: u64 },
+    Forget,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let near = 0..SESSION_WINDOW + 70;
+    let command =
+        (near.clone(), prop_oneof![4 => Just(0), 1 => near]).prop_map(|(sequence, answered_below)| {
+            Turn::Command {
+                sequence,
+                answered_below,
+            }
+        });
+    prop_oneof![12 => command, 1 => Just(Turn::Forget)]
+}
+
+/// A session as it comes out of a snapshot.
+fn loaded(sessions: &Sessions) -> Sessions {
+    let mut loaded = Sessions::default();
+    loaded.load(sessions.time(), sessions.behind(None).collect());
+    for (reply, _) in sessions.replies_behind(None) {
+        assert!(loaded.load_reply(reply));
+    }
+    loaded
+}
+
+proptest! {
+    #[test]
+    fn what_was_forgotten_is_remembered_as_carried_out(turns in proptest::collection::vec(turn(), 1..200)) {
+        const SESSION: u64 = 1;
+        let mut sessions = Sessions::default();
+        sessions.open(SESSION, 10);
+        let fresh = sessions.hash();
+        let mut window = Window::default();
+        for turn in turns {
+            match turn {
+                Turn::Command { sequence, answered_below } => {
+                    let once = Once { session: SESSION, sequence, answered_below };
+                    let verdict = window.judge(sequence, answered_below);
+                    prop_assert_eq!(&sessions.judge(SESSION, once), &verdict);
+                    if verdict == Verdict::CarryOut {
+                        let reply = Ok(Answer::Sum(i64::try_from(window.replies.len()).unwrap()));
+                        sessions.keep(once, &reply);
+                        window.replies.insert(sequence, Some(reply));
+                    }
+                }
+                Turn::Forget => {
+                    sessions.forget_replies(SESSION);
+                    window.replies.values_mut().for_each(|reply| *reply = None);
+                }
+            }
+        }
+        let listed: Vec<_> = sessions.replies_behind(None).map(|(reply, _)| (reply.sequence, reply.answer)).collect();
+        prop_assert_eq!(listed, window.replies.into_iter().collect::<Vec<_>>());
+        let mut loaded = loaded(&sessions);
+        prop_assert_eq!(&loaded, &sessions);
+        // Nothing is left of it in the hash when it is gone, so what it has there was counted and uncounted alike.
+        sessions.close(SESSION);
+        loaded.close(SESSION);
+        prop_assert_eq!(sessions.hash(), Sessions::default().hash());
+        prop_assert_eq!(loaded, sessions.clone());
+        sessions.open(SESSION, 10);
+        prop_assert_eq!(sessions.hash(), fresh);
+    }
+}
+
+#[test]
+fn an_answer_outside_the_window_of_its_session_is_not_taken_from_a_snapshot() {
+    let mut sessions = Sessions::default();
+    sessions.open(1, 10);
+    let answered = Once {
+        session: 1,
+        sequence: 9,
+        answered_below: 5,
+    };
+    assert_eq!(sessions.judge(1, answered), Verdict::CarryOut);
+    let mut load = |sequence, answer: Option<Reply>| {
+        sessions.load_reply(SessionReply {
+            session: 1,
+            sequence,
+            answer,
+        })
+    };
+    for answer in [None, Some(Ok(Answer::Written))] {
+        for outside in [0, 4, 5 + SESSION_WINDOW, u64::MAX] {
+            assert!(!load(outside, answer.clone()), "{outside}");
+        }
+    }
+    assert!(load(5, None));
+    assert!(!load(5, Some(Ok(Answer::Written))), "it is there");
+    assert!(load(4 + SESSION_WINDOW, Some(Ok(Answer::Written))));
+    assert!(!load(4 + SESSION_WINDOW, None), "it is there");
 }
 
 /// Sessions as one would write them down.

@@ -128,15 +128,24 @@ impl<S: Storage> RaftLog<S> {
     /// The last position, at or before `from.index`, whose term is not above `from.term`: where a log that has `from` could
     /// still agree with this one.
     pub(crate) fn last_not_above(&self, from: LogPosition) -> LogPosition {
+        // Compacted means committed, so equal in every log.
+        let is_not_above = |index| self.term(index).is_none_or(|term| term <= from.term);
         let mut index = from.index.min(self.last_index());
-        loop {
-            match self.term(index) {
-                Some(term) if term > from.term => index = index.previous(),
-                Some(term) => return LogPosition { term, index },
-                // Compacted, so committed, so equal in every log.
-                None => return LogPosition { term: Term(0), index },
+        if !is_not_above(index) {
+            // Terms do not fall along a log: all that are above follow all that are not.
+            let (mut not_above, mut above) = (0, index.0);
+            while above - not_above > 1 {
+                let middle = not_above + (above - not_above) / 2;
+                if is_not_above(Index(middle)) {
+                    not_above = middle;
+                } else {
+                    above = middle;
+                }
             }
+            index = Index(not_above);
         }
+        let term = self.term(index).unwrap_or(Term(0));
+        LogPosition { term, index }
     }
 
     /// The entries of `range`, within the limits but at least one if it has any; `None` while the storage has them not at hand.
@@ -328,6 +337,82 @@ impl<S: Storage + Permute> Permute for RaftLog<S> {
             handed_out: *handed_out,
             applied: *applied,
             installing: *installing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+    use crate::types::EntryData;
+    use crate::{Configuration, HardState, SnapshotMeta, Write, WriteId};
+    use alloc::sync::Arc;
+    use bytes::Bytes;
+
+    /// A log whose entries behind `base` have these terms; the last `unstable` of them are not durable.
+    fn log(base: LogPosition, terms: &[u64], unstable: usize) -> RaftLog<MemoryStorage<Bytes>> {
+        let entries: Vec<Entry<Bytes>> = (1..)
+            .zip(terms)
+            .map(|(place, term)| Entry {
+                term: Term(*term),
+                index: base.index.plus(place),
+                data: EntryData::Noop,
+            })
+            .collect();
+        let (stable, unstable) = entries.split_at(entries.len() - unstable);
+        let voters = Configuration::of_voters([NodeId(1)]);
+        let mut storage = MemoryStorage::with_configuration(voters.clone());
+        storage.apply(&Write {
+            id: WriteId(1),
+            hard_state: HardState::default(),
+            snapshot: (base.index > Index(0)).then(|| {
+                Arc::new(SnapshotMeta {
+                    last: base,
+                    configuration: Arc::new(voters),
+                })
+            }),
+            entries: stable.to_vec(),
+        });
+        let mut log = RaftLog::new(storage, base.index);
+        unstable.iter().for_each(|entry| log.push(entry.clone()));
+        log
+    }
+
+    /// Going back entry by entry, from everywhere in every log of up to six entries of four terms.
+    #[test]
+    fn last_not_above_is_where_going_back_would_stop() {
+        for (base, unstable) in [(0, 0), (0, 3), (9, 0), (9, 3)] {
+            let base = LogPosition {
+                term: Term(u64::from(base > 0)),
+                index: Index(base),
+            };
+            for code in 0..4_u64.pow(6) {
+                let terms: Vec<u64> = (0..6).map(|place| 1 + code / 4_u64.pow(place) % 4).collect();
+                if !terms.is_sorted() {
+                    continue;
+                }
+                let log = log(base, &terms, unstable);
+                for (index, term) in (0..=17).flat_map(|index| (0..=5).map(move |term| (index, term))) {
+                    let from = LogPosition {
+                        term: Term(term),
+                        index: Index(index),
+                    };
+                    let mut expected = from.index.min(log.last_index());
+                    while log.term(expected).is_some_and(|term| term > from.term) {
+                        expected = expected.previous();
+                    }
+                    let expected = LogPosition {
+                        term: log.term(expected).unwrap_or(Term(0)),
+                        index: expected,
+                    };
+                    assert_eq!(
+                        log.last_not_above(from),
+                        expected,
+                        "{from} in {terms:?} behind {base}"
+                    );
+                }
+            }
         }
     }
 }

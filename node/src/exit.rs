@@ -21,7 +21,8 @@ Exit codes of `node`, the same in every command:
        is expected, `txn` where a condition does not hold (what stands behind --else is done then), `status` where an endpoint
        did not answer
   2    unknown: a write was sent, perhaps more than once, and no answer came until the time was up; it has taken effect once, or
-       may yet, or never will
+       may yet, or never will. So too where members change, leadership is handed over or a snapshot is taken: it was asked for,
+       and did not come about in time
   254  usage: a bad flag or configuration file, an address that can't be bound, a data folder that can't be used, is in use or
        belongs to another node or cluster
   255  internal: the disk failed, the data folder is damaged, or the node found its own state broken

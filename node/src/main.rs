@@ -67,7 +67,7 @@ use exit::Failure;
 use raft::NodeId;
 use serde::Serialize;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::process::ExitCode;
 use wire::client::{MemberChange, RequestBody};
@@ -108,7 +108,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             replacing,
             wait,
             reach,
-        } => block_on(client::add(&together(nodes)?, &replacing, learner, wait, &reach)),
+        } => {
+            each_once(&replacing)?;
+            block_on(client::add(&together(nodes)?, &replacing, learner, wait, &reach))
+        }
         Command::Remove { nodes, reach } => change(nodes, |node| MemberChange::Remove { node }, &reach),
         Command::Promote { nodes, reach } => change(nodes, |node| MemberChange::Promote { node }, &reach),
         Command::Demote { nodes, reach } => change(nodes, |node| MemberChange::Demote { node }, &reach),
@@ -159,6 +162,7 @@ fn serve(args: ServeArgs) -> Result<u8, Failure> {
 }
 
 fn change(nodes: Vec<u64>, change: impl Fn(u64) -> MemberChange, reach: &Reach) -> Result<u8, Failure> {
+    each_once(&nodes)?;
     let changes = nodes.into_iter().map(change).collect();
     request(RequestBody::Reconfigure { changes }, reach)
 }
@@ -172,6 +176,14 @@ fn together(named: Vec<Members>) -> Result<BTreeMap<NodeId, Address>, Failure> {
         }
     }
     Ok(nodes)
+}
+
+fn each_once(nodes: &[u64]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match nodes.iter().find(|node| !seen.insert(**node)) {
+        Some(node) => Err(Failure::Usage(format!("node {node} is named twice"))),
+        None => Ok(()),
+    }
 }
 
 fn request(body: RequestBody, reach: &Reach) -> Result<u8, Failure> {

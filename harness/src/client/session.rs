@@ -126,6 +126,7 @@ impl Unanswered {
             Some(
                 Error::NotLeader { .. }
                 | Error::LeadershipLost
+                | Error::InDoubt { .. }
                 | Error::ReadAborted
                 | Error::Busy
                 | Error::NotYet { .. },

@@ -49,6 +49,12 @@ impl Membership {
         self.history.last().expect("there always is a configuration")
     }
 
+    /// Whether `node` takes part in any of them.
+    pub(crate) fn has(&self, node: NodeId) -> bool {
+        let mut configurations = self.history.iter().map(|(_, configuration)| configuration);
+        configurations.any(|configuration| configuration.is_member(node))
+    }
+
     /// The configuration that is in force at `index`; `None` where a later one was applied.
     pub(crate) fn at(&self, index: Index) -> Option<&Arc<Configuration>> {
         let at = self.history.iter().rev().find(|(from, _)| *from <= index)?;

@@ -12,7 +12,7 @@ impl<S: Storage> Raft<S> {
     /// Takes in a message. One that is late, doubled or beside the point changes nothing.
     ///
     /// # Panics
-    /// The message is for another server, or shows that a promise was broken (two leaders in one term, a committed entry that a
+    /// The message is for another server, or shows that a promise was broken (two members that lead one term, a committed entry that a
     /// leader doesn't have): then the data is no longer safe, and stopping is all that is left.
     pub fn step(&mut self, envelope: Envelope<S::Command>) {
         assert_eq!(
@@ -23,11 +23,12 @@ impl<S: Storage> Raft<S> {
         if envelope.from == self.id() {
             return;
         }
-        // Whoever asks is answered, member or not: a server may know of an older configuration than the one that asks (Raft §6). Answers
-        // of those who are no members count for nothing.
         let Envelope {
             from, term, message, ..
         } = envelope;
+        if !self.membership.has(from) && self.counts_from_members_only(from, &message) {
+            return;
+        }
         match &message {
             // Pre-votes are outside of the terms: asking changes nobody's.
             Message::PreVote { next_term, last } => return self.on_pre_vote(from, *next_term, *last),
@@ -67,8 +68,38 @@ impl<S: Storage> Raft<S> {
         self.step_current(from, message);
     }
 
+    fn is_led_by_another(&self, node: NodeId) -> bool {
+        self.leader().is_some_and(|leader| leader != node)
+    }
+
+    /// Whether what is said by `stranger`, who takes part in no configuration here, counts for nothing, not even its term.
+    ///
+    /// Whoever asks is answered, member or not: a server may know of an older configuration than the one that asks (Raft §6). But it has
+    /// asked members only, and whom it takes for its leader.
+    fn counts_from_members_only(&self, stranger: NodeId, message: &Message<S::Command>) -> bool {
+        match message {
+            Message::PreVoteResponse { .. }
+            | Message::VoteResponse { .. }
+            | Message::AppendAccepted { .. }
+            | Message::AppendRejected { .. }
+            | Message::HeartbeatResponse { .. }
+            | Message::ReadIndex { .. } => true,
+            Message::ReadIndexResponse { .. } => self.leader() != Some(stranger),
+            Message::PreVote { .. }
+            | Message::Vote { .. }
+            | Message::Append { .. }
+            | Message::Heartbeat { .. }
+            | Message::Snapshot { .. }
+            | Message::TimeoutNow => false,
+        }
+    }
+
     /// Takes in a message of the current term.
     fn step_current(&mut self, from: NodeId, message: Message<S::Command>) {
+        if self.is_led_by_another(from) && !self.membership.has(from) && message.is_order() {
+            // Of two members, that would be a promise broken; but who is no member here may be of another cluster altogether.
+            return;
+        }
         match message {
             Message::PreVote { .. } | Message::PreVoteResponse { granted: true, .. } => {
                 unreachable!("pre-votes are handled outside of the terms")

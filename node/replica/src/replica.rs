@@ -30,10 +30,15 @@ use commands::LeadsSince;
 use core::time::Duration;
 use folder::open_store;
 use raft::{
-    Entry, Index, LogPosition, Logger, Message, NodeId, RawNode, ReadToken, Ready, RoleKind, Write, WriteId,
+    Entry, Index, LogPosition, Logger, Message, NodeId, RawNode, ReadToken, Ready, RoleKind, Term, Write,
+    WriteId,
 };
 use reads::Read;
 use wire::peer::{Packet, Parcel};
+
+/// How far the term of a message may be ahead of this node's own. A term is taken up from any message, is kept on the disk, and is never taken
+/// back: no single frame may lead to the end of all terms. At a thousand elections a second, nobody gets that far ahead in a month.
+const TERMS_AHEAD_MAX: u64 = 1 << 32;
 
 /// One node without its operating system.
 #[derive(Debug)]
@@ -166,12 +171,13 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.record_members();
     }
 
-    /// Takes in what another node says.
+    /// Takes in what another node says, unless its term is further ahead than [`TERMS_AHEAD_MAX`].
     ///
     /// # Panics
     /// The message shows that a promise was broken: see [`raft::Raft::step`].
     pub fn step(&mut self, packet: impl Into<Packet>) {
         match packet.into() {
+            Packet::Message(envelope) if self.is_too_far_ahead(envelope.term) => {}
             Packet::Message(envelope) => match &envelope.message {
                 Message::Snapshot { snapshot } if self.node.raft().lacks(envelope.term, snapshot) => {
                     let snapshot = snapshot.clone();
@@ -204,6 +210,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 }
             },
         }
+    }
+
+    fn is_too_far_ahead(&self, term: Term) -> bool {
+        term.0 > self.node.raft().term().0.saturating_add(TERMS_AHEAD_MAX)
     }
 
     /// Messages to `peer` may have been lost.

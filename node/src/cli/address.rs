@@ -38,6 +38,10 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
+        // First of all: what is longer is not quoted, as it may come from a stranger.
+        if text.len() > ADDRESS_BYTES_MAX {
+            return Err(format!("an address has at most {ADDRESS_BYTES_MAX} bytes"));
+        }
         let (host, port) = text
             .rsplit_once(':')
             .ok_or_else(|| format!("{text:?} is not HOST:PORT"))?;
@@ -46,9 +50,6 @@ impl FromStr for Address {
         }
         if port.parse::<u16>().is_err() {
             return Err(format!("{text:?} is not HOST:PORT: {port:?} is no port"));
-        }
-        if text.len() > ADDRESS_BYTES_MAX {
-            return Err(format!("an address has at most {ADDRESS_BYTES_MAX} bytes"));
         }
         Ok(Address(text.to_string()))
     }

@@ -284,14 +284,16 @@ impl ServeArgs {
     }
 
     fn over(self, file: ServeArgs) -> ServeArgs {
+        // Each excludes the other, so whoever gives one as a flag wants none of the file's.
+        let (flags_found, flags_join) = (self.cluster.is_some(), self.join);
         ServeArgs {
             config: self.config,
             id: self.id.or(file.id),
             cluster_id: self.cluster_id.or(file.cluster_id),
             listen: self.listen.or(file.listen),
             client_address: self.client_address.or(file.client_address),
-            cluster: self.cluster.or(file.cluster),
-            join: self.join || file.join,
+            cluster: self.cluster.or(file.cluster.filter(|_| !flags_join)),
+            join: self.join || (file.join && !flags_found),
             peers: self.peers.or(file.peers),
             metrics: self.metrics.or(file.metrics),
             data: self.data.or(file.data),
@@ -479,6 +481,30 @@ mod tests {
         };
         let settings = flags.over(file).validated().unwrap();
         assert_eq!((settings.seed, settings.timing.heartbeat_ticks), (Some(5), 2));
+    }
+
+    #[test]
+    fn a_flag_that_excludes_what_the_file_says_wins() {
+        let cluster = complete().cluster;
+        let joining = ServeArgs {
+            join: true,
+            cluster: None,
+            ..complete()
+        };
+        let only = |join, cluster: &Option<Members>| ServeArgs {
+            join,
+            cluster: cluster.clone(),
+            ..ServeArgs::default()
+        };
+        let joins = joining.over(only(false, &cluster)).validated().unwrap();
+        let founds = complete().over(only(true, &None)).validated().unwrap();
+        assert_eq!((joins.members.len(), founds.members.len()), (0, 2));
+        assert!(
+            ServeArgs::default()
+                .over(only(true, &cluster))
+                .validated()
+                .is_err()
+        );
     }
 
     #[test]

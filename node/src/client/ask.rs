@@ -38,7 +38,7 @@ pub(super) enum Outcome {
 }
 
 /// What came of one attempt.
-enum Attempt {
+pub(super) enum Attempt {
     Answered(Result<Reply, Error>),
     /// The request was not sent.
     NotSent(String),
@@ -203,7 +203,13 @@ fn ended(in_doubt: bool, reason: String) -> Outcome {
     }
 }
 
-async fn attempt(address: &str, request: &Request, deadline: Instant, is_sent_once: bool) -> Attempt {
+/// Asks the node at `address`; what `is_sent_once` is waited for until `deadline`.
+pub(super) async fn attempt(
+    address: &str,
+    request: &Request,
+    deadline: Instant,
+    is_sent_once: bool,
+) -> Attempt {
     let time_left = deadline.saturating_duration_since(Instant::now());
     let dialled = match dial(address, &client_hello(), time_left.min(DIAL_TIME_MAX)).await {
         Ok(dialled) => dialled,

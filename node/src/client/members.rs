@@ -1,15 +1,16 @@
 //! `node members`, `node add`, `node snapshot`.
 
-use super::ask::{Outcome, ask};
-use super::done;
-use super::status::{aligned, ask as ask_endpoint, json_member, misanswered};
+use super::ask::{Attempt, Outcome, ask, attempt};
+use super::status::{aligned, json_member, misanswered};
+use super::{done, done_at};
 use crate::cli::{Address, Reach};
 use crate::{exit, output};
 use raft::NodeId;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wire::client::{Member, MemberChange, MemberRole, Reply, RequestBody};
+use tokio::time::Instant;
+use wire::client::{Member, MemberChange, MemberRole, Reply, Request, RequestBody};
 
 /// Prints who takes part, and returns the exit code.
 pub(crate) async fn list(reach: &Reach, as_json: bool) -> u8 {
@@ -151,20 +152,26 @@ async fn add_all(
 /// Has each endpoint take a snapshot, and tells what it covers. Returns the exit code.
 pub(crate) async fn snapshot(reach: &Reach) -> u8 {
     let mut code = exit::DONE;
+    let request = Request {
+        id: 1,
+        body: RequestBody::Snapshot,
+    };
     for endpoint in &reach.endpoints {
-        match ask_endpoint(endpoint, RequestBody::Snapshot, reach.timeout).await {
-            Ok(Reply::Snapshotted { index }) => {
+        let deadline = Instant::now() + reach.timeout;
+        let outcome = match attempt(endpoint.as_str(), &request, deadline, true).await {
+            Attempt::Answered(Ok(Reply::Snapshotted { index })) => {
                 let line = format!("{endpoint}  a snapshot covers everything up to entry {index}\n");
                 code = code.max(output::print(line.as_bytes()));
+                continue;
             }
-            Ok(other) => {
-                output::complain(&format!("{endpoint}: not done: {}", misanswered(&other)));
-                code = exit::NOT_DONE;
-            }
-            Err(reason) => {
-                output::complain(&format!("{endpoint}: not done: {reason}"));
-                code = exit::NOT_DONE;
-            }
+            Attempt::Answered(Ok(other)) => Outcome::NotDone(misanswered(&other)),
+            Attempt::Answered(Err(error)) if error.is_definite() => Outcome::NotDone(error.to_string()),
+            Attempt::Answered(Err(error)) => Outcome::Unknown(error.to_string()),
+            Attempt::NotSent(reason) => Outcome::NotDone(reason),
+            Attempt::NoAnswer(reason) => Outcome::Unknown(reason),
+        };
+        if let Err(failed) = done_at(endpoint, outcome) {
+            code = code.max(failed);
         }
     }
     code

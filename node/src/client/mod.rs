@@ -10,7 +10,7 @@ pub(crate) use data::request as request_of;
 pub(crate) use members::{add, list, snapshot};
 pub(crate) use status::status;
 
-use crate::cli::Reach;
+use crate::cli::{Address, Reach};
 use crate::{exit, output};
 use ask::{Outcome, ask};
 use wire::client::{Reply, RequestBody};
@@ -26,15 +26,27 @@ pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
 
 /// The reply, or the exit code of what was not done, after it was complained about.
 fn done(outcome: Outcome) -> Result<Reply, u8> {
-    match outcome {
-        Outcome::Done(reply) => Ok(reply),
-        Outcome::NotDone(reason) => {
-            output::complain(&format!("not done: {reason}"));
-            Err(exit::NOT_DONE)
-        }
-        Outcome::Unknown(reason) => {
-            output::complain(&format!("unknown whether done: {reason}"));
-            Err(exit::UNKNOWN)
+    outcome.judged().map_err(|(code, complaint)| {
+        output::complain(&complaint);
+        code
+    })
+}
+
+/// As [`done`], of one of several nodes that are asked for themselves.
+fn done_at(endpoint: &Address, outcome: Outcome) -> Result<Reply, u8> {
+    outcome.judged().map_err(|(code, complaint)| {
+        output::complain(&format!("{endpoint}: {complaint}"));
+        code
+    })
+}
+
+impl Outcome {
+    /// The reply, or the exit code and what is to be complained about.
+    fn judged(self) -> Result<Reply, (u8, String)> {
+        match self {
+            Outcome::Done(reply) => Ok(reply),
+            Outcome::NotDone(reason) => Err((exit::NOT_DONE, format!("not done: {reason}"))),
+            Outcome::Unknown(reason) => Err((exit::UNKNOWN, format!("unknown whether done: {reason}"))),
         }
     }
 }

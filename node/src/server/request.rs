@@ -6,7 +6,7 @@ use raft::{ChangeError, NodeId, TransferError};
 use replica::{Answer, Done, NotDone};
 use serde::Serialize;
 use wire::client::{Error, MemberChange, Reply, RequestBody};
-use wire::limits::{KEY_BYTES_MAX, OPERATIONS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
+use wire::limits::{KEY_BYTES_MAX, MEMBERS_MAX, OPERATIONS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
 use wire::record::{Command, Condition, EncodedCommand, Encoder, Once, Operation, Transaction};
 
 /// What is to be done about a request.
@@ -60,6 +60,13 @@ pub(crate) fn task<B: AsRef<[u8]> + Serialize>(
         RequestBody::Status => Ok(Task::Status),
         RequestBody::Stages => Ok(Task::Stages),
         RequestBody::Reconfigure { changes } => {
+            if changes.len() > MEMBERS_MAX {
+                let reason = format!(
+                    "{} changes at once; at most {MEMBERS_MAX} are allowed",
+                    changes.len()
+                );
+                return Err(Error::Invalid { reason });
+            }
             changes.iter().try_for_each(sensible)?;
             Ok(Task::Reconfigure(changes))
         }
@@ -200,8 +207,9 @@ pub(crate) fn not_done(why: NotDone, not_leader: impl FnOnce(Option<NodeId>) -> 
         | NotDone::NothingApplied => Error::NotYet { reason },
         NotDone::Change(ChangeError::Invalid(_))
         | NotDone::TooManyMembers
-        | NotDone::Transfer(TransferError::NotVoter(_))
-        | NotDone::TransferFailed => Error::Refused { reason },
+        | NotDone::Transfer(TransferError::NotVoter(_)) => Error::Refused { reason },
+        // It may have been asked to stand, and do so later.
+        NotDone::TransferFailed => Error::InDoubt { reason },
         NotDone::LeadershipLost => Error::LeadershipLost,
     }
 }
@@ -268,6 +276,29 @@ mod tests {
         ] {
             let error = transaction(operations, bytes_each).unwrap_err();
             assert!(error.to_string().contains(part), "{error} does not say {part:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_members_is_bounded_and_quotes_nothing_long() {
+        let remove = |count| vec![MemberChange::Remove { node: 1 }; count];
+        assert!(
+            task(RequestBody::Reconfigure {
+                changes: remove(MEMBERS_MAX)
+            })
+            .is_ok()
+        );
+        // Escaped, each of these bytes would take five.
+        let address = "\u{1}".repeat(8 << 20);
+        let long = vec![MemberChange::AddLearner { node: 1, address }];
+        for (changes, part) in [
+            (remove(MEMBERS_MAX + 1), "129 changes at once; at most 128"),
+            (long, "an address has at most 261 bytes"),
+        ] {
+            let error = task(RequestBody::Reconfigure { changes })
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(part) && error.len() < 200, "{error}");
         }
     }
 

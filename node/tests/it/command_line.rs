@@ -165,9 +165,23 @@ fn a_write_without_an_answer_until_the_time_is_up_is_unknown() {
 }
 
 #[test]
+fn a_snapshot_that_was_asked_for_and_not_answered_is_unknown() {
+    let (endpoint, fake) = fake_node(usize::MAX, 1);
+    let output = run(&["snapshot", "-e", &endpoint, "--timeout", "2s"]);
+    assert_eq!(code(&output), Some(2), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("unknown whether done: "),
+        "{output:?}"
+    );
+    assert_eq!(fake.join().unwrap(), [RequestBody::Snapshot]);
+}
+
+#[test]
 fn bad_usage_has_its_code() {
     for args in [
-        &["frobnicate"][..],
+        &["add", "4=a:1", "--replacing", "3,3", "-e", "a:1"][..],
+        &["remove", "3", "3", "-e", "a:1"],
+        &["frobnicate"],
         &[],
         &["get"],
         &["get", "k"],

@@ -4,6 +4,7 @@
 //! order. Every error says whether it is *definite*: see [`Error::is_definite`].
 
 use crate::command::{Command, Once, OperationAnswer, Unfit};
+use crate::payload::few;
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,7 @@ pub enum RequestBody<B = Bytes> {
     /// for is committed.
     Reconfigure {
         /// At least one, each about another node; at most [`crate::limits::MEMBERS_MAX`].
+        #[serde(deserialize_with = "few")]
         changes: Vec<MemberChange>,
     },
     /// Hands leadership over. Answered when the other node leads.
@@ -211,6 +213,12 @@ pub enum Error {
     /// What is stored does not fit the command, which changed nothing. Definite.
     #[error("the command changed nothing: {0}")]
     Unfit(Unfit),
+    /// What was asked for was begun, and has not come about; it may yet. Indefinite.
+    #[error("{reason}")]
+    InDoubt {
+        /// What was waited for.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -226,7 +234,7 @@ impl Error {
             | Error::Refused { .. }
             | Error::SessionExpired
             | Error::Unfit(_) => true,
-            Error::LeadershipLost | Error::ReplyForgotten => false,
+            Error::LeadershipLost | Error::ReplyForgotten | Error::InDoubt { .. } => false,
         }
     }
 }

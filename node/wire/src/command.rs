@@ -4,7 +4,7 @@
 //!
 //! Types that have keys and values are generic in their bytes: [`Bytes`] of their own, or a [`crate::Slice`] of what they were decoded from.
 
-use crate::payload::{DecodeError, decode, encode_behind, encode_into};
+use crate::payload::{DecodeError, decode, encode_behind, encode_into, few};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -123,12 +123,16 @@ pub enum End {
 
 /// Several operations that take effect at once, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "B: Deserialize<'de>"))]
 pub struct Transaction<B = Bytes> {
     /// What is asked first.
+    #[serde(deserialize_with = "few")]
     pub conditions: Vec<Condition<B>>,
     /// Done if all conditions hold, in order; each sees what those before it have done.
+    #[serde(deserialize_with = "few")]
     pub then: Vec<Operation<B>>,
     /// Done if not.
+    #[serde(deserialize_with = "few")]
     pub otherwise: Vec<Operation<B>>,
 }
 

@@ -23,6 +23,11 @@ pub const MEMBERS_MAX: usize = 128;
 
 /// The longest context of a member, in bytes: an address, an incarnation, and room for what is to come.
 pub const CONTEXT_BYTES_MAX: usize = 512;
+
+/// The most elements that a sequence in a request is read with. Well beyond what any of them may have, so that one that is somewhat too long
+/// is told what is allowed.
+pub const SEQUENCE_MAX: usize = 1024;
+
 /// The most operations that one branch of a transaction has, and the most conditions.
 pub const OPERATIONS_MAX: usize = 128;
 

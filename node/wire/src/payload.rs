@@ -1,8 +1,12 @@
 //! Payloads: values as postcard bytes and back.
 
+use crate::limits::SEQUENCE_MAX;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
+use core::marker::PhantomData;
 use postcard::experimental::serialized_size;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// Why bytes could not be understood.
@@ -59,4 +63,37 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError>
     } else {
         Err(DecodeError::Trailing(rest.len()))
     }
+}
+
+/// Deserializes a sequence of at most [`SEQUENCE_MAX`] elements. An element may take one byte of a frame, and a hundred in memory: a sequence
+/// that is too long is not read to its end first.
+pub(crate) fn few<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {SEQUENCE_MAX} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+            let length = sequence.size_hint().unwrap_or(0);
+            if length > SEQUENCE_MAX {
+                return Err(A::Error::invalid_length(length, &self));
+            }
+            let mut elements = Vec::with_capacity(length);
+            while let Some(element) = sequence.next_element()? {
+                if elements.len() == SEQUENCE_MAX {
+                    return Err(A::Error::invalid_length(elements.len() + 1, &self));
+                }
+                elements.push(element);
+            }
+            Ok(elements)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
 }

@@ -199,8 +199,8 @@ impl Packet {
     }
 }
 
-/// The highest term that is believed. A server adopts the term of any message, and so does everybody it then speaks to: without a
-/// bound, a single bad frame could take a cluster to the end of all terms.
+/// The highest term that is believed: some way before the end of numbers, so that whoever counts on from there does not come to it. How far
+/// ahead of its own a server believes terms, it knows itself.
 const TERM_MAX: u64 = 1 << 62;
 
 /// The highest index that is believed of a snapshot: nothing that is received vouches for it, as entries do for their own.

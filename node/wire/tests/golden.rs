@@ -295,6 +295,8 @@ fn what_clients_are_told() {
     );
     pinned(&response(Err(Error::SessionExpired)), "ac020107");
     pinned(&response(Err(Error::ReplyForgotten)), "ac020108");
+    let reason = "r".to_string();
+    pinned(&response(Err(Error::InDoubt { reason })), "ac02010a0172");
     let unfit = [
         Unfit::NotNumber,
         Unfit::Overflow,

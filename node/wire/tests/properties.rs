@@ -12,6 +12,7 @@ use wire::client::{
     Error, Leader, Member, MemberChange, MemberRole, NodeRole, PeerStatus, Reply, Request, RequestBody,
     Response, Stage, StageTimes, Status, TimeCount,
 };
+use wire::limits::SEQUENCE_MAX;
 use wire::peer::{self, Body, Message, Packet, Parcel, ReadRequest};
 use wire::record::{
     Answer, Command, Condition, Configuration, EncodedCommand, Encoder, End, Entry, EntryData, HardState,
@@ -254,6 +255,7 @@ fn response() -> impl Strategy<Value = Response> {
             .prop_map(|(held, answers)| Ok(Reply::Transaction { held, answers })),
         Just(Err(Error::SessionExpired)),
         Just(Err(Error::ReplyForgotten)),
+        text().prop_map(|reason| Err(Error::InDoubt { reason })),
         unfit().prop_map(|unfit| Err(Error::Unfit(unfit))),
     ];
     (any::<u64>(), result).prop_map(|(id, result)| Response { id, result })
@@ -612,6 +614,35 @@ fn crc32c(bytes: &[u8]) -> u32 {
     match <Message>::from_payload(&payload) {
         Err(DecodeError::Checksum { computed, .. }) => computed,
         Ok(_) | Err(_) => 0,
+    }
+}
+
+/// What takes two bytes of a frame takes a hundred in memory.
+#[test]
+fn a_sequence_in_a_request_is_not_read_beyond_what_any_may_have() {
+    let transaction = |operations| {
+        let get = || Operation::Get { key: Bytes::new() };
+        RequestBody::Command {
+            once: None,
+            command: Command::Transaction(Transaction {
+                conditions: Vec::new(),
+                then: std::iter::repeat_with(get).take(operations).collect(),
+                otherwise: Vec::new(),
+            }),
+        }
+    };
+    let changes = |count| RequestBody::Reconfigure {
+        changes: vec![MemberChange::Remove { node: 1 }; count],
+    };
+    for body in [transaction, changes] as [fn(usize) -> RequestBody; 2] {
+        for (count, is_read) in [(SEQUENCE_MAX, true), (SEQUENCE_MAX + 1, false)] {
+            let request = Request {
+                id: 1,
+                body: body(count),
+            };
+            let decoded = wire::decode::<Request>(&wire::encode(&request));
+            assert_eq!(decoded, is_read.then_some(request).ok_or(DecodeError::Malformed));
+        }
     }
 }
 

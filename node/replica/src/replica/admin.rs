@@ -32,7 +32,7 @@ pub enum Done {
     },
 }
 
-/// Why what an operator asked for is not done. All but [`NotDone::LeadershipLost`] are definite: it entered no log.
+/// Why what an operator asked for is not done. All but [`NotDone::LeadershipLost`] and [`NotDone::TransferFailed`] are definite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDone {
     /// The configuration is not to be changed like that.
@@ -47,8 +47,9 @@ pub enum NotDone {
     /// Leadership is not to be handed over like that.
     #[error(transparent)]
     Transfer(#[from] TransferError),
-    /// Leadership was to be handed over, and was not, or not to the node that was named.
-    #[error("leadership was not handed over: the other node did not take it in time")]
+    /// Leadership was to be handed over, and was not, or not to the node that was named. That one may have been asked to stand, and may not
+    /// have heard of it yet.
+    #[error("leadership was not handed over: the other node did not take it in time, and may yet")]
     TransferFailed,
     /// There is nothing that a snapshot could hold.
     #[error("nothing is committed yet")]

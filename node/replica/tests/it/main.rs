@@ -12,6 +12,7 @@ mod durable_after_restart;
 mod failed_sync;
 mod forged_batch;
 mod group;
+mod hostile;
 mod inspect;
 mod late;
 mod on_its_way;

@@ -155,15 +155,48 @@ fn answers_of_strangers_count_for_nothing() {
     let answers: Vec<Message<u8>> = answers.collect();
     assert_eq!(answers.len(), 7);
     for role in ROLES {
-        for message in &answers {
+        for (message, term) in answers
+            .iter()
+            .flat_map(|message| [1, 2, 8].map(|term| (message, term)))
+        {
             let mut server = in_role(role, 3, 2, 2);
-            let settled = tell(&mut server, NodeId(9), 2, message.clone());
+            let before = server.raft.clone();
+            let settled = tell(&mut server, NodeId(9), term, message.clone());
             assert_eq!(
-                (server.raft.role(), settled.messages),
-                (role, Vec::new()),
-                "{message:?}"
+                (&server.raft, settled.messages),
+                (&before, Vec::new()),
+                "{message:?} of term {term}"
             );
         }
+    }
+}
+
+/// Two members that lead one term stop a server (`hostile.rs`). A stranger that says it leads is not followed beside a leader, and stops
+/// nobody: it may be of another cluster.
+#[test]
+fn a_stranger_does_not_lead_beside_the_leader() {
+    let said = said_in_a_term().into_iter().chain([Message::TimeoutNow]);
+    let orders: Vec<Message<u8>> = said.filter(Message::is_order).collect();
+    assert_eq!(orders.len(), 3);
+    for (role, order) in [RoleKind::Follower, RoleKind::Leader]
+        .into_iter()
+        .flat_map(|role| orders.iter().map(move |order| (role, order)))
+    {
+        let mut server = in_role(role, 3, 2, 2);
+        let heartbeat = Message::Heartbeat {
+            commit: Index(0),
+            round: 0,
+        };
+        if role == RoleKind::Follower {
+            tell(&mut server, OTHER, 2, heartbeat);
+        }
+        let before = server.raft.clone();
+        let settled = tell(&mut server, NodeId(9), 2, order.clone());
+        assert_eq!(
+            (&server.raft, settled.messages),
+            (&before, Vec::new()),
+            "{role}: {order:?}"
+        );
     }
 }
 

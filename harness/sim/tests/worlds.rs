@@ -39,7 +39,7 @@ const SIZES: [(&str, usize); 35] = [
     ("snapshot-late", 6_511),
     ("snapshot-crash", 477_170),
     ("joint", 735_587),
-    ("conflicting-removals", 21_687),
+    ("conflicting-removals", 21_631),
     ("addition", 64_220),
     ("removed-leader", 25_733),
     ("learner", 378_227),

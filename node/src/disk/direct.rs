@@ -1,7 +1,6 @@
 //! Writing past the operating system's cache.
 
 use replica::BLOCK_BYTES;
-use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -16,8 +15,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// # Errors
 /// The operating system's; *invalid argument* where the file system has no such thing.
 pub(super) fn open_direct(path: &Path) -> io::Result<File> {
-    let flags = OFlags::DIRECT | OFlags::DSYNC;
-    let flags = i32::try_from(flags.bits()).expect("flags are small numbers");
+    // Not O_SYNC, which makes what the file system knows of the times of the file durable, too: where there is a journal, that is a commit of
+    // it for nearly every write. (`rustix` has one name for both.)
+    let flags = libc::O_DIRECT | libc::O_DSYNC;
     OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 

@@ -42,6 +42,24 @@ fn every_name_that_leads_to_a_new_folder_is_made_durable() {
     );
 }
 
+/// Beside what is written, only what is needed to read it is made durable: not the times of the file.
+#[test]
+fn a_direct_write_makes_its_data_durable_and_no_times() {
+    use std::os::fd::AsRawFd;
+    let (dir, mut folder) = folder();
+    folder.create("f", 4096).unwrap();
+    let file = match direct::open_direct(&dir.path().join("a/b/f")) {
+        Ok(file) => file,
+        // This file system has no direct writes.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+        Err(error) => panic!("{error}"),
+    };
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+    assert_eq!(flags & libc::O_SYNC, libc::O_DSYNC, "{info}");
+}
+
 #[test]
 fn a_created_file_is_all_zeros_and_keeps_what_is_written() {
     let (_dir, mut folder) = folder();

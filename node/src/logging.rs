@@ -5,7 +5,7 @@
 
 use crate::cli::LogLevel;
 use crate::exit::Failure;
-use raft::{Event, Logger, NodeId, RoleKind};
+use raft::{Event, Logger, NodeId, RoleKind, Term};
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
@@ -139,6 +139,8 @@ pub(crate) struct EventCounts {
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
     counts: EventCounts,
+    /// The term in which it was told that this node would stand. A node that nobody hears would say so again and again, several times a second.
+    stood_in: Option<Term>,
 }
 
 impl EventLog {
@@ -170,9 +172,34 @@ impl EventLog {
     }
 }
 
+impl EventLog {
+    /// Whether an event says only that this node tries once more what it has tried before, in vain.
+    fn is_old_news(&mut self, event: &Event) -> bool {
+        match event {
+            Event::RoleChanged { term, role } => match role {
+                RoleKind::PreCandidate => self.stood_in.replace(*term) == Some(*term),
+                RoleKind::Follower => self.stood_in == Some(*term),
+                RoleKind::Candidate | RoleKind::Leader => false,
+            },
+            Event::LeaderKnown { .. } => {
+                self.stood_in = None;
+                false
+            }
+            Event::TermAdvanced { .. }
+            | Event::Voted { .. }
+            | Event::Committed { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::ConfigurationChanged { .. } => false,
+        }
+    }
+}
+
 impl Logger for EventLog {
     fn log(&mut self, id: NodeId, event: Event) {
         self.count(&event);
+        if self.is_old_news(&event) {
+            return tracing::debug!("{id} {event}");
+        }
         match event {
             Event::TermAdvanced { .. }
             | Event::Voted { .. }

@@ -24,7 +24,7 @@ pub struct Config {
     pub in_flight_messages_max: usize,
     /// How many bytes of entries to one follower are in flight at most; one message may exceed it.
     pub in_flight_bytes_max: usize,
-    /// How many bytes a leader takes in beyond what is committed; past it a proposal is refused as busy.
+    /// How many bytes a leader takes in beyond what is committed, and applied here; past it a proposal is refused as busy.
     pub uncommitted_bytes_max: usize,
     /// How many bytes of committed entries one [`crate::Ready`] hands out.
     pub apply_bytes_max: usize,

@@ -4,8 +4,15 @@
 //!
 //! A command that would take what is uncommitted of the leader's term beyond [`crate::Config::uncommitted_bytes_max`] is refused with
 //! [`ProposeError::Busy`]. That is definite: the command is in no log, and never will be. If nothing is uncommitted, a command is taken in
-//! however large it is. No-ops and configurations are never refused; configurations count. What is committed counts no more, and what was
-//! uncommitted when leadership was lost dies with it (golden script `overload_is_refused`).
+//! however large it is. No-ops and configurations are never refused; configurations count. What is committed counts no more once it is
+//! applied here, too: others may commit far ahead of a slow disk, and faster than this server applies, and all that is in its memory. What was
+//! uncommitted when leadership was lost dies with it (golden scripts `overload_is_refused`, `overload_of_a_leader_with_a_slow_disk_is_refused`).
+//!
+//! # A disk that stands still
+//!
+//! A leader whose own disk does nothing any more could go on for ever: it is heard from, and the others commit. But it applies nothing and
+//! answers nobody. After [`STALLED_CHECKS_MAX`] election time-outs in which a write was in flight and none was done, it makes way for one of
+//! those that commit without it, if there are enough (`leader_with_a_disk_that_stands_still_makes_way`).
 
 use crate::configuration::Configuration;
 use crate::message::Message;
@@ -20,6 +27,10 @@ use crate::transfer::Transfer;
 use crate::types::{Entry, EntryData, Index, LogPosition, NodeId, Term};
 use alloc::collections::VecDeque;
 
+/// For how many election time-outs, about, a leader's disk may do nothing. Not fewer: a slow disk is better than a cluster that does nothing but
+/// elect leaders with slow disks.
+const STALLED_CHECKS_MAX: u8 = 4;
+
 /// What a leader has beside its log; it dies with its leadership.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Leader {
@@ -28,6 +39,8 @@ pub(crate) struct Leader {
     /// Where its term's first entry stands; until that is committed, the leader doesn't know what is.
     pub(crate) term_start: Index,
     pub(crate) uncommitted: Uncommitted,
+    /// How many quorum checks have passed since a write was done, while one was in flight.
+    pub(crate) stalled_checks: u8,
     pub(crate) transfer: Option<Transfer>,
     /// Whether another server was asked to stand: then leases are over for this term. Kept only where there are leases.
     pub(crate) has_given_way: bool,
@@ -40,14 +53,15 @@ impl Leader {
             reads: ReadQueue::default(),
             term_start,
             uncommitted: Uncommitted::default(),
+            stalled_checks: 0,
             transfer: None,
             has_given_way: false,
         }
     }
 }
 
-/// The entries of a leader's own term, behind the one that opens it, that are not committed: their sizes, oldest first, and the sum of
-/// them.
+/// The entries of a leader's own term, behind the one that opens it, that are not committed, or not applied here: their sizes, oldest first, and
+/// the sum of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Uncommitted {
     sizes: VecDeque<usize>,
@@ -70,9 +84,10 @@ impl Uncommitted {
         self.bytes += size;
     }
 
-    /// The oldest `count` were committed.
-    fn committed(&mut self, count: usize) {
-        self.bytes -= self.sizes.drain(..count).sum::<usize>();
+    /// Only the newest `count` are left.
+    fn keep(&mut self, count: usize) {
+        let done = self.sizes.len().saturating_sub(count);
+        self.bytes -= self.sizes.drain(..done).sum::<usize>();
     }
 }
 
@@ -278,9 +293,18 @@ impl<S: Storage> Raft<S> {
         if !mutated!(self.config, TransferNeverAborts) {
             leader.transfer = leader.transfer.take().and_then(Transfer::aged);
         }
-        let holds = leader.tracker.check_quorum(id, self.membership.latest(), last);
+        leader.stalled_checks = match self.pending_writes.len() {
+            0 => 0,
+            _ => leader.stalled_checks.saturating_add(1).min(STALLED_CHECKS_MAX),
+        };
+        let is_stalled = leader.stalled_checks == STALLED_CHECKS_MAX;
+        let configuration = self.membership.latest();
+        let others_hold = is_stalled && leader.tracker.others_hold(id, configuration);
+        let holds = leader.tracker.check_quorum(id, configuration, last);
         if self.config.check_quorum && !holds {
             self.become_follower(self.term, None);
+        } else if self.config.check_quorum && others_hold {
+            self.make_way_for_good();
         }
     }
 
@@ -318,12 +342,16 @@ impl<S: Storage> Raft<S> {
         let of_this_term = index >= leader.term_start || mutated!(self.config, CommitOldTerm);
         if index > before && of_this_term {
             self.log.commit_to(index);
-            // The first entry of the term is not counted, and what came before it never was.
-            let counted_from = before.max(leader.term_start);
-            leader
-                .uncommitted
-                .committed(index.max(counted_from).since(counted_from));
             self.configuration_may_be_committed();
+        }
+    }
+
+    /// More was applied, which counts no more.
+    pub(crate) fn free_uncommitted(&mut self) {
+        if let Role::Leader(leader) = &mut self.role {
+            // The first entry of the term is not counted, and what came before it never was.
+            let done = self.log.applied().max(leader.term_start);
+            leader.uncommitted.keep(self.log.last_index().since(done));
         }
     }
 }
@@ -335,6 +363,7 @@ impl Permute for Leader {
             reads,
             term_start,
             uncommitted,
+            stalled_checks,
             transfer,
             has_given_way,
         } = self;
@@ -343,6 +372,7 @@ impl Permute for Leader {
             reads: reads.permute(permutation),
             term_start: *term_start,
             uncommitted: uncommitted.clone(),
+            stalled_checks: *stalled_checks,
             transfer: transfer.permute(permutation),
             has_given_way: *has_given_way,
         }

@@ -19,6 +19,7 @@
 //!   at once, and the request may arrive at any later time (bug zoo, *lease-survives-transfer*).
 //! - A server that starts may have promised a lease that it doesn't remember. Until the least election time-out has passed it sticks to a
 //!   leader that it doesn't know: it grants no vote and no pre-vote (bug zoo, *lease-forgets-promise*).
+//! - It does remember that there was a term to promise anything in: no promise leaves before the term in which it is given is durable.
 //! - A promise outlives its leader's term: a server that hears of a later term from somebody else than its leader still grants no vote.
 //! - A server that sticks to a leader does not stand on request either: its own vote is a vote.
 //! - Leases are a setting of the cluster: where one server grants them, all must keep the promises.

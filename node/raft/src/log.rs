@@ -18,7 +18,7 @@
 
 use crate::storage::{Storage, StorageError};
 use crate::symmetry::Permute;
-use crate::types::{Entry, Index, LogPosition, NodeId, Term, limit_bytes};
+use crate::types::{Entry, Index, LogPosition, NodeId, Term, extend_within};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -183,9 +183,9 @@ impl<S: Storage> RaftLog<S> {
         let from = range.start.plus(entries.len());
         if from < end {
             let (from, end) = (from.since(self.stable.next()), end.since(self.stable.next()));
-            entries.extend(self.unstable.range(from..end).cloned());
+            let unstable = self.unstable.range(from..end);
+            extend_within(&mut entries, unstable, bytes_max);
         }
-        limit_bytes(&mut entries, bytes_max);
         Some(entries)
     }
 

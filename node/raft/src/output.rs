@@ -26,6 +26,7 @@ use crate::message::{Envelope, Message};
 use crate::mutant::mutated;
 use crate::protocol::Raft;
 use crate::ready::{Ready, Write, WriteId};
+use crate::role::Role;
 use crate::snapshot::SnapshotMeta;
 use crate::storage::Storage;
 use crate::symmetry::Permute;
@@ -41,6 +42,8 @@ pub(crate) struct PendingWrite<C> {
     stable: Index,
     /// The end of the snapshot that becomes durable with it.
     snapshot: Option<LogPosition>,
+    /// Whether the term becomes durable with it.
+    has_new_term: bool,
     /// What may be sent when it is durable.
     messages: Vec<Envelope<C>>,
 }
@@ -65,6 +68,11 @@ impl<S: Storage> Raft<S> {
             message,
         };
         hold_back(&mut self.held_back, envelope);
+    }
+
+    /// Whether this server, if it dies now, may start again in an older term.
+    pub(crate) fn may_forget_term(&self) -> bool {
+        self.written.0 != self.term || self.pending_writes.iter().any(|write| write.has_new_term)
     }
 
     /// The entries from `from` on leave the log.
@@ -149,6 +157,7 @@ impl<S: Storage> Raft<S> {
             id,
             stable: self.log.last_index(),
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.last),
+            has_new_term: self.written.0 != self.term,
             messages: core::mem::take(&mut self.held_back),
         });
         self.written = (self.term, self.vote);
@@ -186,6 +195,9 @@ impl<S: Storage> Raft<S> {
             self.log.stable_to(write.stable);
             self.release(write.messages);
         }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.stalled_checks = 0;
+        }
         self.own_log_is_durable();
     }
 
@@ -212,6 +224,7 @@ impl<S: Storage> Raft<S> {
     pub fn applied(&mut self, index: Index) {
         self.log.applied_to(index);
         self.membership.applied(index);
+        self.free_uncommitted();
     }
 
     /// A snapshot takes the place of the log, and the state behind it that of the state machine.
@@ -262,6 +275,7 @@ impl<C: Clone> Permute for PendingWrite<C> {
             id,
             stable,
             snapshot,
+            has_new_term,
             messages,
         } = self;
         let mut messages = messages.permute(permutation);
@@ -270,6 +284,7 @@ impl<C: Clone> Permute for PendingWrite<C> {
             id: *id,
             stable: *stable,
             snapshot: *snapshot,
+            has_new_term: *has_new_term,
             messages,
         }
     }

@@ -101,7 +101,7 @@ impl<S: Storage> Raft<S> {
                 *configuration = Arc::new(configuration.left());
             }
         }
-        // Before the first election there was nobody to promise anything to.
+        // Before the first election there was nobody to promise anything to, and no promise leaves before its term is durable.
         let may_have_promised =
             config.lease.is_some() && term > Term(0) && !mutated!(config, LeaseForgetsPromise);
         let life = config.life;

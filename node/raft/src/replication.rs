@@ -277,7 +277,13 @@ impl<S: Storage> Raft<S> {
             commit
         };
         self.log.commit_to(commit.max(self.log.committed()));
-        self.send(from, Message::HeartbeatResponse { round });
+        let answer = Message::HeartbeatResponse { round };
+        // Where there are leases, it is a promise, and one that is not remembered at a start (`Raft::new`) is none.
+        if self.config.lease.is_some() && self.may_forget_term() {
+            self.send_when_durable(from, answer);
+        } else {
+            self.send(from, answer);
+        }
     }
 
     /// Messages to `node` may have been lost.

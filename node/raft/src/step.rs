@@ -180,6 +180,8 @@ impl<S: Storage> Raft<S> {
             self.term = term;
             self.vote = None;
             self.read_requests = 0;
+            // Said in an older term, it would be dropped when it may leave.
+            self.held_back.clear();
         }
         self.change_role(Role::Follower(Follower {
             leader,

@@ -3,7 +3,7 @@
 use crate::configuration::Configuration;
 use crate::snapshot::SnapshotMeta;
 use crate::symmetry::Permute;
-use crate::types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term, limit_bytes};
+use crate::types::{Command, Entry, EntryData, HardState, Index, LogPosition, NodeId, Term, extend_within};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -190,12 +190,9 @@ impl<C: Command> Storage for MemoryStorage<C> {
             return Err(StorageError::Compacted);
         }
         let (start, end) = (range.start.since(first), range.end.since(first));
-        let mut entries = self
-            .entries
-            .get(start..end)
-            .ok_or(StorageError::Unavailable)?
-            .to_vec();
-        limit_bytes(&mut entries, bytes_max);
+        let wanted = self.entries.get(start..end).ok_or(StorageError::Unavailable)?;
+        let mut entries = Vec::new();
+        extend_within(&mut entries, wanted.iter(), bytes_max);
         Ok(entries)
     }
 }

@@ -72,7 +72,7 @@ impl Progress {
             matched: Index(0),
             next,
             state: ProgressState::Probe { paused: false },
-            active: false,
+            active: true,
             catch_up: None,
         }
     }
@@ -289,6 +289,11 @@ impl ProgressTracker {
     pub(crate) fn new(configuration: &Configuration, next: Index) -> ProgressTracker {
         let mut tracker = ProgressTracker { progress: Vec::new() };
         tracker.follow(configuration, next);
+        // Unlike one that comes later, which can't have been heard from yet.
+        tracker
+            .progress
+            .iter_mut()
+            .for_each(|(_, progress)| progress.active = false);
         tracker
     }
 
@@ -332,6 +337,11 @@ impl ProgressTracker {
     /// The highest index that is known to be durable on `node`.
     pub(crate) fn matched(&self, node: NodeId) -> Index {
         self.get(node).map_or(Index(0), Progress::matched)
+    }
+
+    /// Whether those others who were heard from since the last check are a quorum without `own`.
+    pub(crate) fn others_hold(&self, own: NodeId, configuration: &Configuration) -> bool {
+        configuration.has_quorum(|node| node != own && self.get(node).is_some_and(Progress::is_active))
     }
 
     /// Whether a quorum was heard from since the last time, the leader `own` included; forgets who was. An election time-out has passed.

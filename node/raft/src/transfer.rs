@@ -103,12 +103,13 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Leaves the cluster to others, of which this server is none any more: the one that has most is asked to stand at once.
+    /// Leaves the cluster to others: the one that has most of the log is asked to stand at once.
     pub(crate) fn make_way_for_good(&mut self) {
         let Role::Leader(leader) = &self.role else {
             return;
         };
-        let voters = self.configuration().voters().iter();
+        let id = self.id();
+        let voters = self.configuration().voters().iter().filter(|voter| **voter != id);
         // The least id of those that are level, so that the choice is the same in every run.
         let best = voters
             .rev()

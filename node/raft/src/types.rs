@@ -183,15 +183,21 @@ pub struct HardState {
     pub commit: Index,
 }
 
-/// The longest prefix of `entries` that stays within `bytes_max`, but at least one entry if there is any.
-pub(crate) fn limit_bytes<C: Command>(entries: &mut Vec<Entry<C>>, bytes_max: usize) {
-    let mut bytes = 0;
-    let fitting = entries.iter().take_while(|entry| {
+/// Adds of `more` to `entries` as many as all of them stay within `bytes_max` with; one in any case if there was none.
+pub(crate) fn extend_within<'a, C: Command + 'a>(
+    entries: &mut Vec<Entry<C>>,
+    more: impl Iterator<Item = &'a Entry<C>> + Clone,
+    bytes_max: usize,
+) {
+    let mut bytes: usize = entries.iter().map(Entry::size).sum();
+    let fitting = more.clone().take_while(|entry| {
         bytes += entry.size();
         bytes <= bytes_max
     });
-    let keep = fitting.count().max(1);
-    entries.truncate(keep);
+    let count = fitting.count().max(usize::from(entries.is_empty()));
+    // Of a known length, so that memory is found once, and for no more than what fits.
+    entries.reserve(count);
+    entries.extend(more.take(count).cloned());
 }
 
 impl<C: Clone> Permute for Entry<C> {

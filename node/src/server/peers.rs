@@ -31,6 +31,9 @@ const BACKOFF_MAX: Duration = Duration::from_millis(200);
 /// How long to wait at most where one of both has another data folder than the other knows: that lasts until an operator sees to it.
 const BACKOFF_WIPED_MAX: Duration = Duration::from_secs(1);
 
+/// How long to wait at most where the other node has removed this one.
+const BACKOFF_REMOVED_MAX: Duration = Duration::from_secs(5);
+
 /// How long a node's socket may take nothing, and how long the network may acknowledge nothing, before the connection is given
 /// up and made anew.
 const STALL_MAX: Duration = Duration::from_secs(2);
@@ -40,6 +43,10 @@ impl Frame for Packet {
         Message::from(&self).append_payload(buffer)
     }
 }
+
+/// How long a node is heard that is no member any more. It may be the leader that saw to it, and have a last word to say; after that, it is told
+/// what it is when it comes again.
+const LEFT_HEARD_TIME: Duration = Duration::from_secs(5);
 
 /// How many nodes are answered that are no members: those that were removed, or that this node has yet to hear of.
 const STRANGERS_MAX: usize = 64;
@@ -164,11 +171,14 @@ pub(crate) fn follow(shared: &Rc<Shared>) {
     let known: Vec<Rc<Peer>> = peers.known.borrow().values().cloned().collect();
     for peer in known {
         let refused = match &*peer.hearing.borrow() {
-            // One that has only left is still heard: it may be the leader that saw to it, and has a last word to say.
             Some((heard, task)) => match shared.membership.judge_peer(heard) {
                 Err(Refusal::Incarnation { .. }) => {
                     task.abort();
                     true
+                }
+                Err(Refusal::NotMember { .. }) => {
+                    tokio::task::spawn_local(part_with(Rc::clone(shared), Rc::clone(&peer)));
+                    false
                 }
                 Ok(()) | Err(_) => false,
             },
@@ -178,6 +188,27 @@ pub(crate) fn follow(shared: &Rc<Shared>) {
             peer.hearing.replace(None);
         }
         dial_where_it_is(shared, &peer, members.get(&peer.node));
+    }
+}
+
+/// Hears a node no longer that has left, unless it has come back in time.
+async fn part_with(shared: Rc<Shared>, peer: Rc<Peer>) {
+    tokio::time::sleep(LEFT_HEARD_TIME).await;
+    let has_left = match &*peer.hearing.borrow() {
+        Some((heard, task)) => {
+            let judged = shared.membership.judge_peer(heard);
+            let has_left = matches!(judged, Err(Refusal::NotMember { .. }));
+            if has_left {
+                task.abort();
+            }
+            has_left
+        }
+        None => false,
+    };
+    if has_left {
+        tracing::info!("{} is no member any more, and is not heard", peer.node);
+        peer.hearing.replace(None);
+        dial_where_it_is(&shared, &peer, None);
     }
 }
 
@@ -229,11 +260,20 @@ async fn keep_connected(shared: Rc<Shared>, peer: Rc<Peer>, address: String) {
                 last_failure.clear();
             }
             Err(error) => {
-                if let DialError::Refused(Refusal::Incarnation { node: which }) = error {
-                    backoff_max = BACKOFF_WIPED_MAX;
-                    if which == shared.membership.id.0 {
-                        shared.founding.known_with_another_folder(node);
+                match error {
+                    DialError::Refused(Refusal::Incarnation { node: which }) => {
+                        backoff_max = BACKOFF_WIPED_MAX;
+                        if which == shared.membership.id.0 {
+                            shared.founding.known_with_another_folder(node);
+                        }
                     }
+                    DialError::Refused(Refusal::NotMember { .. }) => backoff_max = BACKOFF_REMOVED_MAX,
+                    DialError::Refused(_)
+                    | DialError::Io(_)
+                    | DialError::TimedOut(_)
+                    | DialError::Foreign(_)
+                    | DialError::Silent(_)
+                    | DialError::Closed => {}
                 }
                 // A node that is down fails many times in the same way; once is enough to be told.
                 let failure = error.to_string();

@@ -122,6 +122,27 @@ fn a_node_that_lost_its_data_is_refused_until_it_is_removed_and_added_anew() {
 }
 
 #[test]
+fn a_node_that_was_removed_is_told_so_and_does_not_fill_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(dir.path());
+    let leader = cluster.leader();
+    let removed = if leader == 3 { 2 } else { 3 };
+    wait_for_folders(&cluster);
+    done(&cluster, &["remove", &removed.to_string()]);
+    let log = cluster.specs[&removed].data.with_extension("log");
+    let log = eventually("it is told that it is no member", || {
+        let log = std::fs::read_to_string(&log).ok()?;
+        let told = format!("won't have this node: refused: node {removed} is no member of this cluster");
+        log.contains(&told).then_some(log)
+    });
+    let tries = log
+        .lines()
+        .filter(|line| line.contains("is pre-candidate"))
+        .count();
+    assert!(tries <= 3, "{log}");
+}
+
+#[test]
 fn several_come_and_go_at_once_and_the_leader_may_be_among_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(dir.path());

@@ -56,6 +56,7 @@ macro_rules! scripts {
 
 scripts! {
     ack_names_what_was_verified
+    added_voter_is_not_taken_for_silent
     answer_to_an_earlier_life_confirms_nothing
     append_comes_back_while_its_replacement_is_written
     append_is_acknowledged_when_durable
@@ -79,6 +80,8 @@ scripts! {
     late_snapshot_changes_nothing
     leader_commits_without_its_own_disk
     leader_is_replaced_in_one_change
+    leader_with_a_disk_that_stands_still_makes_way
+    leader_with_a_disk_that_stands_still_stays_if_it_is_needed
     leader_without_a_majority_steps_down
     leadership_is_transferred
     leadership_moves_within_a_joint_configuration
@@ -96,12 +99,14 @@ scripts! {
     old_term_is_not_committed_by_counting_figure_8
     one_server_becomes_three_and_one_again
     overload_is_refused
+    overload_of_a_leader_with_a_slow_disk_is_refused
     pre_vote_is_lost
     pre_vote_with_a_high_term_and_a_short_log
     pre_vote_with_a_low_term_and_a_long_log
     pre_votes_wait_for_a_silent_leader
     probes_go_on_with_heartbeats
     promise_outlives_its_term
+    promise_waits_for_its_term
     read_asked_during_a_round_waits_for_the_next
     read_does_not_wait_for_who_was_removed
     read_is_aborted_by_a_step_down

@@ -14,6 +14,7 @@ mod forged_batch;
 mod group;
 mod inspect;
 mod late;
+mod much_work;
 mod on_its_way;
 mod reading;
 mod reads;

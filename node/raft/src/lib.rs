@@ -28,7 +28,7 @@
 //!                                             messages    send now, in any order, or lose them
 //!                                             write       make durable, in the order handed out; then persisted(id)
 //!                                                         (its snapshot, if it has one, replaces log and state: then applied, too)
-//!                                             committed   apply, in order; then applied(index)
+//!                                             committed   apply, in order; then applied(index); or hand_back() the rest
 //!                                             reads       answer once applied ≥ index; or refuse
 //! ```
 //!

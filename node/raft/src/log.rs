@@ -304,6 +304,11 @@ impl<S: Storage> RaftLog<S> {
         entries
     }
 
+    /// What was handed out to be applied, and was not, is handed out again; but for what a snapshot brings, or has brought.
+    pub(crate) fn hand_back(&mut self) {
+        self.handed_out = self.applied.max(self.first_index().previous());
+    }
+
     /// Everything up to `index` was applied.
     pub(crate) fn applied_to(&mut self, index: Index) {
         assert!(

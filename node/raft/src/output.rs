@@ -20,6 +20,9 @@
 //!
 //! An entry is handed out to be applied once, in order, when it is committed and durable here. How far the driver is with that concerns
 //! nobody: elections and replication go by what is in the log. A report that goes back, or beyond what was handed out, panics.
+//!
+//! A driver for which it is too much for now hands back what it did not apply ([`Raft::hand_back`]): the core keeps it, as it keeps the log,
+//! and hands it out again.
 
 use crate::membership::Membership;
 use crate::message::{Envelope, Message};
@@ -225,6 +228,12 @@ impl<S: Storage> Raft<S> {
         self.log.applied_to(index);
         self.membership.applied(index);
         self.free_uncommitted();
+    }
+
+    /// What was handed out to be applied, and not reported applied by now, is not going to be: it is handed out again with the next
+    /// [`Ready`]. What a snapshot stands for that was taken in meanwhile, is not.
+    pub fn hand_back(&mut self) {
+        self.log.hand_back();
     }
 
     /// A snapshot takes the place of the log, and the state behind it that of the state machine.

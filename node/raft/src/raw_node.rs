@@ -305,6 +305,11 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.raft.applied(index);
     }
 
+    /// What was handed out to be applied, and was not, is to be handed out again: see [`Raft::hand_back`].
+    pub fn hand_back(&mut self) {
+        self.raft.hand_back();
+    }
+
     fn observe(&self) -> Observed {
         let raft = &self.raft;
         Observed {

@@ -34,7 +34,7 @@ pub struct Ready<C> {
     pub messages: Vec<Envelope<C>>,
     /// Must become durable; then report it.
     pub write: Option<Write<C>>,
-    /// Committed and durable here: apply them in order, then report the last one's index.
+    /// Committed and durable here: apply them in order, then report the last one's index; or some of them, and hand back the rest.
     pub committed: Vec<Entry<C>>,
     /// Reads that were decided.
     pub reads: Vec<ReadOutcome>,

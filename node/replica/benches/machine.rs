@@ -1,4 +1,5 @@
-//! What a command costs the state machine among a million keys, and among keys that were all chosen to belong to one part of its map.
+//! What a command costs the state machine among a million keys, and among keys that were all chosen to belong to one part of its map; and
+//! what one costs that changes a list as long as values may be.
 //!
 //! ```text
 //! cargo bench -p rustyraft-replica --bench machine
@@ -12,7 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use replica::StateMachine;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
-use wire::record::Command;
+use wire::limits::{OPERATIONS_MAX, VALUE_BYTES_MAX};
+use wire::record::{Command, End, Operation, Transaction};
 
 const VALUE: [u8; 32] = [7; 32];
 
@@ -97,5 +99,76 @@ fn commands(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, commands);
+const LIST: &[u8] = b"list";
+
+fn push(item: &[u8], end: End) -> Operation<&[u8]> {
+    Operation::Push { key: LIST, item, end }
+}
+
+fn pop(end: End) -> Operation<&'static [u8]> {
+    Operation::Pop { key: LIST, end }
+}
+
+/// Several operations, each by itself or all in one transaction.
+fn batch(operations: Vec<Operation<&[u8]>>, together: bool) -> Vec<Command<&[u8]>> {
+    if together {
+        let then = operations;
+        return vec![Command::Transaction(Transaction {
+            then,
+            ..Transaction::default()
+        })];
+    }
+    operations.into_iter().map(Command::Operation).collect()
+}
+
+/// A machine with a list that is as long as values may be, of items of so many bytes.
+fn with_list(item_bytes: usize) -> StateMachine {
+    let length = u32::try_from(item_bytes).expect("an item is no longer than a value");
+    let item = [&length.to_be_bytes()[..], &vec![0; item_bytes]].concat();
+    let list = item.repeat(VALUE_BYTES_MAX / item.len());
+    let mut machine = StateMachine::default();
+    let put = Command::Put {
+        key: LIST,
+        value: &list[..],
+    };
+    machine.apply(put).expect("a put always fits");
+    machine
+}
+
+fn lists(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("list of 1 MiB");
+    group.sample_size(10);
+    for item_bytes in [0, 100] {
+        let machine = with_list(item_bytes);
+        let item = vec![0; item_bytes];
+        let world = format!("items of {item_bytes} bytes");
+        // Every one of these leaves the list as long as it was.
+        let [front, back] = [End::Front, End::Back];
+        let cases = [
+            ("pop and push back", vec![pop(back), push(&item, back)], false),
+            ("pop and push front", vec![pop(front), push(&item, front)], false),
+            ("pop first, push last", vec![pop(front), push(&item, back)], false),
+            ("transaction of pops", vec![pop(back); OPERATIONS_MAX], true),
+        ];
+        for (name, operations, together) in cases {
+            let commands = batch(operations, together);
+            group.bench_function(BenchmarkId::new(name, &world), |bencher| {
+                bencher.iter_batched_ref(
+                    || machine.clone(),
+                    |machine| {
+                        for command in &commands {
+                            machine
+                                .apply(command.clone())
+                                .expect("there is room, and an item");
+                        }
+                    },
+                    BatchSize::PerIteration,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, commands, lists);
 criterion_main!(benches);

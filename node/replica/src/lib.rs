@@ -27,6 +27,8 @@
 //! - A damaged log is an error that names file and offset, and stops the node; only the tail of a write that was interrupted is
 //!   cut, and it is overwritten with zeros before anything is appended (see [`OpenError`]).
 //! - Only a bounded tail of the log is in memory.
+//! - A turn applies a bounded amount of work, and at least one entry if there is any. That is counted in bytes and not measured, and decides
+//!   when something is applied, never what comes of it: nodes need not agree on it.
 //! - A command that a client gives in a session is carried out at most once, however often and wherever it is sent: what was answered is
 //!   part of the state machine and of its snapshots.
 //! - A snapshot is taken when it makes as much of the log needless as the state has, beside service and in small steps; then the segments that

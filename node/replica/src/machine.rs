@@ -1,14 +1,16 @@
 //! The state machine: a map from keys to values, and the sessions of those who change it.
 
 use crate::map::Map;
-use crate::operation::{self, Effect};
+use crate::operation::Draft;
 use crate::sessions::{NotNow, Reply, Sessions, Verdict};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use raft::Index;
 use wire::limits::TRANSACTION_ANSWER_BYTES_MAX;
-use wire::record::{Answer, Command, Condition, Invocation, Once, OperationAnswer, Transaction, Unfit};
+use wire::record::{
+    Answer, Command, Condition, Invocation, Once, Operation, OperationAnswer, Transaction, Unfit,
+};
 
 /// Why an entry changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub enum Rejection {
     /// The command is too far ahead of those to which its client has the answers.
     BeyondWindow,
 }
+
+/// What the operations of a transaction make of what their keys hold.
+type Drafts<'a> = BTreeMap<&'a [u8], Draft>;
 
 /// The state that the entries of the log come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,8 +45,19 @@ impl StateMachine {
         index: Index,
         invocation: Invocation<B>,
     ) -> Result<Answer, Rejection> {
+        self.invoke_counted(index, invocation, &mut 0)
+    }
+
+    /// As [`StateMachine::invoke`]. What is read of values and made of them is added to `work`, in bytes: the same on every node, and about
+    /// what takes the time. What the command itself has is not in it.
+    pub(crate) fn invoke_counted<B: AsRef<[u8]>>(
+        &mut self,
+        index: Index,
+        invocation: Invocation<B>,
+        work: &mut u64,
+    ) -> Result<Answer, Rejection> {
         match invocation {
-            Invocation::Plain(command) => self.apply(command).map_err(Rejection::Unfit),
+            Invocation::Plain(command) => self.apply_counted(command, work).map_err(Rejection::Unfit),
             Invocation::OpenSession { time, lifetime } => {
                 self.sessions.time_is(time);
                 self.sessions.open(index.0, lifetime);
@@ -55,7 +71,7 @@ impl StateMachine {
             }
             Invocation::Once { once, time, command } => {
                 self.sessions.time_is(time);
-                self.apply_once(index, once, command)
+                self.apply_once(index, once, command, work)
             }
         }
     }
@@ -77,10 +93,11 @@ impl StateMachine {
         index: Index,
         once: Once,
         command: Command<B>,
+        work: &mut u64,
     ) -> Result<Answer, Rejection> {
         let reply: Reply = match self.sessions.judge(index.0, once) {
             Verdict::CarryOut => {
-                let reply = self.apply(command);
+                let reply = self.apply_counted(command, work);
                 self.sessions.keep(once, &reply);
                 reply
             }
@@ -97,6 +114,14 @@ impl StateMachine {
     /// # Errors
     /// What is stored does not fit it, and nothing was changed.
     pub fn apply<B: AsRef<[u8]>>(&mut self, command: Command<B>) -> Result<Answer, Unfit> {
+        self.apply_counted(command, &mut 0)
+    }
+
+    fn apply_counted<B: AsRef<[u8]>>(
+        &mut self,
+        command: Command<B>,
+        work: &mut u64,
+    ) -> Result<Answer, Unfit> {
         Ok(match command {
             Command::Put { key, value } => {
                 self.map.put(key.as_ref(), value.as_ref());
@@ -112,18 +137,29 @@ impl StateMachine {
             Command::Delete { key } => Answer::Deleted(self.map.remove(key.as_ref())),
             Command::Operation(operation) => {
                 let key = operation.key().as_ref();
-                let (effect, answer) = operation::carry_out(&operation, self.map.get(key))?;
-                if let Effect::Set(value) = effect {
-                    self.map.set(key, value.as_deref());
-                }
+                let mut draft = Draft::of(self.map.get(key));
+                let answer = draft.carry_out(&operation, work)?;
+                self.write(key, &draft, work);
                 answer.into()
             }
-            Command::Transaction(transaction) => self.transact(&transaction)?,
+            Command::Transaction(transaction) => self.transact(&transaction, work)?,
         })
     }
 
+    /// Writes what operations made of what the key holds, if they made anything of it.
+    fn write(&mut self, key: &[u8], draft: &Draft, work: &mut u64) {
+        if let Some(value) = draft.written() {
+            *work += value.map_or(0, <[u8]>::len) as u64;
+            self.map.set(key, value);
+        }
+    }
+
     /// Either branch is carried out beside the map first: where one of its operations can't be, none is.
-    fn transact<B: AsRef<[u8]>>(&mut self, transaction: &Transaction<B>) -> Result<Answer, Unfit> {
+    fn transact<B: AsRef<[u8]>>(
+        &mut self,
+        transaction: &Transaction<B>,
+        work: &mut u64,
+    ) -> Result<Answer, Unfit> {
         let Transaction {
             conditions,
             then,
@@ -134,30 +170,34 @@ impl StateMachine {
             Condition::HoldsNot { key, value } => !self.holds(key.as_ref(), value.as_ref()),
         });
         let branch = if held { then } else { otherwise };
-        let mut written: BTreeMap<&[u8], Option<Bytes>> = BTreeMap::new();
+        let (answers, drafts) = self.draft(branch, work)?;
+        for (key, draft) in drafts {
+            self.write(key, &draft, work);
+        }
+        Ok(Answer::Transaction { held, answers })
+    }
+
+    /// What the operations of a branch answer, and what they make of what their keys hold.
+    fn draft<'a, B: AsRef<[u8]>>(
+        &self,
+        branch: &'a [Operation<B>],
+        work: &mut u64,
+    ) -> Result<(Vec<OperationAnswer>, Drafts<'a>), Unfit> {
+        let mut drafts = Drafts::new();
         let (mut answers, mut bytes) = (Vec::new(), 0);
         for operation in branch {
             let key = operation.key().as_ref();
-            let old = match written.get(key) {
-                Some(value) => value.as_ref(),
-                None => self.map.get(key),
-            };
-            let (effect, answer) = operation::carry_out(operation, old)?;
+            let draft = drafts.entry(key).or_insert_with(|| Draft::of(self.map.get(key)));
+            let answer = draft.carry_out(operation, work)?;
             if let OperationAnswer::Value(Some(value)) = &answer {
                 bytes += value.len();
             }
             if bytes > TRANSACTION_ANSWER_BYTES_MAX {
                 return Err(Unfit::AnswerTooLong);
             }
-            if let Effect::Set(value) = effect {
-                written.insert(key, value);
-            }
             answers.push(answer);
         }
-        for (key, value) in written {
-            self.map.set(key, value.as_deref());
-        }
-        Ok(Answer::Transaction { held, answers })
+        Ok((answers, drafts))
     }
 
     /// Whether the key holds just this; nothing, where it is `None`.

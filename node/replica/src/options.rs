@@ -30,6 +30,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How much of the log's end is kept in memory.
     pub tail_bytes_max: usize,
+    /// How much work a turn applies, in bytes of commands and of the values that they read and write; the last command may exceed it.
+    pub apply_work_max: u64,
     /// A snapshot is taken when it makes segments of the log needless that have as many bytes, or as many as the state has, whichever is more.
     pub snapshot_log_bytes: u64,
     /// How long a session that is opened while this node leads lives unused. Whole milliseconds; at least one.
@@ -53,6 +55,7 @@ impl Options {
             seed: 0,
             segment_bytes: 32 << 20,
             tail_bytes_max: 4 << 20,
+            apply_work_max: 4 << 20,
             snapshot_log_bytes: 32 << 20,
             session_lifetime: Duration::from_secs(60 * 60),
             #[cfg(feature = "mutants")]

@@ -52,6 +52,9 @@ pub struct Replica<D: Disk, L: Logger> {
     writing: Option<WriteId>,
     /// Committed entries that the core handed out in the last turn and that nobody waits for.
     unapplied: Vec<Entry<Bytes>>,
+    apply_work_max: u64,
+    /// What was applied in the latest turn, as work.
+    work: u64,
     /// The commands of this leadership that are not applied, by index.
     commands: VecDeque<(LogPosition, Ticket)>,
     /// Reads that came in since the last turn; they share one token.
@@ -117,6 +120,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             staged: None,
             writing: None,
             unapplied: Vec::new(),
+            apply_work_max: options.apply_work_max,
+            work: 0,
             commands: VecDeque::new(),
             gathered: Vec::new(),
             last_token: ReadToken(0),
@@ -265,6 +270,12 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.staged.as_ref().is_some_and(|ready| ready.write.is_some())
     }
 
+    /// Whether the latest turn has applied as much as one may. Before the next one, if there is any, others should have theirs: what has come
+    /// in, time, and whatever else the caller does.
+    pub fn has_done_enough(&self) -> bool {
+        self.work >= self.apply_work_max
+    }
+
     /// Takes in that what was on its way to the disk is durable, if it is. Between turns, not within one.
     ///
     /// # Errors
@@ -285,6 +296,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             self.staged.is_none(),
             "a turn was begun before the last one was carried out"
         );
+        self.work = 0;
         self.ask_for_reads();
         let mut ready = match self.writing {
             Some(_) => self.node.ready_besides_write(),
@@ -337,7 +349,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     }
 
     /// The second part of a turn: applies what is committed and answers, so that no answer waits for the disk. What nobody here waits
-    /// for, as on a follower, is left for the next turn if there is something to be written: others wait for that to be durable.
+    /// for, as on a follower, is left for the next turn if there is something to be written: others wait for that to be durable. And what
+    /// would be more than [`Options::apply_work_max`] goes back to the core, which hands it out again: however much work commands are, ticks
+    /// and heartbeats come between.
     ///
     /// [`Replica::carry_out`] does it where it was not done.
     ///
@@ -357,7 +371,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
         let is_waited_for =
             !self.commands.is_empty() || !self.confirmed.is_empty() || self.has_change_in_flight();
-        if writes && !is_waited_for {
+        if self.has_done_enough() {
+            self.node.hand_back();
+        } else if writes && !is_waited_for {
             self.unapplied = committed;
         } else {
             self.apply_entries(&committed, out)?;

@@ -396,6 +396,9 @@ impl Server {
                 has_replies,
                 writes,
             });
+            if self.replica.has_done_enough() {
+                break;
+            }
         }
         Ok(false)
     }

@@ -2,7 +2,8 @@
 
 use super::*;
 use alloc::vec;
-use wire::limits::VALUE_BYTES_MAX;
+use proptest::prelude::*;
+use wire::limits::{OPERATIONS_MAX, VALUE_BYTES_MAX};
 use wire::record::{End, Operation};
 
 fn bytes(text: &'static str) -> Bytes {
@@ -237,4 +238,142 @@ fn what_a_transaction_reads_fits_into_an_answer() {
     let most = TRANSACTION_ANSWER_BYTES_MAX / VALUE_BYTES_MAX;
     assert!(machine.apply(reads(most)).is_ok());
     assert_eq!(machine.apply(reads(most + 1)), Err(Unfit::AnswerTooLong));
+}
+
+/// A list as long as values may be, of items without bytes.
+fn with_longest_list() -> StateMachine {
+    let mut machine = StateMachine::default();
+    let put = Command::Put {
+        key: bytes("k"),
+        value: Bytes::from(vec![0; VALUE_BYTES_MAX]),
+    };
+    machine.apply(put).unwrap();
+    machine
+}
+
+fn invoke(machine: &mut StateMachine, command: Command, work: &mut u64) -> Result<Answer, Rejection> {
+    machine.invoke_counted(Index(1), Invocation::Plain(command), work)
+}
+
+#[test]
+fn a_transaction_of_pops_walks_a_list_once_and_does_what_as_many_pops_do() {
+    for ends in [[End::Back; 2], [End::Front; 2], [End::Back, End::Front]] {
+        let pops: Vec<Operation> = (0..OPERATIONS_MAX)
+            .map(|place| pop("k", ends[place % 2]))
+            .collect();
+        let mut single = with_longest_list();
+        let (mut together, before) = (single.clone(), single.bytes());
+        let mut work = 0;
+        let mut answers = Vec::new();
+        for pop in &pops {
+            let answer = invoke(&mut single, Command::Operation(pop.clone()), &mut work).unwrap();
+            assert_eq!(answer, Answer::Value(Some(Bytes::new())));
+            answers.push(OperationAnswer::Value(Some(Bytes::new())));
+        }
+        assert!(work > 2 * (OPERATIONS_MAX - 1) as u64 * (before - 4 * OPERATIONS_MAX as u64));
+        let mut work = 0;
+        let answer = invoke(&mut together, transaction(vec![], pops, vec![]), &mut work);
+        let held = true;
+        assert_eq!(answer, Ok(Answer::Transaction { held, answers }));
+        assert_eq!(together, single);
+        assert_eq!(together.state_hash(), single.state_hash());
+        // It was read, and written.
+        assert!(work <= 2 * before, "{work}");
+    }
+}
+
+#[test]
+fn what_touches_little_is_little_work() {
+    let mut machine = with_longest_list();
+    let text = b"text".to_vec();
+    for operation in [
+        add("n", 7),
+        append("t", text),
+        push("l", "item", End::Back),
+        pop("l", End::Front),
+    ] {
+        let mut work = 0;
+        invoke(&mut machine, Command::Operation(operation), &mut work).unwrap();
+        assert!(work < 64, "{work}");
+    }
+    let mut work = 0;
+    invoke(&mut machine, put("k", "x"), &mut work).unwrap();
+    assert_eq!(work, 0, "the command has it itself");
+}
+
+#[test]
+fn what_is_left_of_a_list_and_what_was_taken_keep_none_of_the_whole() {
+    let mut machine = StateMachine::default();
+    for item in ["first", "second", "third"] {
+        done(&mut machine, push("k", item, End::Back)).unwrap();
+    }
+    let whole = machine.get(b"k").unwrap();
+    let operations = vec![pop("k", End::Front), get("k"), pop("k", End::Back), get("k")];
+    let Ok(Answer::Transaction { answers, .. }) = machine.apply(transaction(vec![], operations, vec![]))
+    else {
+        panic!("it fits");
+    };
+    let left = machine.get(b"k").unwrap();
+    let answered = answers.iter().filter_map(|answer| match answer {
+        OperationAnswer::Value(value) => value.as_ref(),
+        OperationAnswer::Written
+        | OperationAnswer::Deleted(_)
+        | OperationAnswer::Length(_)
+        | OperationAnswer::Sum(_) => None,
+    });
+    let memory = whole.as_ptr_range();
+    let kept: Vec<&Bytes> = answered.chain([&left]).collect();
+    assert_eq!(kept.len(), 5);
+    for value in kept {
+        assert!(!memory.contains(&value.as_ptr()), "{value:?}");
+    }
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let key = || prop_oneof![3 => Just(bytes("k")), 1 => Just(bytes("l"))];
+    let end = || prop_oneof![Just(End::Front), Just(End::Back)];
+    let item = || proptest::collection::vec(0..3_u8, 0..3).prop_map(Bytes::from);
+    // What may be a list, and may not.
+    let value =
+        proptest::collection::vec(prop_oneof![9 => Just(0), 1 => 0..3_u8], 0..40).prop_map(Bytes::from);
+    prop_oneof![
+        6 => (key(), end()).prop_map(|(key, end)| Operation::Pop { key, end }),
+        6 => (key(), item(), end()).prop_map(|(key, item, end)| Operation::Push { key, item, end }),
+        2 => key().prop_map(|key| Operation::Get { key }),
+        1 => (key(), value).prop_map(|(key, value)| Operation::Put { key, value }),
+        1 => key().prop_map(|key| Operation::Delete { key }),
+        1 => (key(), item()).prop_map(|(key, suffix)| Operation::Append { key, suffix }),
+        1 => (key(), -3..3_i64).prop_map(|(key, amount)| Operation::Add { key, amount }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_transaction_does_what_its_operations_do_one_by_one_or_nothing(
+        before in proptest::collection::vec(operation(), 0..20),
+        operations in proptest::collection::vec(operation(), 0..20),
+    ) {
+        let mut single = StateMachine::default();
+        for operation in before {
+            let _ = done(&mut single, operation);
+        }
+        let mut together = single.clone();
+        let untouched = single.clone();
+        let one_by_one: Result<Vec<Answer>, Unfit> =
+            operations.iter().map(|operation| done(&mut single, operation.clone())).collect();
+        let answer = together.apply(transaction(vec![], operations, vec![]));
+        match (one_by_one, answer) {
+            (Ok(expected), Ok(Answer::Transaction { answers, .. })) => {
+                let answers: Vec<Answer> = answers.into_iter().map(Answer::from).collect();
+                prop_assert_eq!(answers, expected);
+                prop_assert_eq!(&together, &single);
+                prop_assert_eq!(together.state_hash(), single.state_hash());
+            }
+            (Err(expected), Err(unfit)) => {
+                prop_assert_eq!(unfit, expected);
+                prop_assert_eq!(together, untouched);
+            }
+            (expected, answer) => prop_assert!(false, "{expected:?}, but {answer:?}"),
+        }
+    }
 }

@@ -15,6 +15,9 @@ use wire::{DecodeError, Slice};
 /// How many entries it must be for looking ahead at what they need to be worth it.
 const AHEAD_MIN: usize = 4;
 
+/// What an entry counts as work beside its bytes and those of the values that it is about.
+const ENTRY_WORK: u64 = 256;
+
 /// What an entry carries, if that is a command.
 type Decoded<'a> = Option<Result<Invocation<Slice<'a>>, DecodeError>>;
 
@@ -90,20 +93,23 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         }
     }
 
-    /// Applies committed entries, in order, and answers whoever proposed them.
+    /// Applies committed entries, in order, and answers whoever proposed them. When that is enough for a turn, the core gets the rest back.
     pub(super) fn apply_entries(
         &mut self,
         committed: &[Entry<Bytes>],
         out: &mut Outbox,
     ) -> Result<(), Fatal> {
-        let Some(last) = committed.last().map(|entry| entry.index) else {
+        if committed.is_empty() {
             return Ok(());
-        };
+        }
+        let mut is_bounded = true;
         if mutated!(self.mutant, FailoverEmpties) && self.opens_term(committed) {
             self.machine = StateMachine::default();
         }
         if mutated!(self.mutant, AppliedBeforeEffect) && self.must_snapshot() {
             self.snapshot_before_effect(committed)?;
+            // The bug is that it is applied later, and not that it isn't.
+            is_bounded = false;
         }
         for entries in committed.chunks(AHEAD_MAX) {
             let decoded: Vec<Decoded<'_>> = entries.iter().map(decoded).collect();
@@ -111,10 +117,15 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 self.machine.look_ahead(decoded.iter().flatten().flatten());
             }
             for (entry, decoded) in entries.iter().zip(decoded) {
+                // Never nothing in a turn: its first entry is applied, whatever it takes.
+                if is_bounded && self.has_done_enough() {
+                    self.node.hand_back();
+                    return Ok(());
+                }
                 self.apply_entry(entry, decoded, out)?;
+                self.node.applied(entry.index);
             }
         }
-        self.node.applied(last);
         Ok(())
     }
 
@@ -125,6 +136,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         out: &mut Outbox,
     ) -> Result<(), Fatal> {
         let position = entry.position();
+        self.work += ENTRY_WORK + entry.size() as u64;
         if let EntryData::Configuration(configuration) = &entry.data {
             self.configuration_applied(position, configuration, out);
         }
@@ -137,7 +149,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         } else {
             invocation
         };
-        let result = self.machine.invoke(position.index, invocation);
+        let result = self
+            .machine
+            .invoke_counted(position.index, invocation, &mut self.work);
         if let Some((_, ticket)) = self.commands.pop_front_if(|(proposed, _)| *proposed == position) {
             out.replies.push((ticket, result.map_err(Refusal::from)));
         }

@@ -99,10 +99,10 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         committed: &[Entry<Bytes>],
         out: &mut Outbox,
     ) -> Result<(), Fatal> {
-        if committed.is_empty() {
+        let Some(end) = committed.last().map(|entry| entry.index) else {
             return Ok(());
-        }
-        let mut is_bounded = true;
+        };
+        let (mut is_bounded, mut last) = (true, None);
         if mutated!(self.mutant, FailoverEmpties) && self.opens_term(committed) {
             self.machine = StateMachine::default();
         }
@@ -111,7 +111,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             // The bug is that it is applied later, and not that it isn't.
             is_bounded = false;
         }
-        for entries in committed.chunks(AHEAD_MAX) {
+        'turn: for entries in committed.chunks(AHEAD_MAX) {
             let decoded: Vec<Decoded<'_>> = entries.iter().map(decoded).collect();
             if entries.len() >= AHEAD_MIN {
                 self.machine.look_ahead(decoded.iter().flatten().flatten());
@@ -119,12 +119,17 @@ impl<D: Disk, L: Logger> Replica<D, L> {
             for (entry, decoded) in entries.iter().zip(decoded) {
                 // Never nothing in a turn: its first entry is applied, whatever it takes.
                 if is_bounded && self.has_done_enough() {
-                    self.node.hand_back();
-                    return Ok(());
+                    break 'turn;
                 }
                 self.apply_entry(entry, decoded, out)?;
-                self.node.applied(entry.index);
+                last = Some(entry.index);
             }
+        }
+        if let Some(last) = last {
+            self.node.applied(last);
+        }
+        if last < Some(end) {
+            self.node.hand_back();
         }
         Ok(())
     }

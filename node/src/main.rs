@@ -6,7 +6,7 @@
 //! # The loop
 //!
 //! One thread runs it all. Beside it one writes a leader's batches to the write-ahead log, and one prints what is logged. Tasks read from
-//! sockets and put what they read into the inbox; the loop takes all of it at once.
+//! sockets and put what they read into the inbox; the loop takes all of it at once, unless that is very much.
 //!
 //! ```text
 //!   clients ──▶ one task each ──┐                                       ┌──▶ peers    (one connection to each)
@@ -34,10 +34,19 @@
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | a frame | `wire::limits` | the connection is closed |
-//! | connections that have not said hello | `GREETINGS_MAX`, `GREETING_TIME_MAX` | the oldest is closed |
-//! | clients | `CLIENTS_MAX` | refused, with the reason |
+//! | connections that wait to be accepted | `BACKLOG` | the other side tries again after a second |
+//! | connections that have not said hello | `Capacity::greetings`, `GREETING_TIME_MAX` | the oldest is closed |
+//! | clients | `Capacity::clients` | one that is idle for `IDLE_MIN` makes room; where none is, refused with the reason |
+//! | descriptors of clients and beginners | `Capacity`: the system's limit, less what the rest of the node needs | as above; where next to nothing is left, the node does not start |
 //! | requests in flight of one client | `IN_FLIGHT_MAX` | nothing more is read from it |
+//! | answers that one client has not taken | `ANSWERS_BYTES_MAX`; less, the more all have | nothing more is read from it |
+//! | those to what was read before | `TOO_MUCH` times as much | reads are refused as busy; where something was changed, the connection is closed |
+//! | answers to one who has said all | `STALL_MAX` | the connection is closed |
+//! | long frames that come, of all clients | `FRAMES_BYTES_MAX` | they wait; the oldest's connection is closed after `FRAME_TIME_MIN` |
+//! | long frames that come, of all other nodes | the same once more | the same |
+//! | a frame that has begun to come | `FRAME_STALL_MAX`, `FRAME_TIME_MAX` | the connection is closed |
 //! | what waits in the inbox | `INBOX_BYTES_MAX` | a frame that came waits, and nothing more is read after it |
+//! | what is taken in at once | `TAKEN_IN_MAX` | left for the next turn |
 //! | messages to one peer | `QUEUED_MAX` | lost, as the protocol allows |
 //! | a socket that takes nothing | `STALL_MAX` | the connection is closed |
 //! | lines of the log that wait for their reader | `LINES_MAX` | lost, and counted |

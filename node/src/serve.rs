@@ -5,7 +5,7 @@ use crate::disk::{DataFolder, LockError};
 use crate::exit::Failure;
 use crate::logging::{self, EventLog};
 use crate::scheduling;
-use crate::server::{Parts, Server};
+use crate::server::{Capacity, Parts, Server};
 use raft::{Life, NodeId};
 use replica::{OpenError, Options, Replica};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,13 +16,17 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use wire::record::Member;
 
 /// How long the runtime's helper threads (name look-ups) are waited for at the end.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// How many connections may wait to be accepted: all of a cluster's clients may come in the moment in which a leader begins to lead, and the
+/// packets of one that finds no room are dropped, for a second. The system takes less where it has a bound of its own.
+const BACKLOG: u32 = 4096;
 
 /// What the ready line says.
 #[derive(Debug, Serialize)]
@@ -46,14 +50,14 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
     if let Err(error) = scheduled {
         tracing::info!("the scheduler does not take this node for a batch: {error}");
     }
-    raise_descriptor_limit();
+    let capacity = capacity(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
     // As a task: what wakes the runtime's root instead is told to its thread by a system call each time.
     let result = runtime.block_on(async {
-        let run = tokio::task::spawn_local(run(settings));
+        let run = tokio::task::spawn_local(run(settings, capacity));
         run.await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     });
@@ -61,7 +65,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
     result
 }
 
-async fn run(settings: Settings) -> Result<(), Failure> {
+async fn run(settings: Settings, capacity: Capacity) -> Result<(), Failure> {
     // Signals first: one that comes during the start ends it as cleanly as any other time.
     let internal = |error: std::io::Error| Failure::Internal(format!("signals can't be heard: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
@@ -75,14 +79,14 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     let mut disk = DataFolder::lock(&settings.data).map_err(|error| match error {
         LockError::Busy(_) | LockError::Unusable(..) => Failure::Usage(error.to_string()),
     })?;
-    let (listener, listen) = listen(settings.listen).await?;
+    let (listener, listen) = listen(settings.listen)?;
     let disk_account = disk.account();
     let written = Arc::new(Notify::new());
     let notified = Arc::clone(&written);
     disk.write_beside(move || notified.notify_one())
         .map_err(|error| Failure::Internal(format!("there is no thread for the log: {error}")))?;
     let metrics = match settings.metrics {
-        Some(address) => Some(self::listen(address).await?),
+        Some(address) => Some(self::listen(address)?),
         None => None,
     };
     let event_log = EventLog::default();
@@ -119,6 +123,7 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         spin: settings.spin,
         events,
         listener,
+        capacity,
         metrics: metrics.map(|(listener, _)| listener),
     });
     say_ready(settings.id, listen, metrics_address);
@@ -128,11 +133,22 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         .map_err(|fatal| Failure::Internal(fatal.to_string()))
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let failed = |error: std::io::Error| Failure::Usage(format!("can't listen on {address}: {error}"));
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A node that starts again listens where connections of its last life are still on their way out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn options(settings: &Settings) -> Result<Options, Failure> {
@@ -216,8 +232,27 @@ fn take_small_pages() {
     let _ = disable_transparent_huge_pages(true);
 }
 
-/// Takes as many descriptors as the system gives: the usual soft limit is less than the clients that are served.
-fn raise_descriptor_limit() {
+/// How many connections the node can take, with as many descriptors as the system gives.
+fn capacity(settings: &Settings) -> Result<Capacity, Failure> {
+    let limit = raise_descriptor_limit();
+    let defaults = Options::new(settings.id, String::new(), Vec::new());
+    let segment_bytes = settings.segment_bytes.unwrap_or(defaults.segment_bytes);
+    let log_bytes = settings.snapshot_log_bytes.unwrap_or(defaults.snapshot_log_bytes);
+    let segments = usize::try_from(log_bytes.div_ceil(segment_bytes)).unwrap_or(usize::MAX);
+    let capacity = Capacity::within(limit, segments).map_err(|error| Failure::Usage(error.to_string()))?;
+    if capacity != Capacity::default() {
+        tracing::warn!(
+            "a process may have only {limit} files and connections open (see `ulimit -n`): at most {} clients are served, and {} connections \
+             may begin at once",
+            capacity.clients,
+            capacity.greetings
+        );
+    }
+    Ok(capacity)
+}
+
+/// Takes as many descriptors as the system gives, as the usual soft limit is less than the clients that are served; how many that are.
+fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -226,4 +261,6 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!("the limit on open files stays as it is: {error}");
     }
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }

@@ -4,6 +4,7 @@ use super::clients::Client;
 use super::request::Task;
 use raft::NodeId;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
@@ -42,8 +43,11 @@ pub(crate) enum Input {
 /// What has come in. It lives on one thread: tasks that read put in, the loop takes out.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    inputs: RefCell<Vec<Input>>,
+    inputs: RefCell<VecDeque<Input>>,
+    /// Those that were taken out count until the loop is done with them.
     bytes: Cell<usize>,
+    /// How many of these were taken out.
+    taken_bytes: Cell<usize>,
     arrived: Notify,
     emptied: Notify,
 }
@@ -62,7 +66,7 @@ impl Inbox {
     /// Puts in what came in a frame of `bytes`, room or not.
     pub(crate) fn push(&self, input: Input, bytes: usize) {
         let mut inputs = self.inputs.borrow_mut();
-        inputs.push(input);
+        inputs.push_back(input);
         self.bytes.set(self.bytes.get() + bytes + INPUT_BYTES);
         if inputs.len() == 1 {
             // Whoever takes that one out takes all.
@@ -80,11 +84,22 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Takes everything out, into the empty `into`.
-    pub(crate) fn take(&self, into: &mut Vec<Input>) {
+    /// Takes everything out, into the empty `into`. What is there now keeps its room until [`Inbox::is_taken_in`].
+    pub(crate) fn take(&self, into: &mut VecDeque<Input>) {
         debug_assert!(into.is_empty(), "inputs were left over from the last turn");
         std::mem::swap(&mut *self.inputs.borrow_mut(), into);
-        if self.bytes.replace(0) >= INBOX_BYTES_MAX {
+        self.taken_bytes.set(self.bytes.get());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inputs.borrow().is_empty()
+    }
+
+    /// The loop is done with what it took.
+    pub(crate) fn is_taken_in(&self) {
+        let bytes = self.bytes.get();
+        self.bytes.set(bytes - self.taken_bytes.take());
+        if bytes >= INBOX_BYTES_MAX {
             self.emptied.notify_waiters();
         }
     }
@@ -113,8 +128,9 @@ mod tests {
             while came < FRAMES {
                 inbox.arrived().await;
                 tokio::task::yield_now().await;
-                let mut inputs = Vec::new();
+                let mut inputs = VecDeque::new();
                 inbox.take(&mut inputs);
+                inbox.is_taken_in();
                 assert!(inputs.len() <= INBOX_BYTES_MAX / FRAME_BYTES, "{}", inputs.len());
                 came += inputs.len();
                 turns += 1;

@@ -9,6 +9,7 @@ mod handshake;
 mod inbox;
 mod metrics;
 mod peers;
+mod places;
 mod request;
 mod scrape;
 mod shared;
@@ -16,15 +17,18 @@ mod stages;
 mod status;
 
 use crate::cli::Address;
+use crate::connection::{FRAMES_BYTES_MAX, Room, Times};
 use crate::disk::{DataFolder, DiskAccount};
 use crate::logging::{EventCounts, EventLog};
 use awake::Awake;
-use clients::{Client, Places};
+use clients::{Answer, Client, Told};
 use founding::Founding;
 use handshake::Membership;
 use inbox::{Inbox, Input};
 use metrics::Metrics;
 use peers::Peers;
+pub(crate) use places::Capacity;
+use places::Places;
 use raft::{Index, Logger, NodeId, RoleKind, Term};
 use replica::{Disk, Fatal, Outbox, Refusal, Replica, Ticket};
 use request::Task;
@@ -32,7 +36,7 @@ use rustc_hash::FxHashMap;
 use shared::Shared;
 use stages::{Stages, Turn};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +49,9 @@ use wire::client::{Error, Leader, Reply, Response, Stage};
 /// How often the replica's wheel is turned before anybody else has a turn. It stands still after a few turns, but for a node that has
 /// much to apply: one that starts again applies all of its log.
 const WHEEL_TURNS_MAX: usize = 8;
+
+/// How many of the things that came in are taken in before the wheel is turned, and others have a turn.
+const TAKEN_IN_MAX: usize = 4096;
 
 /// What the server is given.
 #[derive(Debug)]
@@ -67,6 +74,8 @@ pub(crate) struct Parts {
     /// What the replica's log of events counts.
     pub(crate) events: EventCounts,
     pub(crate) listener: TcpListener,
+    /// How many connections are taken.
+    pub(crate) capacity: Capacity,
     /// Where monitoring systems ask, if anywhere.
     pub(crate) metrics: Option<TcpListener>,
 }
@@ -104,8 +113,10 @@ pub(crate) struct Server {
     last_ticket: u64,
     /// Clients that were answered since the last flush.
     answered: Vec<Rc<Client>>,
-    /// Empty between turns; kept for its memory.
-    inputs: Vec<Input>,
+    /// What was taken out of the inbox and is not taken in yet.
+    inputs: VecDeque<Input>,
+    /// What the node tells all who ask in one turn.
+    told: ToldOnce,
     /// Empty between turns; kept for its memory.
     out: Outbox,
     /// When the writes came that are being answered. Empty between turns; kept for its memory.
@@ -114,6 +125,14 @@ pub(crate) struct Server {
     events: EventCounts,
     /// How long taking in took since the last turn.
     taken_in: Duration,
+}
+
+/// What is the same for all who ask, while nothing else is taken in between. A few bytes ask for kilobytes, which take a while to be counted up.
+#[derive(Debug, Default)]
+struct ToldOnce {
+    status: Option<Told>,
+    stages: Option<Told>,
+    members: Option<Told>,
 }
 
 /// A request that the replica has.
@@ -142,6 +161,7 @@ impl Server {
             spin,
             events,
             listener,
+            capacity,
             metrics,
         } = parts;
         let mut membership = Membership::new(id, cluster_id, replica.incarnation());
@@ -154,9 +174,13 @@ impl Server {
             inbox: Inbox::default(),
             encoder: RefCell::default(),
             peers: Peers::new(fixed_peers),
-            clients: Places::default(),
+            clients: Places::new(capacity.clients),
+            held_by_clients: Rc::default(),
+            client_frames: Room::new(FRAMES_BYTES_MAX, Times::default()),
+            peer_frames: Room::new(FRAMES_BYTES_MAX, Times::default()),
         });
-        tokio::task::spawn_local(accept::accept(listener, Rc::clone(&shared)));
+        let accept = accept::accept(listener, Rc::clone(&shared), capacity.greetings);
+        tokio::task::spawn_local(accept);
         tokio::task::spawn_local(say_who_is_missing(Rc::clone(&shared)));
         if let Some(listener) = metrics {
             tokio::task::spawn_local(scrape::listen(listener, Rc::clone(&shared)));
@@ -170,7 +194,8 @@ impl Server {
             asked: FxHashMap::default(),
             last_ticket: 0,
             answered: Vec::new(),
-            inputs: Vec::new(),
+            inputs: VecDeque::new(),
+            told: ToldOnce::default(),
             out: Outbox::default(),
             done: Vec::new(),
             stages: Stages::new(disk_account),
@@ -213,8 +238,8 @@ impl Server {
                 () = written.notified() => {}
                 never = awake => match never {},
             }
-            self.take_in();
-            if !self.turn_wheel()? {
+            let all_taken_in = self.take_in();
+            if !self.turn_wheel()? || !all_taken_in {
                 self.shared.inbox.poke();
                 // There is always something to do then: without this, nobody would read, no timer run and no signal be heard. Others may have
                 // waited long for this processor, too.
@@ -235,14 +260,19 @@ impl Server {
         }
     }
 
-    /// Feeds the replica what came in.
-    fn take_in(&mut self) {
+    /// Feeds the replica what came in. Whether that is all.
+    fn take_in(&mut self) -> bool {
         let now = Instant::now();
-        let mut inputs = std::mem::take(&mut self.inputs);
-        self.shared.inbox.take(&mut inputs);
+        self.told = ToldOnce::default();
+        if self.inputs.is_empty() {
+            self.shared.inbox.take(&mut self.inputs);
+        }
         // Only when they are here: what is concluded from the time, is concluded for requests that came before it.
         self.replica.time_is(clock::now());
-        for input in inputs.drain(..) {
+        for _ in 0..TAKEN_IN_MAX {
+            let Some(input) = self.inputs.pop_front() else {
+                break;
+            };
             if !self.shared.founding.admits(&input) {
                 continue;
             }
@@ -272,8 +302,12 @@ impl Server {
                 }
             }
         }
-        self.inputs = inputs;
+        if self.inputs.is_empty() {
+            self.shared.inbox.is_taken_in();
+        }
         self.taken_in += now.elapsed();
+        // What came while some were left was announced, and not taken out.
+        self.inputs.is_empty() && self.shared.inbox.is_empty()
     }
 
     fn ask(&mut self, client: Rc<Client>, id: u64, task: Result<Task, Error>, came: Instant) {
@@ -299,12 +333,16 @@ impl Server {
                 self.replica.close_session(ticket, session);
             }
             Ok(Task::Status) => {
-                let status = self.status();
-                self.answer(client, id, Ok(Reply::Status(status)));
+                let told = self.told.status.take();
+                let told = told.unwrap_or_else(|| Told::new(&Ok(Reply::Status(self.status()))));
+                self.told.status = Some(told.clone());
+                self.answer(client, Answer::Shared { id, told });
             }
             Ok(Task::Stages) => {
-                let stages = self.stages.to_wire();
-                self.answer(client, id, Ok(Reply::Stages(stages)));
+                let told = self.told.stages.take();
+                let told = told.unwrap_or_else(|| Told::new(&Ok(Reply::Stages(self.stages.to_wire()))));
+                self.told.stages = Some(told.clone());
+                self.answer(client, Answer::Shared { id, told });
             }
             Ok(Task::Reconfigure(changes)) => {
                 let ticket = self.ticket(client, id, None);
@@ -319,15 +357,25 @@ impl Server {
                 self.replica.snapshot(ticket);
             }
             Ok(Task::Members) => {
-                let raft = self.replica.core().raft();
-                let answer = if raft.role() == RoleKind::Leader {
-                    Ok(Reply::Members(status::members(raft.configuration())))
-                } else {
-                    Err(self.not_leader(raft.leader()))
-                };
-                self.answer(client, id, answer);
+                let told = self.told.members.take();
+                let told = told.unwrap_or_else(|| Told::new(&self.members()));
+                self.told.members = Some(told.clone());
+                self.answer(client, Answer::Shared { id, told });
             }
-            Err(error) => self.answer(client, id, Err(error)),
+            Err(error) => {
+                let result = Err(error);
+                self.answer(client, Answer::Read(Response { id, result }));
+            }
+        }
+    }
+
+    fn members(&self) -> Result<Reply, Error> {
+        let raft = self.replica.core().raft();
+        match raft.role() {
+            RoleKind::Leader => Ok(Reply::Members(status::members(raft.configuration()))),
+            RoleKind::Follower | RoleKind::PreCandidate | RoleKind::Candidate => {
+                Err(self.not_leader(raft.leader()))
+            }
         }
     }
 
@@ -437,7 +485,12 @@ impl Server {
                 Ok(answer) => Ok(request::reply(answer)),
                 Err(refusal) => Err(self.error(refusal)),
             };
-            self.answer(client, id, result);
+            let response = Response { id, result };
+            let answer = match write_came {
+                Some(_) => Answer::Write(response),
+                None => Answer::Read(response),
+            };
+            self.answer(client, answer);
         }
         self.out.replies = replies;
         let mut done = std::mem::take(&mut self.out.done);
@@ -446,7 +499,7 @@ impl Server {
             let result = result
                 .map(request::done)
                 .map_err(|why| request::not_done(why, |leader| self.not_leader(leader)));
-            self.answer(client, id, result);
+            self.answer(client, Answer::Write(Response { id, result }));
         }
         self.out.done = done;
         self.flush_clients();
@@ -458,8 +511,8 @@ impl Server {
         done
     }
 
-    fn answer(&mut self, client: Rc<Client>, id: u64, result: Result<Reply, Error>) {
-        if client.answer(Response { id, result }) {
+    fn answer(&mut self, client: Rc<Client>, answer: Answer) {
+        if client.answer(answer) {
             self.answered.push(client);
         }
     }

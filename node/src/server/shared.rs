@@ -1,11 +1,13 @@
 //! What the tasks of a node have in common. All of them run on one thread.
 
-use super::clients::Places;
 use super::founding::Founding;
 use super::handshake::Membership;
 use super::inbox::Inbox;
 use super::peers::Peers;
-use std::cell::RefCell;
+use super::places::Places;
+use crate::connection::Room;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use wire::Hello;
 use wire::record::Encoder;
 
@@ -23,6 +25,12 @@ pub(crate) struct Shared {
     pub(crate) encoder: RefCell<Encoder>,
     pub(crate) peers: Peers,
     pub(crate) clients: Places,
+    /// How many bytes the answers to clients hold that they have not taken.
+    pub(crate) held_by_clients: Rc<Cell<usize>>,
+    /// For the long frames of clients.
+    pub(crate) client_frames: Rc<Room>,
+    /// For those of other nodes: no client must be in their way.
+    pub(crate) peer_frames: Rc<Room>,
 }
 
 impl Shared {

@@ -33,33 +33,41 @@ fn write_log(data: &Path, commands: u64) {
     turn(&mut replica);
 }
 
+/// Serves `replica`, with nobody beside it.
+async fn begin(replica: Replica<DataFolder, EventLog>) -> Server {
+    Server::begin(Parts {
+        id: NodeId(1),
+        cluster_id: "test".to_string(),
+        address: String::new(),
+        fixed_peers: BTreeMap::new(),
+        client_address: String::new(),
+        tick: Duration::from_secs(3600),
+        replica,
+        disk_account: DiskAccount::default(),
+        written: Arc::default(),
+        spin: None,
+        events: EventCounts::default(),
+        capacity: Capacity::default(),
+        metrics: None,
+        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    })
+}
+
+fn runtime() -> tokio::runtime::LocalRuntime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap()
+}
+
 #[test]
 fn others_have_their_turn_while_a_long_log_is_applied() {
     const TURNS: u64 = 20;
     let dir = tempfile::tempdir().unwrap();
     write_log(dir.path(), 1000);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default())
-        .unwrap();
-    let status = runtime.block_on(async {
+    let status = runtime().block_on(async {
         // An entry a turn.
-        let replica = replica(dir.path(), 1);
-        let mut server = Server::begin(Parts {
-            id: NodeId(1),
-            cluster_id: "test".to_string(),
-            address: String::new(),
-            fixed_peers: BTreeMap::new(),
-            client_address: String::new(),
-            tick: Duration::from_secs(3600),
-            replica,
-            disk_account: DiskAccount::default(),
-            written: Arc::default(),
-            spin: None,
-            events: EventCounts::default(),
-            metrics: None,
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        });
+        let mut server = begin(replica(dir.path(), 1)).await;
         // Somebody else on this thread, who must have had some turns before the node is told to stop.
         let somebody = tokio::task::spawn_local(async {
             for _ in 0..TURNS {
@@ -77,4 +85,26 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
         applied <= 2 * TURNS * WHEEL_TURNS_MAX as u64,
         "{applied} were applied before somebody else had {TURNS} turns"
     );
+}
+
+#[test]
+fn what_came_is_taken_in_by_bounded_pieces_and_none_of_it_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let mut server = begin(replica(dir.path(), usize::MAX)).await;
+        let come = |server: &Server, count: usize| {
+            for _ in 0..count {
+                server.shared.inbox.push(Input::Unreachable(NodeId(9)), 0);
+            }
+        };
+        come(&server, TAKEN_IN_MAX + 1);
+        assert!(!server.take_in(), "there is one more");
+        // They come while that one is left.
+        come(&server, 2);
+        assert!(!server.take_in(), "there are two more");
+        assert!(server.take_in());
+        assert!(server.inputs.is_empty() && server.shared.inbox.is_empty());
+        come(&server, TAKEN_IN_MAX);
+        assert!(server.take_in());
+    });
 }

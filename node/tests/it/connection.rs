@@ -2,7 +2,7 @@
 
 use crate::process::{CLUSTER_ID, PATIENCE};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 use wire::client::{Error, Reply, Request, RequestBody, Response};
 use wire::{Hello, Role, Welcome};
@@ -43,7 +43,7 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
 impl Connection {
     /// A connection on which nothing was said yet.
     pub(crate) fn open(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(address).expect("the node listens");
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the node listens");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -77,6 +77,11 @@ impl Connection {
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the node reads");
+    }
+
+    /// Sends nothing more, and goes on listening.
+    pub(crate) fn says_no_more(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("it is connected");
     }
 
     /// The payload of the next frame; `None` when the node has closed the connection.
@@ -126,19 +131,25 @@ impl Connection {
     pub(crate) fn ask_if_read(&mut self, body: RequestBody) -> (u64, Option<Vec<u8>>) {
         self.last_id += 1;
         let id = self.last_id;
-        let mut unread = frame(&wire::encode(&Request { id, body }));
+        let unread = self.send_if_read(&frame(&wire::encode(&Request { id, body })));
+        (id, unread)
+    }
+
+    /// Sends `bytes`; what the node, for a second, did not read of it.
+    pub(crate) fn send_if_read(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut unread = bytes;
         self.stream
             .set_write_timeout(Some(Duration::from_secs(1)))
             .unwrap();
         while !unread.is_empty() {
-            match self.stream.write(&unread) {
-                Ok(written) => drop(unread.drain(..written)),
+            match self.stream.write(unread) {
+                Ok(written) => unread = &unread[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("the node has closed the connection: {error}"),
             }
         }
         self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        (id, (!unread.is_empty()).then_some(unread))
+        (!unread.is_empty()).then(|| unread.to_vec())
     }
 
     pub(crate) fn answer(&mut self) -> Response {

@@ -1,8 +1,9 @@
 //! Whatever comes over a socket costs that one connection, and the node still serves.
 
 use crate::connection::{Connection, frame, hello, peer};
-use crate::process::{Node, Spec, eventually};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use crate::process::{Node, Spec, eventually, fails};
+use bytes::Bytes;
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use wire::client::{Reply, RequestBody};
 use wire::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
@@ -171,4 +172,84 @@ fn one_client_too_many_is_refused_and_peers_are_not() {
         let (_, welcome) = Connection::greet(node.address, &hello(Role::Client));
         matches!(welcome, Welcome::Accepted { .. }).then_some(())
     });
+}
+
+#[test]
+fn who_connects_takes_no_descriptor_that_the_disk_needs() {
+    const PUTS: u64 = 100;
+    take_descriptors();
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = Spec::single(&dir.path().join("data"));
+    // Again and again there are other files.
+    spec.flags = &["--segment-bytes", "65536", "--snapshot-log-bytes", "65536"];
+    let node = Node::start_within(256, &spec);
+    let mut client = Connection::accepted(node.address, Role::Client);
+    let crowd: Vec<Connection> = (0..300)
+        .map(|_| {
+            let mut one = Connection::open(node.address);
+            one.send(&frame(&wire::encode(&hello(Role::Client))));
+            one
+        })
+        .collect();
+    let put = |number: u64| RequestBody::Put {
+        key: Bytes::copy_from_slice(&number.to_be_bytes()),
+        value: Bytes::from(vec![7; 4000]),
+    };
+    eventually("the node leads", || client.call(put(0)).ok());
+    for number in 0..PUTS {
+        assert_eq!(client.call(put(number)), Ok(Reply::Written));
+    }
+    drop(crowd);
+}
+
+#[test]
+fn a_node_with_too_few_descriptors_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = Spec::single(&dir.path().join("data"));
+    let (code, stderr) = fails(spec.command_within(128));
+    assert_eq!(code, Some(254), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("only 128 files"), "{stderr}");
+}
+
+#[test]
+fn many_may_come_while_the_node_stands_still() {
+    take_descriptors();
+    // What the system lets wait at most, if that is less than come.
+    let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let many = somaxconn.trim().parse::<usize>().unwrap().min(1000);
+    let (_dir, node) = node();
+    node.signal(Signal::STOP);
+    let waiting: Vec<Connection> = (0..many).map(|_| Connection::open(node.address)).collect();
+    node.signal(Signal::CONT);
+    drop(waiting);
+    still_serves(node.address);
+}
+
+#[test]
+fn frames_that_begin_and_do_not_end_are_held_in_a_bounded_place() {
+    const HALVES: usize = 16;
+    const MEMORY_MAX_KIB: u64 = 112 << 10;
+    let (_dir, node) = node();
+    let mut half = frame(&vec![0; FRAME_BYTES_MAX]);
+    half.pop();
+    let halves: Vec<Connection> = std::thread::scope(|scope| {
+        let begin = || {
+            let mut connection = Connection::accepted(node.address, Role::Client);
+            connection.send_if_read(&half);
+            connection
+        };
+        let begun: Vec<_> = (0..HALVES).map(|_| scope.spawn(begin)).collect();
+        begun.into_iter().map(|begun| begun.join().unwrap()).collect()
+    });
+    still_serves(node.address);
+    let peak = node.memory_peak();
+    assert!(peak < MEMORY_MAX_KIB, "the node held {peak} KiB");
+    // Other nodes have a place of their own.
+    let mut other = Connection::accepted(node.address, peer(2, 1, 7));
+    other.send(&half);
+    other.send(&[0]);
+    other.ends();
+    drop(halves);
+    still_serves(node.address);
 }

@@ -84,12 +84,27 @@ impl Spec {
         command
     }
 
+    /// The same with no more than so many files and connections open.
+    pub(crate) fn command_within(&self, descriptors: u32) -> Command {
+        let command = self.command();
+        let mut limited = Command::new("sh");
+        limited.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
+        limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$@\""), "sh"]);
+        limited.arg(command.get_program()).args(command.get_args());
+        limited
+    }
+
     /// Starts it where it must not come up; what it said and how it ended.
     pub(crate) fn fails(&self) -> (Option<i32>, String) {
-        let output = self.command().output().expect("the binary runs");
-        assert_eq!(text(&output.stdout), "", "it must not claim to be ready");
-        (output.status.code(), text(&output.stderr))
+        fails(self.command())
     }
+}
+
+/// Starts a node where it must not come up; what it said and how it ended.
+pub(crate) fn fails(mut command: Command) -> (Option<i32>, String) {
+    let output = command.output().expect("the binary runs");
+    assert_eq!(text(&output.stdout), "", "it must not claim to be ready");
+    (output.status.code(), text(&output.stderr))
 }
 
 /// A node that serves; killed when dropped.
@@ -102,15 +117,21 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(spec: &Spec) -> Node {
-        let log = spec.data.with_extension("log");
-        let log = std::fs::File::options().create(true).append(true).open(log);
-        Node::start_logging(spec, log.expect("the log can be written"))
+        Node::start_logging(spec, log_of(spec))
+    }
+
+    /// Starts it with no more than so many files and connections open.
+    pub(crate) fn start_within(descriptors: u32, spec: &Spec) -> Node {
+        Node::run(spec, spec.command_within(descriptors), log_of(spec))
     }
 
     /// Starts it with its log going to `log`.
     pub(crate) fn start_logging(spec: &Spec, log: impl Into<Stdio>) -> Node {
-        let mut child = spec
-            .command()
+        Node::run(spec, spec.command(), log)
+    }
+
+    fn run(spec: &Spec, mut command: Command, log: impl Into<Stdio>) -> Node {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -177,6 +198,12 @@ impl Node {
         let figure = line.and_then(|line| line.trim().strip_suffix(" kB"));
         figure.expect("the kernel says so").parse().expect("a number")
     }
+}
+
+fn log_of(spec: &Spec) -> std::fs::File {
+    let log = spec.data.with_extension("log");
+    let log = std::fs::File::options().create(true).append(true).open(log);
+    log.expect("the log can be written")
 }
 
 impl Drop for Node {

@@ -204,3 +204,77 @@ fn a_client_that_asks_and_does_not_listen_is_read_no_further() {
     let peak = node.memory_peak();
     assert!(peak < MEMORY_MAX_KIB, "the node held {peak} KiB");
 }
+
+#[test]
+fn values_that_are_gone_are_not_kept_for_one_who_does_not_take_them() {
+    const VALUES: usize = 256;
+    const VALUE_BYTES: usize = 1 << 20;
+    // What the node writes itself, its log's end among it, and far less than all the values.
+    const MEMORY_MAX_KIB: u64 = 96 << 10;
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    let mut slow = Connection::accepted(node.address, Role::Client);
+    for number in 0..VALUES {
+        let value = vec![u8::try_from(number).unwrap(); VALUE_BYTES];
+        assert_eq!(client.call(put("k", &value)), Ok(Reply::Written));
+        slow.ask(get("k"));
+    }
+    let peak = node.memory_peak();
+    assert!(peak < MEMORY_MAX_KIB, "the node held {peak} KiB");
+    for _ in 0..VALUES {
+        let response = slow.answer();
+        assert!(
+            matches!(response.result, Ok(Reply::Value(Some(_)))),
+            "{response:?}"
+        );
+    }
+}
+
+#[test]
+fn few_bytes_that_ask_for_many_take_neither_memory_nor_time() {
+    const CLIENTS: usize = 32;
+    const QUESTIONS: usize = 1024;
+    const MEMORY_MAX_KIB: u64 = 128 << 10;
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    for number in 0..1000_u64 {
+        let key = number.to_string();
+        assert_eq!(client.call(put(&key, b"x")), Ok(Reply::Written));
+    }
+    let silent = || {
+        let mut silent = Connection::accepted(node.address, Role::Client);
+        for _ in 0..QUESTIONS {
+            silent.ask(RequestBody::Stages);
+        }
+        silent
+    };
+    let mut silent: Vec<Connection> = std::iter::repeat_with(silent).take(CLIENTS).collect();
+    for _ in 0..100 {
+        assert_eq!(client.call(put("k", b"x")), Ok(Reply::Written));
+    }
+    let peak = node.memory_peak();
+    assert!(peak < MEMORY_MAX_KIB, "the node held {peak} KiB");
+    let listener = silent.last_mut().unwrap();
+    for _ in 0..QUESTIONS {
+        let response = listener.answer();
+        assert!(matches!(response.result, Ok(Reply::Stages(_))), "{response:?}");
+    }
+}
+
+#[test]
+fn one_that_has_said_all_gets_its_answers() {
+    const REQUESTS: u64 = 100;
+    let (_dir, _spec, node) = single();
+    let mut client = client_of(&node);
+    let asked: BTreeSet<u64> = (0..REQUESTS)
+        .map(|number| client.ask(put(&number.to_string(), &[7; 10_000])))
+        .collect();
+    client.says_no_more();
+    let answered = asked.iter().map(|_| {
+        let response = client.answer();
+        assert_eq!(response.result, Ok(Reply::Written));
+        response.id
+    });
+    assert_eq!(answered.collect::<BTreeSet<u64>>(), asked);
+    client.ends();
+}

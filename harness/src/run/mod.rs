@@ -25,7 +25,7 @@ mod verdict;
 
 pub(crate) use directory::TEST;
 pub use directory::{DirectoryError, HISTORY, RunDirectory};
-pub use finish::{FINAL_READS_MAX, RECOVERY_MAX};
+pub use finish::{FINAL_READS_MAX, RECOVERY_MAX, SETTLING_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
 pub use options::{Concurrency, Options};
 pub use recorded::{Test, recorded};

@@ -162,20 +162,17 @@ async fn run_one(
         live,
         interrupt,
         label,
+        keep_running: series.keep_running,
     };
     let (results, cluster) = test::run(&mut test, &surroundings)
         .await
         .map_err(|error| series_error(series, &error))?;
     let written = directory.write_words(&results);
+    live.clear();
+    tell(series, &results, number);
     if series.keep_running {
-        live.clear();
-        tell(series, &results, number);
         keep(&cluster, live, interrupt).await;
         cluster.stop().await;
-    } else {
-        cluster.stop().await;
-        live.clear();
-        tell(series, &results, number);
     }
     Ok((
         results,

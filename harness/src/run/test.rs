@@ -1,7 +1,7 @@
 //! One test, from the start of its cluster to its verdict.
 
 use crate::client::{AddressOf, Client};
-use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
+use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Observation, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
@@ -35,6 +35,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) interrupt: &'a CancellationToken,
     /// Stands before each status line.
     pub(super) label: String,
+    /// Whether the nodes are left running.
+    pub(super) keep_running: bool,
 }
 
 /// Why a test came to no result.
@@ -76,7 +78,7 @@ struct Running<'a> {
     stop: CancellationToken,
 }
 
-/// Runs a test. The cluster is handed back running; whoever gets it stops it.
+/// Runs a test. The cluster is handed back, running if it is to be kept so; whoever gets it stops it then.
 pub(super) async fn run(
     test: &mut Test,
     surroundings: &Surroundings<'_>,
@@ -129,8 +131,15 @@ pub(super) async fn run(
             .objections
             .insert(0, String::from("the run was interrupted"));
     }
-    findings.exits = cluster.unexpected_exits();
     findings.elections = cluster.observe().elections;
+    if !surroundings.keep_running {
+        live.doing("stopping the nodes");
+        for node in cluster.stop().await {
+            findings.notes.push(format!(
+                "node {node} did not stop when it was told to, and was killed"
+            ));
+        }
+    }
     if let Err(error) = surroundings.directory.write_test(test) {
         // The verdict is worth more than the means to repeat the run.
         findings.notes.push(error.to_string());
@@ -141,6 +150,8 @@ pub(super) async fn run(
         let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
         findings.judged = Some(judged.await.expect("the check does not panic")?);
     }
+    // Only now: how nodes end that are told to stop tells of them too.
+    findings.exits = cluster.unexpected_exits();
     let mut results = conclude(test, surroundings.directory.path(), &findings);
     if let Some(judged) = &findings.judged
         && let Err(error) = surroundings.directory.write_pictures(&results, judged)
@@ -330,13 +341,25 @@ impl Running<'_> {
                 findings
                     .objections
                     .extend(finish::read_everywhere(&self.load, clients).await.err());
-                findings.divergence = self.cluster.observe().divergence();
+                live.doing("waiting until all nodes are where the others are");
+                let seen = finish::settled(self.cluster, finish::SETTLING_MAX).await;
+                findings.divergence = seen.divergence();
+                findings.objections.extend(unsettled(&seen));
             }
             Err(error) => findings
                 .objections
                 .push(format!("the cluster did not come back: {error}")),
         }
     }
+}
+
+/// The objection to nodes that are not where the others are, though all faults are over.
+fn unsettled(seen: &Observation) -> Option<String> {
+    let who = seen.unsettled()?;
+    let limit = humantime::format_duration(finish::SETTLING_MAX);
+    Some(format!(
+        "the nodes were given {limit} without faults to agree, and {who}"
+    ))
 }
 
 fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Option<String>>) {
@@ -353,3 +376,6 @@ fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Op
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,14 @@ fn apart(test: &Test, findings: &Findings) -> Standing {
 /// Why the run proves nothing, the most telling reason first: a node that is gone explains all the others.
 fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
     let gone = findings.exits.iter().find(|exit| !is_crash(exit));
-    let gone = gone.map(|exit| format!("node {} ended by itself: {}", exit.node, exit.status));
+    let gone = gone.map(|exit| {
+        let how = if exit.was_told {
+            "did not end as it was told to"
+        } else {
+            "ended by itself"
+        };
+        format!("node {} {how}: {}", exit.node, exit.status)
+    });
     gone.or_else(|| findings.objections.first().cloned()).or_else(|| {
         if findings
             .tally

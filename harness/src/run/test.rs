@@ -6,11 +6,12 @@ use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory};
-use crate::run::judge::{JudgeError, Request, judge};
+use crate::run::judge::{Request, judge};
 use crate::run::load::{self, Load, MakeClient};
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{Options, finish, narrate};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -39,19 +40,22 @@ pub(super) struct Surroundings<'a> {
     pub(super) keep_running: bool,
 }
 
-/// Why a test came to no result.
+/// Why a test could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TestError {
     #[error("{0}")]
     Cluster(#[from] ClusterError),
     #[error("{0}")]
     Directory(#[from] DirectoryError),
-    #[error("the history can't be made: {0}")]
-    History(std::io::Error),
-    #[error("{0}")]
-    Recorder(String),
-    #[error("the history of this run can't be judged: {0}")]
-    Judge(#[from] JudgeError),
+}
+
+/// What came of a test.
+pub(super) struct Tested {
+    pub(super) results: Results,
+    /// Its cluster if it is to be left running; whoever gets it stops it.
+    pub(super) cluster: Option<Cluster>,
+    /// Why the test could not be carried through, if so; the results say it too.
+    pub(super) error: Option<TestError>,
 }
 
 /// What the time under load came to.
@@ -78,66 +82,34 @@ struct Running<'a> {
     stop: CancellationToken,
 }
 
-/// Runs a test. The cluster is handed back, running if it is to be kept so; whoever gets it stops it then.
-pub(super) async fn run(
-    test: &mut Test,
-    surroundings: &Surroundings<'_>,
-) -> Result<(Results, Cluster), TestError> {
-    let replayed = test.schedule.take();
-    if let Some(schedule) = &replayed {
-        // A run that ended early had not come to all kinds of its flags; neither will its replay.
-        test.options.nemesis.retain(|kind| schedule.has(*kind));
-    }
-    let live = surroundings.live;
-    live.doing("starting the nodes");
-    let begun = Instant::now();
-    let cluster = Cluster::start(ClusterSpec {
-        binary: surroundings.binary.clone(),
-        nodes: test.options.nodes,
-        spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
-        cluster_id: cluster_id(test),
-        dir: surroundings.directory.path().to_owned(),
-        seed: test.seed,
-        timing: Timing::default(),
-        extra_args: node_args(&test.options),
-    })
-    .await?;
+/// Runs a test. Whatever happens, it has a result.
+pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tested {
     let mut findings = Findings::default();
-    let serving = tokio::select! {
-        serving = cluster.wait_serving(START_MAX) => Some(serving),
-        () = surroundings.interrupt.cancelled() => None,
-        () = until_death(&cluster) => None,
+    let begun = Instant::now();
+    let (cluster, mut error) = match start(test, surroundings).await {
+        Ok(cluster) => {
+            let carried_out = carry_out(test, surroundings, begun, &cluster, &mut findings).await;
+            (Some(cluster), carried_out.err())
+        }
+        Err(error) => (None, Some(TestError::from(error))),
     };
-    match serving {
-        Some(Ok(_)) => {
-            let after = begun.elapsed();
-            findings.start = Some(after);
-            let what = format!(
-                "{} nodes serve, {} after their start",
-                test.options.nodes,
-                duration(after)
-            );
-            live.event(Duration::ZERO, &what);
-            load_and_finish(test, replayed, surroundings, &cluster, &mut findings).await?;
-        }
-        Some(Err(error @ ClusterError::NotServing(_))) => {
-            findings.objections.push(format!("{error} after its start"));
-        }
-        Some(Err(error)) => return Err(error.into()),
-        None => {}
+    if let Some(error) = &error {
+        findings.objections.insert(0, error.to_string());
     }
     if surroundings.interrupt.is_cancelled() {
         findings
             .objections
             .insert(0, String::from("the run was interrupted"));
     }
-    findings.elections = cluster.observe().elections;
-    if !surroundings.keep_running {
-        live.doing("stopping the nodes");
-        for node in cluster.stop().await {
-            findings.notes.push(format!(
-                "node {node} did not stop when it was told to, and was killed"
-            ));
+    let live = surroundings.live;
+    if let Some(cluster) = &cluster {
+        findings.elections = cluster.observe().elections;
+        if !surroundings.keep_running {
+            live.doing("stopping the nodes");
+            let killed = cluster.stop().await.into_iter();
+            findings.notes.extend(
+                killed.map(|node| format!("node {node} did not stop when it was told to, and was killed")),
+            );
         }
     }
     if let Err(error) = surroundings.directory.write_test(test) {
@@ -148,17 +120,97 @@ pub(super) async fn run(
         live.doing("checking");
         let path = surroundings.directory.history();
         let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
-        findings.judged = Some(judged.await.expect("the check does not panic")?);
+        match judged.await.expect("the check does not panic") {
+            Ok(judged) => findings.judged = Some(judged),
+            Err(error) => findings
+                .objections
+                .push(format!("the history of this run can't be judged: {error}")),
+        }
     }
-    // Only now: how nodes end that are told to stop tells of them too.
-    findings.exits = cluster.unexpected_exits();
+    if let Some(cluster) = &cluster {
+        // Only now: how nodes end that are told to stop tells of them too.
+        findings.exits = cluster.unexpected_exits();
+    }
+    let has_failed = !(findings.exits.is_empty() && findings.objections.is_empty());
+    if let Some(no_room) = has_failed.then(|| surroundings.directory.probe().err()).flatten() {
+        // A node that can't write can't say so either: its log is on the same disk.
+        findings.machine.get_or_insert(no_room.to_string());
+        error = error.map(|_| TestError::Directory(no_room));
+    }
     let mut results = conclude(test, surroundings.directory.path(), &findings);
     if let Some(judged) = &findings.judged
         && let Err(error) = surroundings.directory.write_pictures(&results, judged)
     {
         results.notes.push(error.to_string());
     }
-    Ok((results, cluster))
+    Tested {
+        results,
+        cluster: cluster.filter(|_| surroundings.keep_running),
+        error,
+    }
+}
+
+/// What is said of a test for which there is no folder.
+pub(super) fn not_begun(test: &Test, folder: &Path, error: &DirectoryError) -> Results {
+    let findings = Findings {
+        objections: vec![error.to_string()],
+        ..Findings::default()
+    };
+    conclude(test, folder, &findings)
+}
+
+async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Cluster, ClusterError> {
+    if let Some(schedule) = &test.schedule {
+        // A run that ended early had not come to all kinds of its flags; neither will its replay.
+        test.options.nemesis.retain(|kind| schedule.has(*kind));
+    }
+    surroundings.live.doing("starting the nodes");
+    Cluster::start(ClusterSpec {
+        binary: surroundings.binary.clone(),
+        nodes: test.options.nodes,
+        spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
+        cluster_id: cluster_id(test),
+        dir: surroundings.directory.path().to_owned(),
+        seed: test.seed,
+        timing: Timing::default(),
+        extra_args: node_args(&test.options),
+    })
+    .await
+}
+
+/// From the time that the nodes serve to the final reads; `begun` is when they were started.
+async fn carry_out(
+    test: &mut Test,
+    surroundings: &Surroundings<'_>,
+    begun: Instant,
+    cluster: &Cluster,
+    findings: &mut Findings,
+) -> Result<(), TestError> {
+    let replayed = test.schedule.take();
+    let serving = tokio::select! {
+        serving = cluster.wait_serving(START_MAX) => Some(serving),
+        () = surroundings.interrupt.cancelled() => None,
+        () = until_death(cluster) => None,
+    };
+    match serving {
+        Some(Ok(_)) => {
+            let after = begun.elapsed();
+            findings.start = Some(after);
+            let what = format!(
+                "{} nodes serve, {} after their start",
+                test.options.nodes,
+                duration(after)
+            );
+            surroundings.live.event(Duration::ZERO, &what);
+            load_and_finish(test, replayed, surroundings, cluster, findings).await
+        }
+        Some(Err(error @ ClusterError::NotServing(_))) => {
+            findings.objections.push(format!("{error} after its start"));
+            Ok(())
+        }
+        Some(Err(error)) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// Waits until a node has died by itself.
@@ -182,7 +234,10 @@ async fn load_and_finish(
 ) -> Result<(), TestError> {
     let workload = workloads::by_name(&test.options.workload).expect("the name was checked");
     let history = surroundings.directory.history();
-    let recorder = Recorder::create(&history, workload.name()).map_err(TestError::History)?;
+    let recorder = Recorder::create(&history, workload.name()).map_err(|error| {
+        let path = history.clone();
+        DirectoryError::Write { path, error }
+    })?;
     let recorder = Arc::new(recorder);
     let stop = CancellationToken::new();
     let generator = workload.generator(setting(test));
@@ -200,7 +255,9 @@ async fn load_and_finish(
     running.finish(findings).await;
     drop(running);
     let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
-    findings.tally = recorder.finish().map_err(TestError::Recorder)?;
+    findings.tally = recorder.tally();
+    // What reached the file is judged nevertheless.
+    findings.machine = recorder.finish().err();
     test.schedule = Some(loaded.outcome.schedule.clone());
     findings.loaded = Some(loaded);
     Ok(())

@@ -34,6 +34,8 @@ pub(super) struct Findings {
     pub(super) elections: u64,
     /// Two nodes that were in different states after the entry of that index, when all was over.
     pub(super) divergence: Option<(NodeNumber, NodeNumber, u64)>,
+    /// What this machine failed to do: it explains whatever else went wrong.
+    pub(super) machine: Option<String>,
     /// Why the run proves nothing.
     pub(super) objections: Vec<String>,
     pub(super) notes: Vec<String>,
@@ -150,8 +152,11 @@ fn apart(test: &Test, findings: &Findings) -> Standing {
     }
 }
 
-/// Why the run proves nothing, the most telling reason first: a node that is gone explains all the others.
+/// Why the run proves nothing, the most telling reason first: a machine that fails explains all the others, and then a node that is gone.
 fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
+    if findings.machine.is_some() {
+        return findings.machine.clone();
+    }
     let gone = findings.exits.iter().find(|exit| !is_crash(exit));
     let gone = gone.map(|exit| {
         let how = if exit.was_told {

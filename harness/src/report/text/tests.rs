@@ -94,6 +94,7 @@ fn junit_escapes_what_has_a_meaning_in_xml() {
         results(Valid::Unknown, Some("too little load"), None),
     ];
     insta::assert_snapshot!("junit", junit(&tests));
+    assert!(junit(&[]).contains("tests=\"0\" failures=\"0\" errors=\"0\" time=\"0.000\""));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 use super::*;
 use crate::cluster::fake;
 use crate::report::Valid;
-use std::path::Path;
 
 /// A test of two nodes of this program, interrupted before they serve, since they never do.
 async fn interrupted(folder: &Path, serve: &str) -> Results {
@@ -30,7 +29,7 @@ async fn interrupted(folder: &Path, serve: &str) -> Results {
         label: String::new(),
         keep_running: false,
     };
-    run(&mut test, &surroundings).await.unwrap().0
+    run(&mut test, &surroundings).await.results
 }
 
 #[tokio::test]

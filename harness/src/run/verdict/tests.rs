@@ -186,6 +186,8 @@ fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
         verdict(&ended).1,
         "node 2 did not end as it was told to: exit status: 255"
     );
+    ended.machine = Some(String::from("can't write store: no space left on device"));
+    assert_eq!(verdict(&ended).1, "can't write store: no space left on device");
 }
 
 #[test]

@@ -33,12 +33,14 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   workload     its name
   system       what was tested: \"node\"
   nodes        how many
-  seconds      how long the cluster was loaded
-  ops          completed operations by outcome: {\"ok\":n,\"fail\":n,\"info\":n}
+  seconds      how long the cluster was loaded: for how long operations were begun, the final reads left out
+  ops          completed operations by outcome, the final reads among them: {\"ok\":n,\"fail\":n,\"info\":n}
   elections    how many terms with a leader were seen, the first included
   faults       how many faults took effect, by kind: {\"kill\":n,…}
   seed         with `--seed` it makes the same operations and faults
-  run_dir      the folder of the run
+  run_dir      the folder of the run; of one that could not be made, where it should lie
+
+A test that can't be carried through has a line too, unknown for the reason that is also on stderr.
 
 `harness model` prints a line for each world:
 
@@ -150,7 +152,9 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   test.json      what it takes to repeat it: seed, flags, versions, the schedule of faults; see `harness run --replay`
   history.jsonl  what every client did and saw, one line an event, in time order; written as it happens, so that it can be checked
                  even if the harness was killed
-  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked
+  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked; per_second: operations
+                 of the load, the final reads left out; recovery_seconds: from the end of the last fault to the end of the first
+                 operation that began after it and was ok, null if there was no fault
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
   latency.svg    how long operations took, by kind and outcome, from when they were to begin; in report.html, too

@@ -70,9 +70,9 @@ pub struct Summary {
     pub system: Cow<'static, str>,
     /// How many nodes.
     pub nodes: u64,
-    /// How long the cluster was loaded.
+    /// How long the cluster was loaded: for how long operations were begun, the final reads left out.
     pub seconds: f64,
-    /// Completed operations by outcome.
+    /// Completed operations by outcome, the final reads among them.
     pub ops: Counts,
     /// How many terms with a leader were seen.
     pub elections: u64,
@@ -99,9 +99,13 @@ pub struct Results {
     pub summary: Summary,
     /// How many clients there were.
     pub concurrency: usize,
+    /// How many operations of the load were completed a second, the final reads left out; `None` where it was not recorded.
+    #[serde(default)]
+    pub per_second: Option<f64>,
     /// How long after its start the cluster served.
     pub start_seconds: Option<f64>,
-    /// How long after the last fault it served.
+    /// From the end of the last fault to the end of the first operation that began after it and was ok; `None` if there was no fault, or
+    /// no such operation.
     pub recovery_seconds: Option<f64>,
     /// By operation and outcome.
     pub latencies: Vec<LatencyOf>,

@@ -104,6 +104,8 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
             run_dir: Path::new("").to_owned(),
         },
         concurrency: test.options.concurrency,
+        // Nobody came to the final reads.
+        per_second: last.map(|last| tally.counts().total() as f64 / Duration::from_nanos(last).as_secs_f64()),
         start_seconds: None,
         recovery_seconds: None,
         latencies: LatencyOf::all(&tally),

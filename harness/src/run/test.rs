@@ -60,7 +60,7 @@ pub(super) struct Tested {
 
 /// What the time under load came to.
 pub(super) struct Loaded {
-    /// How long it was.
+    /// How long operations were begun.
     pub(super) took: Duration,
     /// How long nothing was wrong, and what was completed by then.
     pub(super) calm: Duration,
@@ -256,6 +256,7 @@ async fn load_and_finish(
     drop(running);
     let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
     findings.tally = recorder.tally();
+    findings.recovery = recorder.recovery();
     // What reached the file is judged nevertheless.
     findings.machine = recorder.finish().err();
     test.schedule = Some(loaded.outcome.schedule.clone());
@@ -304,13 +305,14 @@ impl Running<'_> {
         let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault);
         let nemesis = self.start_nemesis(replayed, fault);
         self.until_over().await;
+        // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
+        let took = begun.elapsed();
         self.stop.cancel();
         let (first, outcome) = nemesis.await.expect("the nemesis does not panic");
         working.join_all().await;
         narrator.abort();
         // It holds the recorder until it has ended; that it was aborted is no news.
         let _ = narrator.await;
-        let took = begun.elapsed();
         let tally = self.recorder.tally();
         let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, tally.counts()));
         Loaded {
@@ -342,8 +344,9 @@ impl Running<'_> {
         let live = Arc::clone(self.surroundings.live);
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(calm) => {}
+                biased;
                 () = stop.cancelled() => {}
+                () = tokio::time::sleep(calm) => {}
             }
             let mut first = None;
             let tell = |event: FaultEvent| {
@@ -381,7 +384,6 @@ impl Running<'_> {
         match recovered {
             Ok(took) => {
                 if !self.test.options.nemesis.is_empty() {
-                    findings.recovery = Some(took);
                     live.event(
                         self.recorder.elapsed(),
                         &format!("healed, and serving after {}", duration(took)),
@@ -428,6 +430,7 @@ fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Op
             *fault = Some(format!("{} {}", event.kind, event.targets));
         }
         Phase::Stop => {
+            recorder.calm_since(at);
             live.event(at, &format!("{:<9}  over", event.kind));
             *fault = None;
         }

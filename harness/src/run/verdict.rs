@@ -66,6 +66,10 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
             run_dir: run_dir.to_owned(),
         },
         concurrency: options.concurrency,
+        per_second: findings.loaded.as_ref().map(|loaded| {
+            let seconds = loaded.took.as_secs_f64();
+            loaded.tally.counts().total() as f64 / seconds
+        }),
         start_seconds: findings.start.map(|start| start.as_secs_f64()),
         recovery_seconds: findings.recovery.map(|recovery| recovery.as_secs_f64()),
         latencies: LatencyOf::all(&findings.tally),

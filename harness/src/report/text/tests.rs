@@ -30,6 +30,7 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
             run_dir: PathBuf::from("store/register/20261123T105351.123Z"),
         },
         concurrency: 10,
+        per_second: Some(985.8),
         start_seconds: Some(0.1523),
         recovery_seconds: Some(0.0017),
         latencies: vec![LatencyOf {

@@ -115,6 +115,7 @@ struct RunArgs {
     /// around one node, in one direction only, or with a bridge. transfer: the leader hands leadership over. member: nodes are removed,
     /// demoted to learners or replaced by another one, several at once where the aim says so; who is out loses its data, and comes back
     /// later. wipe: a majority comes back without its data, and later with it. The first fault of each kind is aimed at the leader.
+    /// partition and transfer take two nodes at least; for one, `all` is the others.
     #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
     nemesis: values::Kinds,
     /// From the start of one fault to the start of the next, about.
@@ -508,10 +509,10 @@ fn execute_run(arguments: RunArgs) -> Exit {
             Ok(recorded) => (recorded.options, recorded.seed, recorded.schedule),
             Err(error) => return usage(&error.to_string()),
         },
-        None => {
-            let seed = arguments.seed.unwrap_or_else(run::draw_seed);
-            (options(&arguments), seed, None)
-        }
+        None => match options(&arguments) {
+            Ok(options) => (options, arguments.seed.unwrap_or_else(run::draw_seed), None),
+            Err(line) => return usage(&line),
+        },
     };
     let series = Series {
         options,
@@ -552,19 +553,19 @@ fn on_runtime(task: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-fn options(arguments: &RunArgs) -> Options {
-    Options {
+fn options(arguments: &RunArgs) -> Result<Options, String> {
+    Ok(Options {
         workload: arguments.workload.clone(),
         nodes: arguments.nodes,
         concurrency: arguments.concurrency.clients(arguments.nodes),
         rate: arguments.rate.0,
         time_limit: arguments.time_limit,
-        nemesis: arguments.nemesis.0.clone(),
+        nemesis: arguments.nemesis.among(arguments.nodes)?,
         nemesis_interval: arguments.nemesis_interval,
         timeout: arguments.timeout,
         node_args: arguments.node_arg.clone(),
         follower_reads: arguments.follower_reads,
-    }
+    })
 }
 
 /// Explains a command or a topic.

@@ -436,6 +436,11 @@ impl Cluster {
         self.0.links.heal(from, to);
     }
 
+    /// Whether the link on which `from` speaks to `to` is cut.
+    pub fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
+        self.0.links.is_cut(from, to)
+    }
+
     /// Heals every link.
     pub fn heal_all(&self) {
         for from in self.all_nodes() {

@@ -35,8 +35,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   nodes        how many
   seconds      how long the cluster was loaded: for how long operations were begun, the final reads left out
   ops          completed operations by outcome, the final reads among them: {\"ok\":n,\"fail\":n,\"info\":n}
-  elections    how many terms with a leader were seen, the first included
-  faults       how many faults took effect, by kind: {\"kill\":n,…}
+  elections    how many terms with a leader were seen, the first included; null of a run that was interrupted before it was recorded
+  faults       how many faults took effect, by kind: {\"kill\":n,…}; null of such a run
   seed         with `--seed` it makes the same operations and faults
   run_dir      the folder of the run; of one that could not be made, where it should lie
 

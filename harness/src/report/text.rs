@@ -80,23 +80,12 @@ fn verdict(text: &mut String, results: &Results, paint: Paint) {
 
 fn faults(text: &mut String, results: &Results, paint: Paint) {
     let summary = &results.summary;
-    let faults: Vec<String> = summary
-        .faults
-        .iter()
-        .map(|(kind, count)| format!("{kind} {count}"))
-        .collect();
-    let faults = if faults.is_empty() {
-        String::from("none")
-    } else {
-        faults.join(" · ")
+    row(text, paint, "faults", &summary.faults());
+    let elections = match summary.elections {
+        Some(elections) => format!("{elections}, the first included"),
+        None => String::from("not recorded"),
     };
-    row(text, paint, "faults", &faults);
-    row(
-        text,
-        paint,
-        "elections",
-        &format!("{}, the first included", summary.elections),
-    );
+    row(text, paint, "elections", &elections);
     let mut serving = Vec::new();
     if let Some(seconds) = results.start_seconds {
         serving.push(format!(

@@ -225,11 +225,6 @@ fn tell(series: &Series, results: &Results, error: Option<&SeriesError>, number:
     let words = |paint| {
         if brief {
             let summary = &results.summary;
-            let faults: Vec<String> = summary
-                .faults
-                .iter()
-                .map(|(kind, count)| format!("{kind} {count}"))
-                .collect();
             format!(
                 "{}  test {}/{}  seed {}  {} operations, {} elections  {}\n",
                 paint_of(summary.valid, paint),
@@ -237,8 +232,8 @@ fn tell(series: &Series, results: &Results, error: Option<&SeriesError>, number:
                 series.test_count,
                 summary.seed,
                 grouped(summary.ops.total()),
-                summary.elections,
-                faults.join(" · ")
+                summary.elections.unwrap_or(0),
+                summary.faults()
             )
         } else {
             format!("\n{}", report::render(results, paint, report::program()))

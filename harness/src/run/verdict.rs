@@ -60,8 +60,8 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
                 .as_ref()
                 .map_or(0.0, |loaded| loaded.took.as_secs_f64()),
             ops: findings.tally.counts(),
-            elections: findings.elections,
-            faults: faults.map(|(kind, count)| (kind.to_string(), *count)).collect(),
+            elections: Some(findings.elections),
+            faults: Some(faults.map(|(kind, count)| (kind.to_string(), *count)).collect()),
             seed: test.seed,
             run_dir: run_dir.to_owned(),
         },

@@ -24,8 +24,11 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
                 fail: 308,
                 info: 22,
             },
-            elections: 6,
-            faults: BTreeMap::from([(String::from("kill"), 2), (String::from("pause"), 3)]),
+            elections: Some(6),
+            faults: Some(BTreeMap::from([
+                (String::from("kill"), 2),
+                (String::from("pause"), 3),
+            ])),
             seed: 42,
             run_dir: PathBuf::from("store/register/20261123T105351.123Z"),
         },

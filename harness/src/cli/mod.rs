@@ -7,7 +7,7 @@ mod values;
 
 use crate::cli::values::Rate;
 use crate::exit::Exit;
-use crate::report::print;
+use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
 use crate::{model, mutants, run, simulate, up};
@@ -129,7 +129,7 @@ struct RunArgs {
     /// Decides what is random: operations, faults, the nodes' time-outs. Drawn and reported where it is not given.
     #[arg(long, value_name = "N", value_parser = values::seed)]
     seed: Option<u64>,
-    /// Repeats an earlier run: its flags, its seed and its schedule of faults.
+    /// Repeats an earlier run: its flags, its node program, its seed and its schedule of faults.
     ///
     /// RUN is its folder, such as `store/latest`. What processes and threads do in detail is not in anybody's hand: a replay makes what
     /// was found likely, not certain.
@@ -332,13 +332,25 @@ struct UpArgs {
 
 /// What `main` does.
 pub fn main() -> ExitCode {
-    match parse(std::env::args_os()) {
-        Ok(cli) => execute(cli.command).into(),
+    let exit = match parse(std::env::args_os()) {
+        Ok(cli) => execute(cli.command),
         Err(Refused::Shown(text)) => {
             print(&text);
-            Exit::Valid.into()
+            Exit::Valid
         }
-        Err(Refused::Usage(line)) => usage(&line).into(),
+        Err(Refused::Usage(line)) => usage(&line),
+    };
+    exit.max(printed()).into()
+}
+
+/// Whether all that was to be printed is on stdout.
+fn printed() -> Exit {
+    match report::unprinted() {
+        None => Exit::Valid,
+        Some(error) => {
+            eprintln!("harness: can't write to stdout: {error}");
+            Exit::Internal
+        }
     }
 }
 
@@ -504,13 +516,16 @@ fn execute_run(arguments: RunArgs) -> Exit {
         }
         return Exit::Valid;
     }
-    let (options, seed, schedule) = match &arguments.replay {
+    let (options, seed, schedule, replayed_node) = match &arguments.replay {
         Some(folder) => match run::recorded(folder) {
-            Ok(recorded) => (recorded.options, recorded.seed, recorded.schedule),
+            Ok(recorded) => {
+                let node = recorded.node();
+                (recorded.options, recorded.seed, recorded.schedule, node)
+            }
             Err(error) => return usage(&error.to_string()),
         },
         None => match options(&arguments) {
-            Ok(options) => (options, arguments.seed.unwrap_or_else(run::draw_seed), None),
+            Ok(options) => (options, arguments.seed.unwrap_or_else(run::draw_seed), None, None),
             Err(line) => return usage(&line),
         },
     };
@@ -519,6 +534,7 @@ fn execute_run(arguments: RunArgs) -> Exit {
         seed,
         schedule,
         replay: arguments.replay.is_some(),
+        replayed_node,
         test_count: arguments.test_count,
         store: arguments.store,
         keep_running: arguments.keep_running,

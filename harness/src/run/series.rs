@@ -1,6 +1,6 @@
 //! Tests one after the other, and what is told of them.
 
-use crate::cluster::{Binary, Cluster, ClusterError};
+use crate::cluster::{Binary, BinaryError, Cluster, ClusterError};
 use crate::exit::Exit;
 use crate::nemesis::Schedule;
 use crate::report::{self, Live, Paint, Results, Valid, grouped, print};
@@ -25,6 +25,8 @@ pub struct Series {
     pub schedule: Option<Schedule>,
     /// Whether an earlier run is repeated: then all tests have its seed.
     pub replay: bool,
+    /// The node program of that run and its version, if they were recorded. It is run again where it is still there.
+    pub replayed_node: Option<(PathBuf, String)>,
     /// How many.
     pub test_count: u32,
     /// Where runs are kept.
@@ -59,17 +61,61 @@ impl SeriesError {
 
 /// Runs the tests; the worst of their ends.
 pub async fn run(series: Series) -> Exit {
-    let binary = match Binary::locate(series.node_binary.as_deref()) {
-        Ok(binary) => binary,
-        Err(error) => {
-            eprintln!("harness: {error}");
-            return Exit::Usage;
-        }
+    let refused = |line: &dyn std::fmt::Display| {
+        eprintln!("harness: {line}");
+        Exit::Usage
     };
-    run_all(&series, &binary).await
+    match locate(&series) {
+        Err(error) => refused(&error),
+        Ok((binary, remark)) => match unnameable(&series, &binary) {
+            Some(line) => refused(&line),
+            None => run_all(&series, &binary, remark.as_deref()).await,
+        },
+    }
 }
 
-async fn run_all(series: &Series, binary: &Binary) -> Exit {
+/// That JSON, in which a run is recorded, and the arguments of a node can't name one of the paths, if so.
+fn unnameable(series: &Series, binary: &Binary) -> Option<String> {
+    let paths = [
+        ("the store", series.store.as_path()),
+        ("the node program", binary.path()),
+    ];
+    let (what, path) = paths.into_iter().find(|(_, path)| path.to_str().is_none())?;
+    Some(format!(
+        "{what} {} is no UTF-8, in which a run is recorded",
+        path.display()
+    ))
+}
+
+/// The node program, and what there is to say of it.
+fn locate(series: &Series) -> Result<(Binary, Option<String>), BinaryError> {
+    let Some((path, version)) = &series.replayed_node else {
+        return Ok((Binary::locate(series.node_binary.as_deref())?, None));
+    };
+    let located = match &series.node_binary {
+        Some(given) => Binary::locate(Some(given)),
+        None => Binary::locate_again(path),
+    };
+    let (binary, gone) = match located {
+        Ok(binary) => (binary, None),
+        Err(error) if series.node_binary.is_some() => return Err(error),
+        Err(error) => (Binary::locate(None)?, Some(error)),
+    };
+    let remark = match gone {
+        Some(error) => Some(format!(
+            "the program of that run can't be run again, and {} takes its place: {error}",
+            binary.path().display()
+        )),
+        None if binary.version() != version => Some(format!(
+            "that run was of version {version} of the node, and this is {}",
+            binary.version()
+        )),
+        None => None,
+    };
+    Ok((binary, remark))
+}
+
+async fn run_all(series: &Series, binary: &Binary, remark: Option<&str>) -> Exit {
     let interrupt = CancellationToken::new();
     if let Err(error) = listen_for_signals(interrupt.clone()) {
         eprintln!("harness: can't listen for signals: {error}");
@@ -88,7 +134,7 @@ async fn run_all(series: &Series, binary: &Binary) -> Exit {
             worst = worst.max(Exit::Unknown);
             break;
         }
-        let (results, error) = run_one(series, binary, &live, &interrupt, number).await;
+        let (results, error) = run_one(series, binary, remark, &live, &interrupt, number).await;
         worst = worst.max(results.summary.valid.exit());
         done.push(results);
         if let Some(error) = error {
@@ -142,6 +188,7 @@ fn introduce(series: &Series, binary: &Binary, live: &Live) {
 async fn run_one(
     series: &Series,
     binary: &Binary,
+    remark: Option<&str>,
     live: &Arc<Live>,
     interrupt: &CancellationToken,
     number: u32,
@@ -165,6 +212,9 @@ async fn run_one(
     if number == 0 {
         // Only now: what can't begin is refused in one line.
         introduce(series, binary, live);
+        if let Some(remark) = remark {
+            live.say(remark);
+        }
     }
     let label = if series.test_count > 1 {
         format!("test {}/{}  ", number + 1, series.test_count)
@@ -173,6 +223,7 @@ async fn run_one(
     };
     let surroundings = Surroundings {
         binary,
+        remark,
         directory: &directory,
         live,
         interrupt,
@@ -332,6 +383,7 @@ mod tests {
             seed: 1,
             schedule: None,
             replay: false,
+            replayed_node: None,
             test_count: 1,
             store: store.to_owned(),
             keep_running: false,
@@ -388,6 +440,39 @@ echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
         assert_eq!(run(failing).await, Exit::Usage);
         let xml = std::fs::read_to_string(&junit).unwrap();
         assert!(xml.contains("<error message=\"can't write "), "{xml}");
+    }
+
+    #[test]
+    fn a_replay_runs_the_program_of_the_run_unless_another_one_is_named() {
+        let (store, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let given = fake::program(other.path(), fake::SERVES).canonicalize().unwrap();
+        let mut replay = series(store.path(), fake::SERVES);
+        let recorded = replay.node_binary.take().unwrap().canonicalize().unwrap();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        replay.replayed_node = Some((recorded.clone(), version));
+        let (binary, remark) = locate(&replay).unwrap();
+        assert_eq!((binary.path(), remark), (recorded.as_path(), None));
+
+        replay.replayed_node = Some((recorded, String::from("0.0.1")));
+        let (_, remark) = locate(&replay).unwrap();
+        assert!(remark.unwrap().contains("version 0.0.1"));
+
+        replay.node_binary = Some(given.clone());
+        replay.replayed_node = Some((store.path().join("gone"), String::from("0.0.1")));
+        assert_eq!(locate(&replay).unwrap().0.path(), given);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_json_cant_name_is_refused_before_the_first_test() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join(std::ffi::OsStr::from_bytes(b"s\xff4"));
+        let refused = Series {
+            store: store.clone(),
+            ..series(folder.path(), "exit 254")
+        };
+        assert_eq!(run(refused).await, Exit::Usage);
+        assert!(!store.exists());
     }
 
     #[tokio::test]

@@ -30,6 +30,8 @@ const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 /// What a test needs of its surroundings.
 pub(super) struct Surroundings<'a> {
     pub(super) binary: &'a Binary,
+    /// What there is to say of that.
+    pub(super) remark: Option<&'a str>,
     pub(super) directory: &'a RunDirectory,
     pub(super) live: &'a Arc<Live>,
     /// Cancelled when whoever watches wants it to end.
@@ -84,7 +86,10 @@ struct Running<'a> {
 
 /// Runs a test. Whatever happens, it has a result.
 pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tested {
-    let mut findings = Findings::default();
+    let mut findings = Findings {
+        notes: surroundings.remark.map(str::to_owned).into_iter().collect(),
+        ..Findings::default()
+    };
     let begun = Instant::now();
     let (cluster, mut error) = match start(test, surroundings).await {
         Ok(cluster) => {

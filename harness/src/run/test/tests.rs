@@ -23,6 +23,7 @@ async fn interrupted(folder: &Path, serve: &str) -> Results {
     interrupt.cancel();
     let surroundings = Surroundings {
         binary: &binary,
+        remark: None,
         directory: &directory,
         live: &Arc::new(Live::new(false)),
         interrupt: &interrupt,

@@ -3,11 +3,12 @@
 //! A test goes through these phases:
 //!
 //! ```text
-//! start ─▶ serving ─▶ load, calm ─▶ load, under fault ─▶ heal ─▶ final reads ─▶ check ─▶ report
+//! start ─▶ serving ─▶ load, calm ─▶ load, under fault ─▶ heal ─▶ final reads ─▶ agree ─▶ stop ─▶ check ─▶ report
 //!                     └───────── time limit ─────────┘
 //! ```
 //!
-//! What is *valid* has passed the [`gate`]: it was loaded, and hurt. A node that ends by itself ends the load.
+//! What is *valid* has passed the [`gate`]: it was loaded, and hurt; and in the end each node was where the others were, and stopped as it
+//! was told to. A node that ends by itself ends the load. Whatever goes wrong, a test has a result.
 
 mod directory;
 mod finish;

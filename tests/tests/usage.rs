@@ -69,7 +69,12 @@ fn a_test_that_cannot_begin_has_its_line_and_its_junit_error() {
     fs::write(&file, "in the way").unwrap();
     let (node, store) = (node(), file.join("store"));
     let mut args = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
-    args.extend(["--store", store.to_str().unwrap(), "--junit", junit.to_str().unwrap()]);
+    args.extend([
+        "--store",
+        store.to_str().unwrap(),
+        "--junit",
+        junit.to_str().unwrap(),
+    ]);
     let said = run(&harness(), &args);
     assert_eq!(said.code, 254, "{said:?}");
     let line = said.json();
@@ -77,7 +82,10 @@ fn a_test_that_cannot_begin_has_its_line_and_its_junit_error() {
     let reason = line["reason"].as_str().unwrap();
     assert!(said.error().ends_with(reason), "{said:?}");
     let xml = fs::read_to_string(&junit).unwrap();
-    assert!(xml.contains("errors=\"1\"") && xml.contains("<error message="), "{xml}");
+    assert!(
+        xml.contains("errors=\"1\"") && xml.contains("<error message="),
+        "{xml}"
+    );
 }
 
 #[test]

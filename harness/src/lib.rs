@@ -29,6 +29,21 @@
 //! knows that it is being tested. What decides a verdict (models, engines) lives in the crates `workloads` and `checker`, which know
 //! neither clocks nor sockets.
 
+/// As the standard library's, but what can't be told is no reason to panic: a verdict may still be to come, and the exit code says it
+/// though nobody listens. The macros of this name in this crate are these.
+macro_rules! eprint {
+    ($($words:tt)*) => { $crate::report::tell(&format!($($words)*)) };
+}
+/// See `eprint`.
+macro_rules! eprintln {
+    ($($words:tt)*) => { $crate::report::tell(&format!("{}\n", format_args!($($words)*))) };
+}
+/// See `eprint`; what can't be printed makes the command fail, see [`report::print`].
+macro_rules! println {
+    () => { $crate::report::print("\n") };
+    ($($words:tt)*) => { $crate::report::print(&format!("{}\n", format_args!($($words)*))) };
+}
+
 mod bench;
 pub mod check;
 pub mod cli;

@@ -83,7 +83,7 @@ pub async fn up(options: UpOptions) -> Exit {
         )
     });
     tokio::select! {
-        () = cluster.stop() => {}
+        _ = cluster.stop() => {}
         // Whoever asks a second time does not want to wait: the nodes die with the harness.
         () = interrupts.next() => {}
     }

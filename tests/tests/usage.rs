@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use tests::{harness, node, refused, run};
+use tests::{command, harness, node, refused, run};
 
 #[test]
 fn bad_values_are_refused_with_what_is_allowed() {
@@ -60,6 +60,54 @@ fn a_store_that_cannot_be_written_is_named() {
         store.to_str().unwrap(),
     ];
     refused(&args, &[store.to_str().unwrap()]);
+}
+
+#[test]
+fn a_test_that_cannot_begin_has_its_line_and_its_junit_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, junit) = (folder.path().join("file"), folder.path().join("junit.xml"));
+    fs::write(&file, "in the way").unwrap();
+    let (node, store) = (node(), file.join("store"));
+    let mut args = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
+    args.extend([
+        "--store",
+        store.to_str().unwrap(),
+        "--junit",
+        junit.to_str().unwrap(),
+    ]);
+    let said = run(&harness(), &args);
+    assert_eq!(said.code, 254, "{said:?}");
+    let line = said.json();
+    assert_eq!(line["valid"], "unknown", "{line}");
+    let reason = line["reason"].as_str().unwrap();
+    assert!(said.error().ends_with(reason), "{said:?}");
+    let xml = fs::read_to_string(&junit).unwrap();
+    assert!(
+        xml.contains("errors=\"1\"") && xml.contains("<error message="),
+        "{xml}"
+    );
+}
+
+#[test]
+fn a_verdict_does_not_depend_on_who_listens_and_one_that_could_not_be_printed_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node();
+    let mut args = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
+    args.extend(["--store", folder.path().to_str().unwrap()]);
+    args.extend(["--nodes", "1", "--nemesis", "none", "--time-limit", "1s"]);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    for stderr in [full().into(), std::process::Stdio::from(closed)] {
+        let output = command(&harness(), &args).stderr(stderr).output().unwrap();
+        let said = tests::Said::from(output);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.json()["valid"], true);
+    }
+    let output = command(&harness(), &args).stdout(full()).output().unwrap();
+    let said = tests::Said::from(output);
+    assert_eq!(said.code, 255, "{said:?}");
+    assert!(said.err.contains("can't write to stdout"), "{said:?}");
 }
 
 #[test]

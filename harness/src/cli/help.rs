@@ -15,8 +15,9 @@ Exit codes of `harness`, the same in every command:
        the same entries
   2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
        workload needs never succeeded, or none from the first fault on; a fault that was asked for never took effect; a node
-       answered another question than it was asked; the cluster did not come back; a node ended by itself; the check reached a
-       limit; or the run was interrupted
+       answered another question than it was asked; the cluster did not come back, or a node was not where the others were in
+       the end; a node ended by itself, or otherwise than it was told to; the history could not be written; the check reached
+       a limit; or the run was interrupted
   254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
   255  internal: the harness or this machine failed
 
@@ -33,12 +34,14 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   workload     its name
   system       what was tested: \"node\"
   nodes        how many
-  seconds      how long the cluster was loaded
-  ops          completed operations by outcome: {\"ok\":n,\"fail\":n,\"info\":n}
-  elections    how many terms with a leader were seen, the first included
-  faults       how many faults took effect, by kind: {\"kill\":n,…}
+  seconds      how long the cluster was loaded: for how long operations were begun, the final reads left out
+  ops          completed operations by outcome, the final reads among them: {\"ok\":n,\"fail\":n,\"info\":n}
+  elections    how many terms with a leader were seen, the first included; null of a run that was interrupted before it was recorded
+  faults       how many faults took effect, by kind: {\"kill\":n,…}; null of such a run
   seed         with `--seed` it makes the same operations and faults
-  run_dir      the folder of the run
+  run_dir      the folder of the run; of one that could not be made, where it should lie
+
+A test that can't be carried through has a line too, unknown for the reason that is also on stderr.
 
 `harness model` prints a line for each world:
 
@@ -150,7 +153,9 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   test.json      what it takes to repeat it: seed, flags, versions, the schedule of faults; see `harness run --replay`
   history.jsonl  what every client did and saw, one line an event, in time order; written as it happens, so that it can be checked
                  even if the harness was killed
-  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked
+  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked; per_second: operations
+                 of the load, the final reads left out; recovery_seconds: from the end of the last fault to the end of the first
+                 operation that began after it and was ok, null if there was no fault
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
   latency.svg    how long operations took, by kind and outcome, from when they were to begin; in report.html, too

@@ -7,7 +7,7 @@ mod values;
 
 use crate::cli::values::Rate;
 use crate::exit::Exit;
-use crate::report::print;
+use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
 use crate::{model, mutants, run, simulate, up};
@@ -115,6 +115,7 @@ struct RunArgs {
     /// around one node, in one direction only, or with a bridge. transfer: the leader hands leadership over. member: nodes are removed,
     /// demoted to learners or replaced by another one, several at once where the aim says so; who is out loses its data, and comes back
     /// later. wipe: a majority comes back without its data, and later with it. The first fault of each kind is aimed at the leader.
+    /// partition and transfer take two nodes at least; for one, `all` is the others.
     #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
     nemesis: values::Kinds,
     /// From the start of one fault to the start of the next, about.
@@ -128,7 +129,7 @@ struct RunArgs {
     /// Decides what is random: operations, faults, the nodes' time-outs. Drawn and reported where it is not given.
     #[arg(long, value_name = "N", value_parser = values::seed)]
     seed: Option<u64>,
-    /// Repeats an earlier run: its flags, its seed and its schedule of faults.
+    /// Repeats an earlier run: its flags, its node program, its seed and its schedule of faults.
     ///
     /// RUN is its folder, such as `store/latest`. What processes and threads do in detail is not in anybody's hand: a replay makes what
     /// was found likely, not certain.
@@ -331,13 +332,25 @@ struct UpArgs {
 
 /// What `main` does.
 pub fn main() -> ExitCode {
-    match parse(std::env::args_os()) {
-        Ok(cli) => execute(cli.command).into(),
+    let exit = match parse(std::env::args_os()) {
+        Ok(cli) => execute(cli.command),
         Err(Refused::Shown(text)) => {
             print(&text);
-            Exit::Valid.into()
+            Exit::Valid
         }
-        Err(Refused::Usage(line)) => usage(&line).into(),
+        Err(Refused::Usage(line)) => usage(&line),
+    };
+    exit.max(printed()).into()
+}
+
+/// Whether all that was to be printed is on stdout.
+fn printed() -> Exit {
+    match report::unprinted() {
+        None => Exit::Valid,
+        Some(error) => {
+            eprintln!("harness: can't write to stdout: {error}");
+            Exit::Internal
+        }
     }
 }
 
@@ -503,21 +516,25 @@ fn execute_run(arguments: RunArgs) -> Exit {
         }
         return Exit::Valid;
     }
-    let (options, seed, schedule) = match &arguments.replay {
+    let (options, seed, schedule, replayed_node) = match &arguments.replay {
         Some(folder) => match run::recorded(folder) {
-            Ok(recorded) => (recorded.options, recorded.seed, recorded.schedule),
+            Ok(recorded) => {
+                let node = recorded.node();
+                (recorded.options, recorded.seed, recorded.schedule, node)
+            }
             Err(error) => return usage(&error.to_string()),
         },
-        None => {
-            let seed = arguments.seed.unwrap_or_else(run::draw_seed);
-            (options(&arguments), seed, None)
-        }
+        None => match options(&arguments) {
+            Ok(options) => (options, arguments.seed.unwrap_or_else(run::draw_seed), None, None),
+            Err(line) => return usage(&line),
+        },
     };
     let series = Series {
         options,
         seed,
         schedule,
         replay: arguments.replay.is_some(),
+        replayed_node,
         test_count: arguments.test_count,
         store: arguments.store,
         keep_running: arguments.keep_running,
@@ -552,19 +569,19 @@ fn on_runtime(task: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-fn options(arguments: &RunArgs) -> Options {
-    Options {
+fn options(arguments: &RunArgs) -> Result<Options, String> {
+    Ok(Options {
         workload: arguments.workload.clone(),
         nodes: arguments.nodes,
         concurrency: arguments.concurrency.clients(arguments.nodes),
         rate: arguments.rate.0,
         time_limit: arguments.time_limit,
-        nemesis: arguments.nemesis.0.clone(),
+        nemesis: arguments.nemesis.among(arguments.nodes)?,
         nemesis_interval: arguments.nemesis_interval,
         timeout: arguments.timeout,
         node_args: arguments.node_arg.clone(),
         follower_reads: arguments.follower_reads,
-    }
+    })
 }
 
 /// Explains a command or a topic.

@@ -107,7 +107,7 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
 
 #[test]
 fn without_flags_the_main_job_is_run() {
-    let options = options(&accepted(""));
+    let options = options(&accepted("")).unwrap();
     let expected = Options {
         workload: String::from("register"),
         nodes: 5,
@@ -128,7 +128,7 @@ fn flags_are_understood() {
     let arguments = accepted(
         "--nodes 3 --concurrency 4n --rate max --nemesis pause,kill,pause --node-arg --mutant --node-arg stale-local-read",
     );
-    let options = options(&arguments);
+    let options = options(&arguments).unwrap();
     assert_eq!((options.concurrency, options.rate), (12, None));
     assert_eq!(
         options.nemesis,
@@ -136,15 +136,37 @@ fn flags_are_understood() {
     );
     assert_eq!(options.node_args, ["--mutant", "stale-local-read"]);
     assert_eq!(
-        self::options(&accepted("--concurrency 7 --nemesis none")).concurrency,
+        self::options(&accepted("--concurrency 7 --nemesis none"))
+            .unwrap()
+            .concurrency,
         7
     );
-    assert!(self::options(&accepted("--nemesis none")).nemesis.is_empty());
+    assert!(
+        self::options(&accepted("--nemesis none"))
+            .unwrap()
+            .nemesis
+            .is_empty()
+    );
     assert!(
         accepted("--replay store/latest --store elsewhere --test-count 3")
             .replay
             .is_some()
     );
+}
+
+#[test]
+fn one_node_alone_is_neither_parted_nor_does_it_hand_leadership_over() {
+    use crate::nemesis::Kind;
+    let options = |arguments| options(&accepted(arguments));
+    let all = options("--nodes 1").unwrap().nemesis;
+    assert_eq!(all, [Kind::Kill, Kind::Pause, Kind::Member, Kind::Wipe]);
+    assert_eq!(options("--nodes 2").unwrap().nemesis, Kind::ALL);
+    assert_eq!(
+        options("--nodes 1 --nemesis kill,transfer").unwrap_err(),
+        "--nemesis transfer takes 2 nodes or more, and --nodes is 1"
+    );
+    assert!(options("--nodes 1 --nemesis partition").is_err());
+    assert!(options("--nodes 2 --nemesis partition,transfer").is_ok());
 }
 
 #[test]

@@ -44,7 +44,32 @@ pub(super) struct Rate(pub(super) Option<u64>);
 
 /// Kinds of faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kinds(pub(super) Vec<Kind>);
+pub(super) enum Kinds {
+    /// All that mean something to so many nodes.
+    All,
+    /// These, by name.
+    Named(Vec<Kind>),
+}
+
+impl Kinds {
+    /// Those for a cluster of `nodes`.
+    ///
+    /// # Errors
+    /// One was named that means nothing to so few; in words.
+    pub(super) fn among(&self, nodes: u64) -> Result<Vec<Kind>, String> {
+        let is_too_much = |kind: &Kind| kind.nodes_min() > nodes;
+        match self {
+            Kinds::All => Ok(Kind::ALL.into_iter().filter(|kind| !is_too_much(kind)).collect()),
+            Kinds::Named(kinds) => match kinds.iter().copied().find(is_too_much) {
+                Some(kind) => Err(format!(
+                    "--nemesis {kind} takes {} nodes or more, and --nodes is {nodes}",
+                    kind.nodes_min()
+                )),
+                None => Ok(kinds.clone()),
+            },
+        }
+    }
+}
 
 pub(super) fn workload(text: &str) -> Result<String, String> {
     let mut names: Vec<&str> = workloads::all().iter().map(|workload| workload.name()).collect();
@@ -255,8 +280,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 pub(super) fn nemesis(text: &str) -> Result<Kinds, String> {
     match text {
-        "none" => return Ok(Kinds(Vec::new())),
-        "all" => return Ok(Kinds(Kind::ALL.to_vec())),
+        "none" => return Ok(Kinds::Named(Vec::new())),
+        "all" => return Ok(Kinds::All),
         _ => {}
     }
     let mut kinds: Vec<Kind> = Vec::new();
@@ -273,5 +298,5 @@ pub(super) fn nemesis(text: &str) -> Result<Kinds, String> {
             kinds.push(*kind);
         }
     }
-    Ok(Kinds(kinds))
+    Ok(Kinds::Named(kinds))
 }

@@ -193,9 +193,13 @@ impl Client {
         }
     }
 
-    /// Whether `op` is asked at home, whoever leads.
+    /// Whether `op` is asked at home, whoever leads. A lock is read there before it is taken or given back.
     fn asks_at_home(&self, op: &Op) -> bool {
-        self.reads_at_home && matches!(request(op), Asked::Question(RequestBody::Get { .. }))
+        self.reads_at_home
+            && matches!(
+                request(op),
+                Asked::Question(RequestBody::Get { .. }) | Asked::OfLock { .. }
+            )
     }
 
     async fn dial_where_needed(&mut self, is_read: bool, at_home: bool) -> Result<(), BrokenConnection> {

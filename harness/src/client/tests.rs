@@ -14,6 +14,7 @@ use workloads::Ret;
 
 const READ: Op = Op::Read { key: 7 };
 const WRITE: Op = Op::Write { key: 7, value: 3 };
+const ACQUIRE: Op = Op::Acquire { key: 7, owner: 5 };
 const CAS: Op = Op::Cas {
     key: 7,
     expected: Some(3),
@@ -404,4 +405,25 @@ async fn a_node_that_refuses_or_is_another_one_is_a_failure() {
         failed(&invoke(&mut node.client(PATIENT), &WRITE).await),
         "node 5 answers in place of node 1"
     );
+}
+
+#[tokio::test]
+async fn a_lock_that_is_read_at_home_is_connected_there_though_the_leader_is_known() {
+    let free = || Act::Answer(Ok(Reply::Value(None)));
+    let leader = Fake::start([
+        Act::Answer(Ok(Reply::Swapped(true))),
+        Act::Answer(Ok(Reply::Swapped(true))),
+    ])
+    .await;
+    let home = Fake::start([free(), leader.redirect(), Act::Hang, free()]).await;
+    let mut client = home.client(PATIENT).reading_at_home(true);
+    let token = Completion::Ok(Ret::Token(Some(1)));
+    client.reach(&ACQUIRE).await.unwrap();
+    assert_eq!(client.call(&ACQUIRE).await, token);
+    // Home breaks the connection, and that to the leader stays.
+    client.reach(&ACQUIRE).await.unwrap();
+    assert!(matches!(client.call(&ACQUIRE).await, Completion::Fail(_)));
+    client.reach(&ACQUIRE).await.unwrap();
+    assert_eq!(client.call(&ACQUIRE).await, token);
+    assert_eq!((home.seen(), leader.seen()), (4, 2));
 }

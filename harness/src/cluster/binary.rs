@@ -4,6 +4,9 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The program's name.
+const NAME: &str = "node";
+
 /// A `node` program that goes with this harness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
@@ -58,26 +61,27 @@ impl Binary {
     /// # Errors
     /// There is none, it can't be built, or it doesn't go with this harness.
     pub fn locate(given: Option<&Path>) -> Result<Binary, BinaryError> {
-        let path = match given {
-            Some(given) => given.to_owned(),
-            None => {
-                let own = std::env::current_exe().map_err(|error| BinaryError::Build(error.to_string()))?;
-                // Test programs lie one folder deeper.
-                let folder = own.parent().unwrap_or(Path::new("."));
-                let folder = if folder.ends_with("deps") {
-                    folder.parent().unwrap_or(folder)
-                } else {
-                    folder
-                };
-                if let (Some(cargo), Some(package)) =
-                    (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
-                {
-                    build(Path::new(&cargo), Path::new(&package), folder)?;
-                }
-                folder.join("node")
-            }
-        };
-        inspect(path)
+        if let Some(given) = given {
+            return inspect(given.to_owned());
+        }
+        let folder = own_folder()?;
+        if let (Some(cargo), Some(package)) =
+            (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
+        {
+            build(Path::new(&cargo), Path::new(&package), &folder)?;
+        }
+        inspect(folder.join(NAME))
+    }
+
+    /// The program at `recorded`, where an earlier run had it; if that is the one that [`Binary::locate`] finds by itself, it is built
+    /// under cargo as it is there.
+    ///
+    /// # Errors
+    /// As of [`Binary::locate`].
+    pub fn locate_again(recorded: &Path) -> Result<Binary, BinaryError> {
+        let usual = own_folder()?.join(NAME);
+        let is_usual = usual.canonicalize().is_ok_and(|usual| usual == recorded);
+        Binary::locate(Some(recorded).filter(|_| !is_usual))
     }
 
     /// Where it is.
@@ -89,6 +93,19 @@ impl Binary {
     pub fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// Where the harness lies.
+fn own_folder() -> Result<PathBuf, BinaryError> {
+    let own = std::env::current_exe().map_err(|error| BinaryError::Build(error.to_string()))?;
+    // Test programs lie one folder deeper.
+    let folder = own.parent().unwrap_or(Path::new("."));
+    let folder = if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    };
+    Ok(folder.to_owned())
 }
 
 /// Builds the program into the folder that the harness lies in; costs little when it is fresh.

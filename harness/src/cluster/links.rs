@@ -96,6 +96,10 @@ impl Links {
         }
     }
 
+    pub(super) fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
+        self.links.get(&(from, to)).is_some_and(|link| *link.cut.borrow())
+    }
+
     pub(super) fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
         self.links
             .get(&(from, to))

@@ -129,13 +129,15 @@ pub enum ClusterError {
     NotServing(Duration),
 }
 
-/// A node that died by itself.
+/// A node that died by itself, or otherwise than by what it was told.
 #[derive(Clone, Debug)]
 pub struct NodeExit {
     /// Which.
     pub node: NodeNumber,
     /// How it ended.
     pub status: ExitStatus,
+    /// Whether it was told to end.
+    pub was_told: bool,
     /// The end of its log.
     pub last_lines: Vec<String>,
 }
@@ -434,6 +436,11 @@ impl Cluster {
         self.0.links.heal(from, to);
     }
 
+    /// Whether the link on which `from` speaks to `to` is cut.
+    pub fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
+        self.0.links.is_cut(from, to)
+    }
+
     /// Heals every link.
     pub fn heal_all(&self) {
         for from in self.all_nodes() {
@@ -458,7 +465,7 @@ impl Cluster {
         self.0.monitor.subscribe()
     }
 
-    /// The nodes that died by themselves.
+    /// The nodes that died by themselves, or ended otherwise than they were told to.
     pub fn unexpected_exits(&self) -> Vec<NodeExit> {
         self.0
             .unexpected
@@ -477,24 +484,27 @@ impl Cluster {
         }
     }
 
-    /// Stops every node cleanly, and those that don't stop by force.
-    pub async fn stop(&self) {
+    /// Stops every node cleanly, and those that don't stop by force; which these were. How the others ended, if it was not as they were
+    /// told to, is among the [unexpected exits](Cluster::unexpected_exits).
+    pub async fn stop(&self) -> Vec<NodeNumber> {
         self.0.monitor.stop();
-        let mut stopping = Vec::new();
+        let (mut stopping, mut stubborn) = (Vec::new(), Vec::new());
         for member in &self.0.members {
             if let Some(mut process) = member.take_process() {
                 process.expect_exit();
                 process.signal(rustix::process::Signal::CONT);
                 process.signal(rustix::process::Signal::TERM);
-                stopping.push(process);
+                stopping.push((member.spec.node, process));
             }
         }
-        for mut process in stopping {
+        for (node, mut process) in stopping {
             if !process.wait_exit(STOP_TIME_MAX).await {
+                stubborn.push(node);
                 process.signal(rustix::process::Signal::KILL);
                 process.wait_exit(STOP_TIME_MAX).await;
             }
         }
+        stubborn
     }
 }
 

@@ -6,7 +6,7 @@ use crate::node_number::NodeNumber;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wire::client::{NodeRole, Status};
@@ -36,24 +36,61 @@ pub struct NodeView {
     pub paused: bool,
     /// What it said of itself; `None` if it is down, paused or silent.
     pub status: Option<Status>,
+    /// When it was asked that; `None` if it never was.
+    pub asked: Option<Instant>,
 }
 
 impl Observation {
     /// Whether all nodes are up, agree on a leader and a term, and have applied the same.
     pub fn is_settled(&self) -> bool {
-        let mut agreed = None;
-        self.nodes.values().all(|view| match &view.status {
-            Some(status) => {
-                let state = (
-                    status.term,
-                    status.leader,
-                    status.applied_index,
-                    status.state_hash,
-                );
-                status.leader.is_some() && *agreed.get_or_insert(state) == state
+        self.unsettled().is_none() && self.divergence().is_none()
+    }
+
+    /// Whether every node was asked at `time` or later.
+    pub fn is_since(&self, time: Instant) -> bool {
+        self.nodes
+            .values()
+            .all(|view| view.asked.is_some_and(|asked| asked >= time))
+    }
+
+    /// In words, which node is not where the others are, and how far it is behind; `None` if all of them agree on a leader and a term, and
+    /// have applied equally much.
+    pub fn unsettled(&self) -> Option<String> {
+        let mut statuses = Vec::new();
+        for (node, view) in &self.nodes {
+            match &view.status {
+                Some(status) => statuses.push((*node, status)),
+                None if view.up => return Some(format!("node {node} does not say how it is")),
+                None => return Some(format!("node {node} is down")),
             }
-            None => false,
-        })
+        }
+        let applied = |of: &&(NodeNumber, &Status)| of.1.applied_index;
+        let (ahead, most) = *statuses.iter().max_by_key(applied)?;
+        let (behind, least) = *statuses.iter().min_by_key(applied)?;
+        if least.applied_index < most.applied_index {
+            return Some(format!(
+                "node {behind} has applied {} entries and node {ahead} {}: it is {} behind",
+                least.applied_index,
+                most.applied_index,
+                most.applied_index - least.applied_index
+            ));
+        }
+        if let Some((node, status)) = statuses.iter().find(|(_, status)| status.leader.is_none()) {
+            return Some(format!("node {node} knows of no leader in term {}", status.term));
+        }
+        let (first, agreed) = *statuses.first()?;
+        let (other, status) = statuses
+            .iter()
+            .find(|(_, status)| (status.term, status.leader) != (agreed.term, agreed.leader))?;
+        let led = |status: &Status| {
+            let leader = status.leader.map(|leader| format!("n{leader}"));
+            format!("{} in term {}", leader.unwrap_or_default(), status.term)
+        };
+        Some(format!(
+            "node {first} follows {} and node {other} {}",
+            led(agreed),
+            led(status)
+        ))
     }
 
     /// Two nodes in different states after the same entry, and its index. A system that replicates a log never gets there, and its
@@ -178,6 +215,7 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
         }) else {
             return;
         };
+        let asked = Some(Instant::now());
         let status = match address {
             Some(address) if !paused => node_client::status(node, address, &mut kept).await,
             Some(_) | None => None,
@@ -189,6 +227,7 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
                 up: address.is_some(),
                 paused,
                 status,
+                asked,
             },
         );
     }
@@ -221,6 +260,7 @@ mod tests {
                 up: true,
                 paused: false,
                 status: Some(status),
+                asked: None,
             };
             (node, view)
         });
@@ -237,5 +277,50 @@ mod tests {
         assert!(nodes(&[(7, 1), (7, 1)]).is_settled());
         assert!(!nodes(&[(7, 1), (7, 2)]).is_settled());
         assert!(!nodes(&[(7, 1), (8, 1)]).is_settled());
+    }
+
+    #[test]
+    fn who_is_not_where_the_others_are_is_named_with_how_far_it_is_behind() {
+        assert_eq!(
+            nodes(&[(7, 1), (7, 2)]).unsettled(),
+            None,
+            "they differ, and are as far"
+        );
+        let behind = nodes(&[(2383, 1), (2380, 2), (120, 3)]).unsettled();
+        assert_eq!(
+            behind.as_deref(),
+            Some("node 3 has applied 120 entries and node 1 2383: it is 2263 behind")
+        );
+        let changed = |change: fn(&mut NodeView)| {
+            let mut seen = nodes(&[(7, 1), (7, 1), (7, 1)]);
+            change(seen.nodes.get_mut(&2).unwrap());
+            assert!(!seen.is_settled());
+            seen.unsettled().unwrap()
+        };
+        assert_eq!(
+            changed(|view| view.status = None),
+            "node 2 does not say how it is"
+        );
+        assert_eq!(changed(|view| *view = NodeView::default()), "node 2 is down");
+        assert_eq!(
+            changed(|view| view.status.as_mut().unwrap().leader = None),
+            "node 2 knows of no leader in term 1"
+        );
+        assert_eq!(
+            changed(|view| view.status.as_mut().unwrap().term = 2),
+            "node 1 follows n1 in term 1 and node 2 n1 in term 2"
+        );
+    }
+
+    #[test]
+    fn what_was_asked_before_a_moment_says_nothing_of_it() {
+        let now = Instant::now();
+        let mut seen = nodes(&[(7, 1), (7, 1)]);
+        assert!(!seen.is_since(now));
+        for view in seen.nodes.values_mut() {
+            view.asked = Some(now);
+        }
+        assert!(seen.is_since(now));
+        assert!(!seen.is_since(now + Duration::from_nanos(1)));
     }
 }

@@ -152,12 +152,13 @@ impl NodeProcess {
                     return;
                 };
                 // Whom death was meant for may have found another one an instant before.
-                if !expected.load(Ordering::SeqCst) || !is_obedient(status) {
-                    let last_lines = last_lines(&watched_log);
+                let was_told = expected.load(Ordering::SeqCst);
+                if !was_told || !is_obedient(status) {
                     let exit = NodeExit {
                         node,
                         status,
-                        last_lines,
+                        was_told,
+                        last_lines: last_lines(&watched_log),
                     };
                     unexpected
                         .lock()

@@ -47,12 +47,32 @@ impl Draft {
         let leader = cluster.observe().leader;
         let (kind, shape, mut order) = match &self.target {
             Target::Recorded(fault) if !self.aim.follows_leader() => return fault.clone(),
-            Target::Recorded(fault) => (fault.kind(), fault.shape(), cluster.nodes()),
+            Target::Recorded(fault) => (
+                fault.kind(),
+                fault.shape(),
+                recorded_order(fault, &cluster.nodes()),
+            ),
             Target::Open { kind, shape, order } => (*kind, *shape, order.clone()),
         };
         arrange(self.aim, &mut order, leader);
         Fault::new(kind, shape, self.aim, &order)
     }
+}
+
+/// An order of the nodes from which `fault`, aimed at the leader, came: the nodes that it names, and then the others.
+fn recorded_order(fault: &Fault, nodes: &[NodeNumber]) -> Vec<NodeNumber> {
+    let named = fault.nodes();
+    let mut order: Vec<NodeNumber> = Vec::with_capacity(nodes.len());
+    if let Fault::Transfer(to) = fault {
+        // It names the second one. The first was the leader, and it does not matter who that was: the present one takes its place.
+        order.extend(nodes.iter().find(|node| *node != to));
+    }
+    for node in named.iter().chain(nodes) {
+        if !order.contains(node) {
+            order.push(*node);
+        }
+    }
+    order
 }
 
 /// Puts the leader where the aim wants it: first, where it is aimed at; not into the middle of a bridge, from where it would reach
@@ -234,6 +254,43 @@ mod tests {
     fn the_seed_decides() {
         assert_eq!(drafts(&plan(3, 20), 5), drafts(&plan(3, 20), 5));
         assert_ne!(drafts(&plan(3, 20), 5), drafts(&plan(4, 20), 5));
+    }
+
+    #[test]
+    fn a_replay_hits_whom_the_run_hit_where_the_same_node_leads() {
+        for seed in 0..50 {
+            for nodes in 2..=7 {
+                let all: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
+                for draft in drafts(&plan(seed, 60), nodes) {
+                    let Target::Open { kind, shape, order } = &draft.target else {
+                        panic!("nothing is replayed: {draft:?}")
+                    };
+                    if !draft.aim.follows_leader() {
+                        continue;
+                    }
+                    let fault = |order: &[NodeNumber], leader| {
+                        let mut order = order.to_vec();
+                        arrange(draft.aim, &mut order, Some(leader));
+                        let mut fault = Fault::new(*kind, *shape, draft.aim, &order);
+                        if let Fault::Partition(links) = &mut fault {
+                            links.sort_unstable();
+                        }
+                        fault
+                    };
+                    let leader = all[usize::try_from(seed).unwrap() % nodes];
+                    let first = fault(order, leader);
+                    assert_eq!(fault(&recorded_order(&first, &all), leader), first, "{draft:?}");
+                    // Another leader is hit in the other one's place.
+                    let other = all[(usize::try_from(seed).unwrap() + 1) % nodes];
+                    let again = fault(&recorded_order(&first, &all), other);
+                    if let Fault::Transfer(to) = again {
+                        assert_ne!(to, other);
+                    } else {
+                        assert!(again.nodes().contains(&other), "{draft:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

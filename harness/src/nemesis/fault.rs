@@ -283,6 +283,10 @@ impl Fault {
             Fault::Transfer(_) => {}
             Fault::Member(..) => put_members_right(cluster).await?,
             Fault::Wipe(nodes) => {
+                // Where it failed half-way, they are still cut.
+                for (from, to) in links_around(nodes, cluster) {
+                    cluster.heal(from, to);
+                }
                 for node in nodes.iter().filter(|node| cluster.is_without_data(**node)) {
                     cluster.kill(*node).await?;
                     cluster.give_data_back(*node)?;
@@ -321,16 +325,21 @@ async fn change_members(shape: Shape, nodes: &[NodeNumber], cluster: &Cluster) -
     Ok(())
 }
 
-/// Lets `nodes`, a majority, acknowledge what the others don't have, and then lose it.
-async fn wipe(nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterError> {
+/// The links between `nodes` and the others, in both directions.
+fn links_around(nodes: &[NodeNumber], cluster: &Cluster) -> Vec<(NodeNumber, NodeNumber)> {
     let others = cluster.nodes().into_iter().filter(|node| !nodes.contains(node));
-    let links: Vec<(NodeNumber, NodeNumber)> = others
+    others
         .flat_map(|other| {
             nodes
                 .iter()
                 .flat_map(move |node| [(*node, other), (other, *node)])
         })
-        .collect();
+        .collect()
+}
+
+/// Lets `nodes`, a majority, acknowledge what the others don't have, and then lose it.
+async fn wipe(nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterError> {
+    let links = links_around(nodes, cluster);
     for (from, to) in &links {
         cluster.cut(*from, *to);
     }
@@ -403,6 +412,30 @@ mod tests {
         Fault::Kill(vec![1]).begin(&cluster).await.unwrap();
         Fault::Kill(vec![1, 2]).begin(&cluster).await.unwrap_err();
         assert!(!cluster.is_up(2), "the others are killed nevertheless");
+    }
+
+    #[tokio::test]
+    async fn a_wipe_that_fails_half_way_leaves_nobody_cut_off_once_it_has_ended() {
+        use crate::cluster::fake;
+        let dir = tempfile::tempdir().unwrap();
+        // Without data it is told to join, and does not start.
+        let serve = r#"case "$*" in *--join*) if [ $starts = 1 ]; then exit 255; fi;; esac; "#;
+        let cluster = fake::cluster(dir.path(), 3, &format!("{serve}{}", fake::SERVES))
+            .await
+            .unwrap();
+        let wipe = Fault::Wipe(vec![1, 2]);
+        wipe.begin(&cluster).await.unwrap_err();
+        assert!(cluster.is_without_data(1) && cluster.is_cut(1, 3) && cluster.is_cut(3, 2));
+        wipe.end(&cluster).await.unwrap();
+        for node in cluster.nodes() {
+            assert!(
+                cluster.is_up(node) && !cluster.is_without_data(node),
+                "node {node}"
+            );
+            for other in cluster.nodes() {
+                assert!(!cluster.is_cut(node, other), "{node} to {other}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ mod fault;
 
 pub use fault::{Aim, Fault, Shape};
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, Observation};
+use crate::node_number::NodeNumber;
 use draft::{Draft, drafts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long an undo is tried again before it is given up.
 const UNDO_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long it takes at most until another leader is seen, once there is one.
+const SEEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +52,14 @@ impl Kind {
         Kind::Member,
         Kind::Wipe,
     ];
+
+    /// How many nodes there must be for it to mean anything: one alone has nobody to be parted from, or to hand leadership over to.
+    pub fn nodes_min(self) -> u64 {
+        match self {
+            Kind::Partition | Kind::Transfer => 2,
+            Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe => 1,
+        }
+    }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -117,9 +128,9 @@ impl Schedule {
 /// A fault, when it began, and when it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledFault {
-    /// Milliseconds from the nemesis's beginning.
+    /// When it began, in milliseconds from the nemesis's beginning.
     pub start_ms: u64,
-    /// Milliseconds from the nemesis's beginning.
+    /// When its undoing began, in milliseconds from there.
     pub stop_ms: u64,
     /// Whom it was aimed at. A replay aims at the leader where this did: another node may lead this time.
     pub aim: Aim,
@@ -165,7 +176,7 @@ pub struct Outcome {
     pub schedule: Schedule,
     /// How many faults of each kind were begun.
     pub applied: BTreeMap<Kind, u32>,
-    /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed.
+    /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed, another leader.
     pub took_effect: BTreeMap<Kind, u32>,
     /// What went wrong with the nemesis itself.
     pub troubles: Vec<String>,
@@ -213,7 +224,8 @@ impl Nemesis {
             let start_ms = millis(begun.elapsed());
             tell(Phase::Start);
             *outcome.applied.entry(kind).or_default() += 1;
-            let before = fault.swallowed(&self.cluster);
+            let swallowed = fault.swallowed(&self.cluster);
+            let led = Led::by(&self.cluster.observe());
             let mut effective = match fault.begin(&self.cluster).await {
                 Ok(()) => true,
                 Err(error) => {
@@ -221,14 +233,19 @@ impl Nemesis {
                     false
                 }
             };
+            effective &= match kind {
+                // Who led already has answered that it leads, and nothing has happened.
+                Kind::Transfer => led.has_ended(&self.cluster, begun + draft.stop, &stop).await,
+                Kind::Kill | Kind::Pause | Kind::Partition | Kind::Member | Kind::Wipe => true,
+            };
             sleep_until(begun + draft.stop, &stop).await;
-            effective &= fault.kind() != Kind::Partition || fault.swallowed(&self.cluster) > before;
+            let stop_ms = millis(begun.elapsed());
+            effective &= kind != Kind::Partition || fault.swallowed(&self.cluster) > swallowed;
             if let Err(error) = undo(&fault, &self.cluster).await {
                 outcome.troubles.push(error.to_string());
             }
             tell(Phase::Stop);
             *outcome.took_effect.entry(kind).or_default() += u32::from(effective);
-            let stop_ms = millis(begun.elapsed());
             outcome.schedule.faults.push(ScheduledFault {
                 start_ms,
                 stop_ms,
@@ -237,6 +254,39 @@ impl Nemesis {
             });
         }
         outcome
+    }
+}
+
+/// Who led in which term, as far as it was seen.
+struct Led {
+    leader: Option<NodeNumber>,
+    term: u64,
+}
+
+impl Led {
+    fn by(seen: &Observation) -> Led {
+        Led {
+            leader: seen.leader,
+            term: seen.term,
+        }
+    }
+
+    /// Whether somebody leads, and it is another one or in another term.
+    fn is_over_in(&self, seen: &Observation) -> bool {
+        seen.leader.is_some() && (seen.leader, seen.term) != (self.leader, self.term)
+    }
+
+    /// Waits until another one is seen to lead, or in another term; `false` if `limit` or `stop` came first. What is seen is a few
+    /// milliseconds old.
+    async fn has_ended(&self, cluster: &Cluster, limit: Instant, stop: &CancellationToken) -> bool {
+        let mut observations = cluster.subscribe();
+        let changed = observations.wait_for(|seen| self.is_over_in(seen));
+        // A fault that is over at once is seen a moment later, if ever.
+        let limit = limit.max(Instant::now() + SEEN_WITHIN);
+        tokio::select! {
+            changed = changed => changed.is_ok(),
+            _ = sleep_until(limit, stop) => false,
+        }
     }
 }
 
@@ -277,12 +327,36 @@ async fn undo(fault: &Fault, cluster: &Cluster) -> Result<(), ClusterError> {
 
 /// Sleeps; `false` if `stop` came first.
 async fn sleep_until(time: Instant, stop: &CancellationToken) -> bool {
+    // Where both are so, nothing may begin any more.
     tokio::select! {
-        () = tokio::time::sleep_until(time.into()) => true,
+        biased;
         () = stop.cancelled() => false,
+        () = tokio::time::sleep_until(time.into()) => true,
     }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).expect("a run ends within 500 million years")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leadership_was_handed_over_if_another_one_leads_or_in_another_term() {
+        let seen = |leader, term| Observation {
+            leader,
+            term,
+            ..Observation::default()
+        };
+        let led = Led::by(&seen(Some(2), 7));
+        assert!(
+            !led.is_over_in(&seen(Some(2), 7)),
+            "it was asked to hand over to itself"
+        );
+        assert!(!led.is_over_in(&seen(None, 8)), "nobody has won yet");
+        assert!(led.is_over_in(&seen(Some(1), 8)) && led.is_over_in(&seen(Some(2), 8)));
+        assert!(Led::by(&seen(None, 7)).is_over_in(&seen(Some(1), 7)));
+    }
 }

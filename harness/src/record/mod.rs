@@ -53,6 +53,10 @@ struct Shared {
 struct State {
     waiting: Vec<u8>,
     tally: Tally,
+    /// When the last fault was over, in nanoseconds.
+    calm_since: Option<u64>,
+    /// When the first operation was ok that was invoked after that.
+    served_again: Option<u64>,
     ended: bool,
     /// Why nothing more reaches the file.
     failed: Option<String>,
@@ -149,6 +153,9 @@ impl Recorder {
         if let Some(reason) = error {
             state.tally.reason(outcome, reason);
         }
+        if outcome == Outcome::Ok && state.calm_since.is_some_and(|since| began >= since) {
+            state.served_again.get_or_insert(time);
+        }
         self.make_room(state);
     }
 
@@ -169,6 +176,20 @@ impl Recorder {
         });
         self.make_room(state);
         Duration::from_nanos(time)
+    }
+
+    /// A fault is over since `time`. If none follows it, [`Recorder::recovery`] counts from there.
+    pub fn calm_since(&self, time: Duration) {
+        let mut state = self.lock();
+        state.calm_since = Some(nanoseconds(time));
+        state.served_again = None;
+    }
+
+    /// From the end of the last fault to the end of the first operation that was invoked after it and was ok; `None` if there was no
+    /// fault, or no such operation.
+    pub fn recovery(&self) -> Option<Duration> {
+        let state = self.lock();
+        Some(Duration::from_nanos(state.served_again? - state.calm_since?))
     }
 
     /// How many operations there were, by outcome.

@@ -170,20 +170,24 @@ impl Tally {
     }
 }
 
-/// A reason without what differs from case to case: `not the leader; node 3 at …` and `not the leader; node 2 at …` are one.
+/// A reason without what differs from case to case: `not the leader; node 3 at …` and `not the leader; node 2 at …` are one, and so are
+/// `redirected to node 3: …` and `redirected to node 2: …`.
 fn without_particulars(reason: &str) -> String {
     let cut = reason.find(';').unwrap_or(reason.len());
-    reason[..cut]
-        .split(' ')
-        .map(|word| {
-            if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
-                "N"
-            } else {
-                word
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = reason[..cut].split(' ').map(|word| {
+        let mark = if word.ends_with([':', ',']) {
+            &word[word.len() - 1..]
+        } else {
+            ""
+        };
+        let number = &word[..word.len() - mark.len()];
+        if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            Cow::Owned(format!("N{mark}"))
+        } else {
+            Cow::Borrowed(word)
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -200,6 +204,8 @@ mod tests {
         tally.reason(Outcome::Fail, "not the leader; node 3 at 127.0.0.1:1 leads");
         tally.reason(Outcome::Fail, "not the leader; node 2 at 127.0.0.1:2 leads");
         tally.reason(Outcome::Fail, "node 4 is down");
+        tally.reason(Outcome::Info, "redirected to node 2: refused (os error 111)");
+        tally.reason(Outcome::Info, "redirected to node 3: refused (os error 111)");
         assert_eq!(
             tally.counts(),
             Counts {
@@ -220,7 +226,8 @@ mod tests {
             reasons,
             [
                 (Outcome::Fail, "node N is down", 1),
-                (Outcome::Fail, "not the leader", 2)
+                (Outcome::Fail, "not the leader", 2),
+                (Outcome::Info, "redirected to node N: refused (os error 111)", 2)
             ]
         );
     }

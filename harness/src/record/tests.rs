@@ -148,3 +148,30 @@ fn an_existing_history_is_never_overwritten() {
     assert!(Recorder::create(&path, "register").is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
+
+#[test]
+fn recovery_is_from_the_last_faults_end_to_the_first_success_of_what_began_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::create(&folder.path().join("history.jsonl"), "register").unwrap();
+    let ok = Completion::Ok(Ret::Written);
+    let write = |recorder: &Recorder| recorder.invoke(0, &WRITE, 1, None);
+    recorder.complete(write(&recorder), &WRITE, &ok);
+    assert_eq!(recorder.recovery(), None, "there was no fault");
+
+    recorder.calm_since(recorder.remark("kill stop", "n1"));
+    recorder.complete(write(&recorder), &WRITE, &ok);
+    assert!(recorder.recovery().is_some());
+
+    // What began before the end of the last fault shows nothing, and neither does what fails.
+    let early = write(&recorder);
+    let end = recorder.remark("pause stop", "n1");
+    recorder.calm_since(end);
+    recorder.complete(early, &WRITE, &ok);
+    recorder.complete(write(&recorder), &WRITE, &Completion::Fail(String::from("busy")));
+    assert_eq!(recorder.recovery(), None);
+    recorder.complete(write(&recorder), &WRITE, &ok);
+    let recovery = recorder.recovery().unwrap();
+    assert!(recovery > Duration::ZERO && end + recovery <= recorder.elapsed());
+    recorder.complete(write(&recorder), &WRITE, &ok);
+    assert_eq!(recorder.recovery(), Some(recovery), "the first one counts");
+}

@@ -70,14 +70,14 @@ pub struct Summary {
     pub system: Cow<'static, str>,
     /// How many nodes.
     pub nodes: u64,
-    /// How long the cluster was loaded.
+    /// How long the cluster was loaded: for how long operations were begun, the final reads left out.
     pub seconds: f64,
-    /// Completed operations by outcome.
+    /// Completed operations by outcome, the final reads among them.
     pub ops: Counts,
-    /// How many terms with a leader were seen.
-    pub elections: u64,
-    /// How many faults took effect, by kind.
-    pub faults: BTreeMap<String, u32>,
+    /// How many terms with a leader were seen; `None` of a run that was interrupted before that was recorded.
+    pub elections: Option<u64>,
+    /// How many faults took effect, by kind; `None` of such a run.
+    pub faults: Option<BTreeMap<String, u32>>,
     /// The seed.
     pub seed: u64,
     /// The run's folder.
@@ -85,6 +85,21 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The faults in words: `kill 2 · pause 3`.
+    pub fn faults(&self) -> String {
+        let Some(faults) = &self.faults else {
+            return String::from("not recorded");
+        };
+        if faults.is_empty() {
+            return String::from("none");
+        }
+        let faults: Vec<String> = faults
+            .iter()
+            .map(|(kind, count)| format!("{kind} {count}"))
+            .collect();
+        faults.join(" · ")
+    }
+
     /// It as one line of JSON, without its end.
     pub fn line(&self) -> String {
         serde_json::to_string(self).expect("its fields have string keys")
@@ -99,9 +114,13 @@ pub struct Results {
     pub summary: Summary,
     /// How many clients there were.
     pub concurrency: usize,
+    /// How many operations of the load were completed a second, the final reads left out; `None` where it was not recorded.
+    #[serde(default)]
+    pub per_second: Option<f64>,
     /// How long after its start the cluster served.
     pub start_seconds: Option<f64>,
-    /// How long after the last fault it served.
+    /// From the end of the last fault to the end of the first operation that began after it and was ok; `None` if there was no fault, or
+    /// no such operation.
     pub recovery_seconds: Option<f64>,
     /// By operation and outcome.
     pub latencies: Vec<LatencyOf>,

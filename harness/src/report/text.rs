@@ -80,23 +80,12 @@ fn verdict(text: &mut String, results: &Results, paint: Paint) {
 
 fn faults(text: &mut String, results: &Results, paint: Paint) {
     let summary = &results.summary;
-    let faults: Vec<String> = summary
-        .faults
-        .iter()
-        .map(|(kind, count)| format!("{kind} {count}"))
-        .collect();
-    let faults = if faults.is_empty() {
-        String::from("none")
-    } else {
-        faults.join(" · ")
+    row(text, paint, "faults", &summary.faults());
+    let elections = match summary.elections {
+        Some(elections) => format!("{elections}, the first included"),
+        None => String::from("not recorded"),
     };
-    row(text, paint, "faults", &faults);
-    row(
-        text,
-        paint,
-        "elections",
-        &format!("{}, the first included", summary.elections),
-    );
+    row(text, paint, "elections", &elections);
     let mut serving = Vec::new();
     if let Some(seconds) = results.start_seconds {
         serving.push(format!(
@@ -117,18 +106,15 @@ fn faults(text: &mut String, results: &Results, paint: Paint) {
 
 fn operations(text: &mut String, results: &Results, paint: Paint) {
     let ops = results.summary.ops;
-    let rate = if results.summary.seconds > 0.0 {
-        (ops.total() as f64 / results.summary.seconds).round() as u64
-    } else {
-        0
-    };
-    let line = format!(
-        "{} ok · {} fail · {} info, {} a second",
+    let mut line = format!(
+        "{} ok · {} fail · {} info",
         grouped(ops.ok),
         grouped(ops.fail),
-        grouped(ops.info),
-        grouped(rate)
+        grouped(ops.info)
     );
+    if let Some(per_second) = results.per_second {
+        let _ = write!(line, ", {} a second", grouped(per_second.round() as u64));
+    }
     row(text, paint, "operations", &line);
     let took = |microseconds| duration(Duration::from_micros(microseconds));
     for of in results.latencies.iter().filter(|of| of.outcome == Outcome::Ok) {

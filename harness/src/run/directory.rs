@@ -20,6 +20,10 @@ const PAGE: &str = "report.html";
 const LATENCY: &str = "latency.svg";
 const RATE: &str = "rate.svg";
 const LATEST: &str = "latest";
+/// What is written and removed again, to see whether there is room.
+const PROBE: &str = ".room";
+/// How much: more than a node's last words.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
@@ -149,8 +153,26 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Whether there is room for a few words in the folder.
+    ///
+    /// # Errors
+    /// There is none, or the folder is not there any more.
+    pub fn probe(&self) -> Result<(), DirectoryError> {
+        let path = self.0.join(PROBE);
+        let written = fs::write(&path, [0; PROBE_BYTES]);
+        // What is left of it takes the room that others lack; where it was never made, there is nothing to remove.
+        let _ = fs::remove_file(&path);
+        written.map_err(|error| DirectoryError::Write {
+            path: self.0.clone(),
+            error,
+        })
+    }
+
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), DirectoryError> {
-        let mut text = serde_json::to_vec_pretty(value).expect("what is written has string keys");
+        let mut text = serde_json::to_vec_pretty(value).map_err(|error| DirectoryError::Write {
+            path: self.0.join(name),
+            error: error.into(),
+        })?;
         text.push(b'\n');
         self.write(name, &text)
     }
@@ -195,6 +217,20 @@ mod tests {
         assert!(paths[0] != paths[1] && paths[1] != paths[2]);
         let latest = fs::canonicalize(store.path().join("latest")).unwrap();
         assert_eq!(latest, fs::canonicalize(&paths[2]).unwrap());
+    }
+
+    #[test]
+    fn a_folder_is_probed_and_left_as_it_was() {
+        let store = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(store.path(), &test()).unwrap();
+        directory.probe().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "test.json");
+        fs::remove_dir_all(directory.path()).unwrap();
+        let error = directory.probe().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("can't write {}: ", directory.path().display())),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The end of a run: faults off, and every node has to answer.
 
 use crate::client::Client;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, Observation};
 use crate::nemesis;
 use crate::run::load::{Load, Process};
 use std::sync::Arc;
@@ -11,8 +11,10 @@ use workloads::Completion;
 
 /// How long the cluster may take to serve again once the faults are off.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
-/// How long the nodes may take to agree with each other then. If they don't, the final reads show what clients make of it.
-const SETTLING_MAX: Duration = Duration::from_secs(2);
+/// How long the nodes may take to agree with each other then, before the final reads; if they don't, those show what clients make of it.
+const READY_TO_READ_MAX: Duration = Duration::from_secs(2);
+/// How long they may take to be where all the others are when nobody asks anything of them any more.
+pub const SETTLING_MAX: Duration = Duration::from_secs(10);
 /// How long the final reads at one node may take all in all.
 pub const FINAL_READS_MAX: Duration = Duration::from_secs(10);
 
@@ -22,10 +24,24 @@ pub(super) async fn recover(cluster: &Cluster) -> Result<Duration, ClusterError>
     nemesis::heal_everything(cluster).await?;
     cluster.wait_serving(RECOVERY_MAX).await?;
     let took = begun.elapsed();
-    let mut observations = cluster.subscribe();
-    // Whether they settle or not, and whether the monitor still lives, the final reads follow.
-    let _ = tokio::time::timeout(SETTLING_MAX, observations.wait_for(|seen| seen.is_settled())).await;
+    // Whether they settle or not, the final reads follow.
+    settled(cluster, READY_TO_READ_MAX).await;
     Ok(took)
+}
+
+/// Waits until all nodes are in the same state, or two of them have proved to differ, or `limit` has passed; how they are then.
+pub(super) async fn settled(cluster: &Cluster, limit: Duration) -> Observation {
+    let (mut observations, begun) = (cluster.subscribe(), Instant::now());
+    let is_decided = |seen: &Observation| {
+        // One that is down by now has died, and nobody starts it again.
+        let somebody_died = seen.nodes.values().any(|view| !view.up);
+        seen.divergence().is_some() || seen.is_since(begun) && (somebody_died || seen.is_settled())
+    };
+    match tokio::time::timeout(limit, observations.wait_for(is_decided)).await {
+        Ok(Ok(decided)) => decided.clone(),
+        // Time is up, or nobody watches any more.
+        Ok(Err(_)) | Err(_) => cluster.observe(),
+    }
 }
 
 /// Has each client make the final reads until they are ok; why they are not, if so.

@@ -3,11 +3,12 @@
 //! A test goes through these phases:
 //!
 //! ```text
-//! start ─▶ serving ─▶ load, calm ─▶ load, under fault ─▶ heal ─▶ final reads ─▶ check ─▶ report
+//! start ─▶ serving ─▶ load, calm ─▶ load, under fault ─▶ heal ─▶ final reads ─▶ agree ─▶ stop ─▶ check ─▶ report
 //!                     └───────── time limit ─────────┘
 //! ```
 //!
-//! What is *valid* has passed the [`gate`]: it was loaded, and hurt. A node that ends by itself ends the load.
+//! What is *valid* has passed the [`gate`]: it was loaded, and hurt; and in the end each node was where the others were, and stopped as it
+//! was told to. A node that ends by itself ends the load. Whatever goes wrong, a test has a result.
 
 mod directory;
 mod finish;
@@ -25,7 +26,7 @@ mod verdict;
 
 pub(crate) use directory::TEST;
 pub use directory::{DirectoryError, HISTORY, RunDirectory};
-pub use finish::{FINAL_READS_MAX, RECOVERY_MAX};
+pub use finish::{FINAL_READS_MAX, RECOVERY_MAX, SETTLING_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
 pub use options::{Concurrency, Options};
 pub use recorded::{Test, recorded};

@@ -64,6 +64,12 @@ impl Test {
         }
     }
 
+    /// The node program of the run and its version; `None` of a run that never was.
+    pub fn node(&self) -> Option<(PathBuf, String)> {
+        let is_real = self.node_binary.is_absolute();
+        is_real.then(|| (self.node_binary.clone(), self.node_version.clone()))
+    }
+
     /// A run of seed 1 that began at a fixed time.
     #[cfg(test)]
     pub(super) fn for_tests(options: Options) -> Test {

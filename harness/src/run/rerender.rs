@@ -1,7 +1,8 @@
 //! What is said of an earlier run, said again by this build.
 //!
 //! The history is judged anew. How the run stands apart from it, by what its nodes did and how hard it was tried, is taken from what it
-//! recorded of itself; of a run that was interrupted before that nothing is known but the history.
+//! recorded of itself; of a run that was interrupted before that nothing is known but the history. Where the history is gone on which a
+//! verdict stood, what was said of the run stays as it is.
 
 use crate::exit::Exit;
 use crate::record::Tally;
@@ -14,7 +15,7 @@ use checker::Log;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a run can't be rendered again.
@@ -24,6 +25,10 @@ enum RerenderError {
     Directory(#[from] DirectoryError),
     #[error("{0}")]
     Judge(#[from] JudgeError),
+    #[error(
+        "there is no {0}, on which the verdict stood; what was said of that run is in report.txt beside it"
+    )]
+    HistoryGone(PathBuf),
 }
 
 /// Writes a run's results, report, page and plots anew, and prints the report, or with `json` the line of `harness run`. How the run
@@ -52,23 +57,36 @@ fn words(results: &Results, paint: Paint) -> String {
 
 fn anew(run: &Path) -> Result<Results, RerenderError> {
     let test = recorded(run)?;
-    let directory = RunDirectory::of(run);
+    // A link such as `latest` leads elsewhere later.
+    let run = fs::canonicalize(run).map_err(|error| DirectoryError::Read {
+        path: run.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let directory = RunDirectory::of(&run);
     let history = directory.history();
     let judged = if history.exists() {
         Some(judge(&history, &Request::default())?)
     } else {
         None
     };
-    let mut results = match directory.results()? {
+    let stored = directory.results()?;
+    let never_had_one = judged.is_none() && stored.is_some();
+    let mut results = match stored {
+        Some(results) if never_had_one && results.checked.is_some() => {
+            return Err(RerenderError::HistoryGone(history));
+        }
         Some(results) => results,
         None => interrupted(&test, judged.as_ref()),
     };
-    weigh(&mut results, judged.as_ref());
-    let recorded_at = fs::canonicalize(&results.summary.run_dir).ok();
-    if recorded_at.is_none() || recorded_at != fs::canonicalize(directory.path()).ok() {
+    if fs::canonicalize(&results.summary.run_dir).ok().as_deref() != Some(directory.path()) {
         // It was moved since.
         directory.path().clone_into(&mut results.summary.run_dir);
     }
+    if never_had_one {
+        // Nothing has changed of what was said then.
+        return Ok(results);
+    }
+    weigh(&mut results, judged.as_ref());
     if let Some(judged) = &judged {
         directory.write_pictures(&results, judged)?;
     }
@@ -81,12 +99,21 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
     let nothing = Log::default();
     let log = judged.map_or(&nothing, |judged| &judged.log);
     let tally = Tally::of(log);
-    let mut faults: BTreeMap<String, u32> = BTreeMap::new();
+    let mut begun: BTreeMap<&str, u32> = BTreeMap::new();
     for remark in &log.remarks {
         if let Some(kind) = remark.f.strip_suffix(" start") {
-            *faults.entry(kind.to_owned()).or_default() += 1;
+            *begun.entry(kind).or_default() += 1;
         }
     }
+    let begun: Vec<String> = begun
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    let begun = if begun.is_empty() {
+        String::from("none")
+    } else {
+        begun.join(" · ")
+    };
     let ends = log.calls.iter().map(|call| call.returned);
     let last = ends.filter(|returned| *returned != u64::MAX).max();
     Results {
@@ -98,12 +125,14 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
             nodes: test.options.nodes,
             seconds: Duration::from_nanos(last.unwrap_or(0)).as_secs_f64(),
             ops: tally.counts(),
-            elections: 0,
-            faults,
+            elections: None,
+            faults: None,
             seed: test.seed,
             run_dir: Path::new("").to_owned(),
         },
         concurrency: test.options.concurrency,
+        // Nobody came to the final reads.
+        per_second: last.map(|last| tally.counts().total() as f64 / Duration::from_nanos(last).as_secs_f64()),
         start_seconds: None,
         recovery_seconds: None,
         latencies: LatencyOf::all(&tally),
@@ -115,8 +144,8 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
             reason: Some(String::from("the run was interrupted")),
             explanation: None,
         },
-        notes: vec![String::from(
-            "this is what the history tells; elections, and why operations failed, were not recorded",
+        notes: vec![format!(
+            "this is what the history tells: which faults began ({begun}), not whether they took effect, nor elections, nor why operations failed"
         )],
     }
 }

@@ -1,14 +1,16 @@
 //! Tests one after the other, and what is told of them.
 
-use crate::cluster::{Binary, Cluster, ClusterError};
+use crate::cluster::{Binary, BinaryError, Cluster, ClusterError};
 use crate::exit::Exit;
 use crate::nemesis::Schedule;
 use crate::report::{self, Live, Paint, Results, Valid, grouped, print};
 use crate::run::directory::{DirectoryError, RunDirectory};
 use crate::run::recorded::Test;
-use crate::run::test::{self, Surroundings, TestError};
+use crate::run::test::{self, Surroundings, TestError, Tested};
 use crate::run::{Options, seed};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +25,8 @@ pub struct Series {
     pub schedule: Option<Schedule>,
     /// Whether an earlier run is repeated: then all tests have its seed.
     pub replay: bool,
+    /// The node program of that run and its version, if they were recorded. It is run again where it is still there.
+    pub replayed_node: Option<(PathBuf, String)>,
     /// How many.
     pub test_count: u32,
     /// Where runs are kept.
@@ -57,22 +61,71 @@ impl SeriesError {
 
 /// Runs the tests; the worst of their ends.
 pub async fn run(series: Series) -> Exit {
-    let binary = match Binary::locate(series.node_binary.as_deref()) {
-        Ok(binary) => binary,
-        Err(error) => {
-            eprintln!("harness: {error}");
-            return Exit::Usage;
-        }
+    let refused = |line: &dyn std::fmt::Display| {
+        eprintln!("harness: {line}");
+        Exit::Usage
     };
-    run_all(&series, &binary).await
+    match locate(&series) {
+        Err(error) => refused(&error),
+        Ok((binary, remark)) => match unnameable(&series, &binary) {
+            Some(line) => refused(&line),
+            None => run_all(&series, &binary, remark.as_deref()).await,
+        },
+    }
 }
 
-async fn run_all(series: &Series, binary: &Binary) -> Exit {
+/// That JSON, in which a run is recorded, and the arguments of a node can't name one of the paths, if so.
+fn unnameable(series: &Series, binary: &Binary) -> Option<String> {
+    let paths = [
+        ("the store", series.store.as_path()),
+        ("the node program", binary.path()),
+    ];
+    let (what, path) = paths.into_iter().find(|(_, path)| path.to_str().is_none())?;
+    Some(format!(
+        "{what} {} is no UTF-8, in which a run is recorded",
+        path.display()
+    ))
+}
+
+/// The node program, and what there is to say of it.
+fn locate(series: &Series) -> Result<(Binary, Option<String>), BinaryError> {
+    let Some((path, version)) = &series.replayed_node else {
+        return Ok((Binary::locate(series.node_binary.as_deref())?, None));
+    };
+    let located = match &series.node_binary {
+        Some(given) => Binary::locate(Some(given)),
+        None => Binary::locate_again(path),
+    };
+    let (binary, gone) = match located {
+        Ok(binary) => (binary, None),
+        Err(error) if series.node_binary.is_some() => return Err(error),
+        Err(error) => (Binary::locate(None)?, Some(error)),
+    };
+    let remark = match gone {
+        Some(error) => Some(format!(
+            "the program of that run can't be run again, and {} takes its place: {error}",
+            binary.path().display()
+        )),
+        None if binary.version() != version => Some(format!(
+            "that run was of version {version} of the node, and this is {}",
+            binary.version()
+        )),
+        None => None,
+    };
+    Ok((binary, remark))
+}
+
+async fn run_all(series: &Series, binary: &Binary, remark: Option<&str>) -> Exit {
     let interrupt = CancellationToken::new();
     if let Err(error) = listen_for_signals(interrupt.clone()) {
         eprintln!("harness: can't listen for signals: {error}");
         return Exit::Internal;
     }
+    // Before the first test: what can't be kept is better not begun.
+    let junit = match series.junit.as_deref().map(File::create).transpose() {
+        Ok(junit) => junit,
+        Err(error) => return unwritable(series, &error),
+    };
     let live = Arc::new(Live::new(series.test_count == 1));
     let mut worst = Exit::Valid;
     let mut done = Vec::new();
@@ -81,15 +134,10 @@ async fn run_all(series: &Series, binary: &Binary) -> Exit {
             worst = worst.max(Exit::Unknown);
             break;
         }
-        let ended = match run_one(series, binary, &live, &interrupt, number).await {
-            Ok((results, kept)) => {
-                worst = worst.max(results.summary.valid.exit());
-                done.push(results);
-                kept
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = ended {
+        let (results, error) = run_one(series, binary, remark, &live, &interrupt, number).await;
+        worst = worst.max(results.summary.valid.exit());
+        done.push(results);
+        if let Some(error) = error {
             live.clear();
             eprintln!("harness: {error}");
             worst = worst.max(error.exit());
@@ -99,13 +147,19 @@ async fn run_all(series: &Series, binary: &Binary) -> Exit {
     if series.test_count > 1 {
         summarize(series, &done);
     }
-    if let Some(path) = &series.junit
-        && let Err(error) = std::fs::write(path, report::junit(&done))
+    if let Some(mut junit) = junit
+        && let Err(error) = junit.write_all(report::junit(&done).as_bytes())
     {
-        eprintln!("harness: can't write {}: {error}", path.display());
-        worst = worst.max(Exit::Usage);
+        worst = worst.max(unwritable(series, &error));
     }
     worst
+}
+
+/// The JUnit file can't be written.
+fn unwritable(series: &Series, error: &std::io::Error) -> Exit {
+    let path = series.junit.as_deref().unwrap_or(Path::new(""));
+    eprintln!("harness: can't write {}: {error}", path.display());
+    Exit::Usage
 }
 
 fn introduce(series: &Series, binary: &Binary, live: &Live) {
@@ -130,26 +184,37 @@ fn introduce(series: &Series, binary: &Binary, live: &Live) {
     }
 }
 
-/// What a test came to, and whether that could be kept: a verdict stands either way.
+/// What a test came to, which stands whatever else went wrong, and what did.
 async fn run_one(
     series: &Series,
     binary: &Binary,
+    remark: Option<&str>,
     live: &Arc<Live>,
     interrupt: &CancellationToken,
     number: u32,
-) -> Result<(Results, Result<(), SeriesError>), SeriesError> {
+) -> (Results, Option<SeriesError>) {
     let seed = if series.replay {
         series.seed
     } else {
         seed::of_test(series.seed, number)
     };
     let mut test = Test::new(binary, seed, series.options.clone());
-    let directory =
-        RunDirectory::create(&series.store, &test).map_err(|error| SeriesError::Usage(error.to_string()))?;
+    let directory = match RunDirectory::create(&series.store, &test) {
+        Ok(directory) => directory,
+        Err(error) => {
+            let results = test::not_begun(&test, &series.store.join(&series.options.workload), &error);
+            let error = SeriesError::Usage(error.to_string());
+            tell(series, &results, Some(&error), number);
+            return (results, Some(error));
+        }
+    };
     test.schedule = series.schedule.clone();
     if number == 0 {
         // Only now: what can't begin is refused in one line.
         introduce(series, binary, live);
+        if let Some(remark) = remark {
+            live.say(remark);
+        }
     }
     let label = if series.test_count > 1 {
         format!("test {}/{}  ", number + 1, series.test_count)
@@ -158,29 +223,30 @@ async fn run_one(
     };
     let surroundings = Surroundings {
         binary,
+        remark,
         directory: &directory,
         live,
         interrupt,
         label,
+        keep_running: series.keep_running,
     };
-    let (results, cluster) = test::run(&mut test, &surroundings)
-        .await
-        .map_err(|error| series_error(series, &error))?;
+    let Tested {
+        results,
+        cluster,
+        error,
+    } = test::run(&mut test, &surroundings).await;
+    let error = error.map(|error| series_error(series, &error));
     let written = directory.write_words(&results);
-    if series.keep_running {
-        live.clear();
-        tell(series, &results, number);
+    live.clear();
+    tell(series, &results, error.as_ref(), number);
+    if let Some(cluster) = cluster {
         keep(&cluster, live, interrupt).await;
         cluster.stop().await;
-    } else {
-        cluster.stop().await;
-        live.clear();
-        tell(series, &results, number);
     }
-    Ok((
-        results,
-        written.map_err(|error| SeriesError::Internal(error.to_string())),
-    ))
+    let unwritten = written
+        .err()
+        .map(|error| SeriesError::Internal(error.to_string()));
+    (results, error.or(unwritten))
 }
 
 /// A node that does not start because of what the user has it called with is the user's affair.
@@ -191,25 +257,25 @@ fn series_error(series: &Series, error: &TestError) -> SeriesError {
         TestError::Cluster(ClusterError::Folder { .. })
         | TestError::Directory(DirectoryError::Write { .. }) => SeriesError::Usage(words),
         TestError::Cluster(ClusterError::Start { .. }) if theirs => SeriesError::Usage(words),
-        TestError::Cluster(_)
-        | TestError::Directory(DirectoryError::Read { .. })
-        | TestError::History(_)
-        | TestError::Recorder(_)
-        | TestError::Judge(_) => SeriesError::Internal(words),
+        TestError::Cluster(_) | TestError::Directory(DirectoryError::Read { .. }) => {
+            SeriesError::Internal(words)
+        }
     }
 }
 
-/// Prints what came of a test: all of it for a single one, a line for one of a series that is valid.
-fn tell(series: &Series, results: &Results, number: u32) {
+/// Prints what came of a test: all of it for a single one, a line for one of a series that is valid. Of one that can't work as it was
+/// asked for, the line that says why is enough.
+fn tell(series: &Series, results: &Results, error: Option<&SeriesError>, number: u32) {
+    if let Some(SeriesError::Usage(_)) = error {
+        if series.json {
+            print(&format!("{}\n", results.summary.line()));
+        }
+        return;
+    }
     let brief = series.test_count > 1 && results.summary.valid == Valid::True;
     let words = |paint| {
         if brief {
             let summary = &results.summary;
-            let faults: Vec<String> = summary
-                .faults
-                .iter()
-                .map(|(kind, count)| format!("{kind} {count}"))
-                .collect();
             format!(
                 "{}  test {}/{}  seed {}  {} operations, {} elections  {}\n",
                 paint_of(summary.valid, paint),
@@ -217,8 +283,8 @@ fn tell(series: &Series, results: &Results, number: u32) {
                 series.test_count,
                 summary.seed,
                 grouped(summary.ops.total()),
-                summary.elections,
-                faults.join(" · ")
+                summary.elections.unwrap_or(0),
+                summary.faults()
             )
         } else {
             format!("\n{}", report::render(results, paint, report::program()))
@@ -299,13 +365,9 @@ mod tests {
     use crate::cluster::fake;
     use std::time::Duration;
 
-    #[tokio::test]
-    async fn a_violation_outranks_a_folder_that_cant_be_written() {
-        let store = tempfile::tempdir().unwrap();
-        // The results can't be put in the place of a folder.
-        let serve = r#"mkdir -p "$folder/../../../results.json"; echo "thread 'main' panicked at x.rs:1" >&2
-echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
-        let series = Series {
+    /// One test of one node of this program.
+    fn series(store: &Path, serve: &str) -> Series {
+        Series {
             options: Options {
                 workload: String::from("register"),
                 nodes: 1,
@@ -321,13 +383,106 @@ echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
             seed: 1,
             schedule: None,
             replay: false,
+            replayed_node: None,
             test_count: 1,
-            store: store.path().to_owned(),
+            store: store.to_owned(),
             keep_running: false,
-            node_binary: Some(fake::program(store.path(), serve)),
+            node_binary: Some(fake::program(store, serve)),
             json: false,
             junit: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_violation_outranks_a_folder_that_cant_be_written() {
+        let store = tempfile::tempdir().unwrap();
+        // The results can't be put in the place of a folder.
+        let serve = r#"mkdir -p "$folder/../../../results.json"; echo "thread 'main' panicked at x.rs:1" >&2
+echo 'ready {"listen":"127.0.0.1:1"}'; exit 255"#;
+        assert_eq!(run(series(store.path(), serve)).await, Exit::Violation);
+    }
+
+    #[tokio::test]
+    async fn a_test_whose_nodes_dont_start_is_an_error_among_the_results() {
+        let store = tempfile::tempdir().unwrap();
+        let junit = store.path().join("junit.xml");
+        let failing = Series {
+            junit: Some(junit.clone()),
+            test_count: 3,
+            ..series(store.path(), "echo 'no room' >&2; exit 254")
         };
-        assert_eq!(run(series).await, Exit::Violation);
+        assert_eq!(run(failing).await, Exit::Usage);
+        let xml = std::fs::read_to_string(&junit).unwrap();
+        assert!(xml.contains("tests=\"1\" failures=\"0\" errors=\"1\""), "{xml}");
+        assert!(
+            xml.contains("<error message=\"node 1 did not start: exit status: 254: no room\">"),
+            "{xml}"
+        );
+        let results = RunDirectory::of(&store.path().join("latest"))
+            .results()
+            .unwrap()
+            .unwrap();
+        assert_eq!(results.summary.valid, Valid::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_found_no_room_for_its_last_words_is_not_blamed() {
+        let store = tempfile::tempdir().unwrap();
+        let junit = store.path().join("junit.xml");
+        // Its run's folder is gone, and nothing can be written there any more.
+        let failing = Series {
+            junit: Some(junit.clone()),
+            ..series(
+                store.path(),
+                r#"rm -r "$(realpath "$folder/../../..")"; exit 255"#,
+            )
+        };
+        assert_eq!(run(failing).await, Exit::Usage);
+        let xml = std::fs::read_to_string(&junit).unwrap();
+        assert!(xml.contains("<error message=\"can't write "), "{xml}");
+    }
+
+    #[test]
+    fn a_replay_runs_the_program_of_the_run_unless_another_one_is_named() {
+        let (store, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let given = fake::program(other.path(), fake::SERVES).canonicalize().unwrap();
+        let mut replay = series(store.path(), fake::SERVES);
+        let recorded = replay.node_binary.take().unwrap().canonicalize().unwrap();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        replay.replayed_node = Some((recorded.clone(), version));
+        let (binary, remark) = locate(&replay).unwrap();
+        assert_eq!((binary.path(), remark), (recorded.as_path(), None));
+
+        replay.replayed_node = Some((recorded, String::from("0.0.1")));
+        let (_, remark) = locate(&replay).unwrap();
+        assert!(remark.unwrap().contains("version 0.0.1"));
+
+        replay.node_binary = Some(given.clone());
+        replay.replayed_node = Some((store.path().join("gone"), String::from("0.0.1")));
+        assert_eq!(locate(&replay).unwrap().0.path(), given);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_json_cant_name_is_refused_before_the_first_test() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join(std::ffi::OsStr::from_bytes(b"s\xff4"));
+        let refused = Series {
+            store: store.clone(),
+            ..series(folder.path(), "exit 254")
+        };
+        assert_eq!(run(refused).await, Exit::Usage);
+        assert!(!store.exists());
+    }
+
+    #[tokio::test]
+    async fn a_junit_file_that_cant_be_written_is_refused_before_the_first_test() {
+        let store = tempfile::tempdir().unwrap();
+        let refused = Series {
+            junit: Some(store.path().join("nowhere/junit.xml")),
+            ..series(store.path(), "exit 254")
+        };
+        assert_eq!(run(refused).await, Exit::Usage);
+        assert!(!store.path().join("latest").exists());
     }
 }

@@ -1,16 +1,17 @@
 //! One test, from the start of its cluster to its verdict.
 
 use crate::client::{AddressOf, Client};
-use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
+use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Observation, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory};
-use crate::run::judge::{JudgeError, Request, judge};
+use crate::run::judge::{Request, judge};
 use crate::run::load::{self, Load, MakeClient};
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{Options, finish, narrate};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -29,32 +30,39 @@ const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 /// What a test needs of its surroundings.
 pub(super) struct Surroundings<'a> {
     pub(super) binary: &'a Binary,
+    /// What there is to say of that.
+    pub(super) remark: Option<&'a str>,
     pub(super) directory: &'a RunDirectory,
     pub(super) live: &'a Arc<Live>,
     /// Cancelled when whoever watches wants it to end.
     pub(super) interrupt: &'a CancellationToken,
     /// Stands before each status line.
     pub(super) label: String,
+    /// Whether the nodes are left running.
+    pub(super) keep_running: bool,
 }
 
-/// Why a test came to no result.
+/// Why a test could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TestError {
     #[error("{0}")]
     Cluster(#[from] ClusterError),
     #[error("{0}")]
     Directory(#[from] DirectoryError),
-    #[error("the history can't be made: {0}")]
-    History(std::io::Error),
-    #[error("{0}")]
-    Recorder(String),
-    #[error("the history of this run can't be judged: {0}")]
-    Judge(#[from] JudgeError),
+}
+
+/// What came of a test.
+pub(super) struct Tested {
+    pub(super) results: Results,
+    /// Its cluster if it is to be left running; whoever gets it stops it.
+    pub(super) cluster: Option<Cluster>,
+    /// Why the test could not be carried through, if so; the results say it too.
+    pub(super) error: Option<TestError>,
 }
 
 /// What the time under load came to.
 pub(super) struct Loaded {
-    /// How long it was.
+    /// How long operations were begun.
     pub(super) took: Duration,
     /// How long nothing was wrong, and what was completed by then.
     pub(super) calm: Duration,
@@ -76,20 +84,93 @@ struct Running<'a> {
     stop: CancellationToken,
 }
 
-/// Runs a test. The cluster is handed back running; whoever gets it stops it.
-pub(super) async fn run(
-    test: &mut Test,
-    surroundings: &Surroundings<'_>,
-) -> Result<(Results, Cluster), TestError> {
-    let replayed = test.schedule.take();
-    if let Some(schedule) = &replayed {
+/// Runs a test. Whatever happens, it has a result.
+pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tested {
+    let mut findings = Findings {
+        notes: surroundings.remark.map(str::to_owned).into_iter().collect(),
+        ..Findings::default()
+    };
+    let begun = Instant::now();
+    let (cluster, mut error) = match start(test, surroundings).await {
+        Ok(cluster) => {
+            let carried_out = carry_out(test, surroundings, begun, &cluster, &mut findings).await;
+            (Some(cluster), carried_out.err())
+        }
+        Err(error) => (None, Some(TestError::from(error))),
+    };
+    if let Some(error) = &error {
+        findings.objections.insert(0, error.to_string());
+    }
+    if surroundings.interrupt.is_cancelled() {
+        findings
+            .objections
+            .insert(0, String::from("the run was interrupted"));
+    }
+    let live = surroundings.live;
+    if let Some(cluster) = &cluster {
+        findings.elections = cluster.observe().elections;
+        if !surroundings.keep_running {
+            live.doing("stopping the nodes");
+            let killed = cluster.stop().await.into_iter();
+            findings.notes.extend(
+                killed.map(|node| format!("node {node} did not stop when it was told to, and was killed")),
+            );
+        }
+    }
+    if let Err(error) = surroundings.directory.write_test(test) {
+        // The verdict is worth more than the means to repeat the run.
+        findings.notes.push(error.to_string());
+    }
+    if findings.loaded.is_some() {
+        live.doing("checking");
+        let path = surroundings.directory.history();
+        let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
+        match judged.await.expect("the check does not panic") {
+            Ok(judged) => findings.judged = Some(judged),
+            Err(error) => findings
+                .objections
+                .push(format!("the history of this run can't be judged: {error}")),
+        }
+    }
+    if let Some(cluster) = &cluster {
+        // Only now: how nodes end that are told to stop tells of them too.
+        findings.exits = cluster.unexpected_exits();
+    }
+    let has_failed = !(findings.exits.is_empty() && findings.objections.is_empty());
+    if let Some(no_room) = has_failed.then(|| surroundings.directory.probe().err()).flatten() {
+        // A node that can't write can't say so either: its log is on the same disk.
+        findings.machine.get_or_insert(no_room.to_string());
+        error = error.map(|_| TestError::Directory(no_room));
+    }
+    let mut results = conclude(test, surroundings.directory.path(), &findings);
+    if let Some(judged) = &findings.judged
+        && let Err(error) = surroundings.directory.write_pictures(&results, judged)
+    {
+        results.notes.push(error.to_string());
+    }
+    Tested {
+        results,
+        cluster: cluster.filter(|_| surroundings.keep_running),
+        error,
+    }
+}
+
+/// What is said of a test for which there is no folder.
+pub(super) fn not_begun(test: &Test, folder: &Path, error: &DirectoryError) -> Results {
+    let findings = Findings {
+        objections: vec![error.to_string()],
+        ..Findings::default()
+    };
+    conclude(test, folder, &findings)
+}
+
+async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Cluster, ClusterError> {
+    if let Some(schedule) = &test.schedule {
         // A run that ended early had not come to all kinds of its flags; neither will its replay.
         test.options.nemesis.retain(|kind| schedule.has(*kind));
     }
-    let live = surroundings.live;
-    live.doing("starting the nodes");
-    let begun = Instant::now();
-    let cluster = Cluster::start(ClusterSpec {
+    surroundings.live.doing("starting the nodes");
+    Cluster::start(ClusterSpec {
         binary: surroundings.binary.clone(),
         nodes: test.options.nodes,
         spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
@@ -99,12 +180,22 @@ pub(super) async fn run(
         timing: Timing::default(),
         extra_args: node_args(&test.options),
     })
-    .await?;
-    let mut findings = Findings::default();
+    .await
+}
+
+/// From the time that the nodes serve to the final reads; `begun` is when they were started.
+async fn carry_out(
+    test: &mut Test,
+    surroundings: &Surroundings<'_>,
+    begun: Instant,
+    cluster: &Cluster,
+    findings: &mut Findings,
+) -> Result<(), TestError> {
+    let replayed = test.schedule.take();
     let serving = tokio::select! {
         serving = cluster.wait_serving(START_MAX) => Some(serving),
         () = surroundings.interrupt.cancelled() => None,
-        () = until_death(&cluster) => None,
+        () = until_death(cluster) => None,
     };
     match serving {
         Some(Ok(_)) => {
@@ -115,39 +206,16 @@ pub(super) async fn run(
                 test.options.nodes,
                 duration(after)
             );
-            live.event(Duration::ZERO, &what);
-            load_and_finish(test, replayed, surroundings, &cluster, &mut findings).await?;
+            surroundings.live.event(Duration::ZERO, &what);
+            load_and_finish(test, replayed, surroundings, cluster, findings).await
         }
         Some(Err(error @ ClusterError::NotServing(_))) => {
             findings.objections.push(format!("{error} after its start"));
+            Ok(())
         }
-        Some(Err(error)) => return Err(error.into()),
-        None => {}
+        Some(Err(error)) => Err(error.into()),
+        None => Ok(()),
     }
-    if surroundings.interrupt.is_cancelled() {
-        findings
-            .objections
-            .insert(0, String::from("the run was interrupted"));
-    }
-    findings.exits = cluster.unexpected_exits();
-    findings.elections = cluster.observe().elections;
-    if let Err(error) = surroundings.directory.write_test(test) {
-        // The verdict is worth more than the means to repeat the run.
-        findings.notes.push(error.to_string());
-    }
-    if findings.loaded.is_some() {
-        live.doing("checking");
-        let path = surroundings.directory.history();
-        let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
-        findings.judged = Some(judged.await.expect("the check does not panic")?);
-    }
-    let mut results = conclude(test, surroundings.directory.path(), &findings);
-    if let Some(judged) = &findings.judged
-        && let Err(error) = surroundings.directory.write_pictures(&results, judged)
-    {
-        results.notes.push(error.to_string());
-    }
-    Ok((results, cluster))
 }
 
 /// Waits until a node has died by itself.
@@ -171,7 +239,10 @@ async fn load_and_finish(
 ) -> Result<(), TestError> {
     let workload = workloads::by_name(&test.options.workload).expect("the name was checked");
     let history = surroundings.directory.history();
-    let recorder = Recorder::create(&history, workload.name()).map_err(TestError::History)?;
+    let recorder = Recorder::create(&history, workload.name()).map_err(|error| {
+        let path = history.clone();
+        DirectoryError::Write { path, error }
+    })?;
     let recorder = Arc::new(recorder);
     let stop = CancellationToken::new();
     let generator = workload.generator(setting(test));
@@ -189,7 +260,10 @@ async fn load_and_finish(
     running.finish(findings).await;
     drop(running);
     let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
-    findings.tally = recorder.finish().map_err(TestError::Recorder)?;
+    findings.tally = recorder.tally();
+    findings.recovery = recorder.recovery();
+    // What reached the file is judged nevertheless.
+    findings.machine = recorder.finish().err();
     test.schedule = Some(loaded.outcome.schedule.clone());
     findings.loaded = Some(loaded);
     Ok(())
@@ -236,13 +310,14 @@ impl Running<'_> {
         let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault);
         let nemesis = self.start_nemesis(replayed, fault);
         self.until_over().await;
+        // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
+        let took = begun.elapsed();
         self.stop.cancel();
         let (first, outcome) = nemesis.await.expect("the nemesis does not panic");
         working.join_all().await;
         narrator.abort();
         // It holds the recorder until it has ended; that it was aborted is no news.
         let _ = narrator.await;
-        let took = begun.elapsed();
         let tally = self.recorder.tally();
         let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, tally.counts()));
         Loaded {
@@ -274,8 +349,9 @@ impl Running<'_> {
         let live = Arc::clone(self.surroundings.live);
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(calm) => {}
+                biased;
                 () = stop.cancelled() => {}
+                () = tokio::time::sleep(calm) => {}
             }
             let mut first = None;
             let tell = |event: FaultEvent| {
@@ -313,7 +389,6 @@ impl Running<'_> {
         match recovered {
             Ok(took) => {
                 if !self.test.options.nemesis.is_empty() {
-                    findings.recovery = Some(took);
                     live.event(
                         self.recorder.elapsed(),
                         &format!("healed, and serving after {}", duration(took)),
@@ -330,13 +405,25 @@ impl Running<'_> {
                 findings
                     .objections
                     .extend(finish::read_everywhere(&self.load, clients).await.err());
-                findings.divergence = self.cluster.observe().divergence();
+                live.doing("waiting until all nodes are where the others are");
+                let seen = finish::settled(self.cluster, finish::SETTLING_MAX).await;
+                findings.divergence = seen.divergence();
+                findings.objections.extend(unsettled(&seen));
             }
             Err(error) => findings
                 .objections
                 .push(format!("the cluster did not come back: {error}")),
         }
     }
+}
+
+/// The objection to nodes that are not where the others are, though all faults are over.
+fn unsettled(seen: &Observation) -> Option<String> {
+    let who = seen.unsettled()?;
+    let limit = humantime::format_duration(finish::SETTLING_MAX);
+    Some(format!(
+        "the nodes were given {limit} without faults to agree, and {who}"
+    ))
 }
 
 fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Option<String>>) {
@@ -348,8 +435,12 @@ fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Op
             *fault = Some(format!("{} {}", event.kind, event.targets));
         }
         Phase::Stop => {
+            recorder.calm_since(at);
             live.event(at, &format!("{:<9}  over", event.kind));
             *fault = None;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub(super) struct Findings {
     pub(super) elections: u64,
     /// Two nodes that were in different states after the entry of that index, when all was over.
     pub(super) divergence: Option<(NodeNumber, NodeNumber, u64)>,
+    /// What this machine failed to do: it explains whatever else went wrong.
+    pub(super) machine: Option<String>,
     /// Why the run proves nothing.
     pub(super) objections: Vec<String>,
     pub(super) notes: Vec<String>,
@@ -58,12 +60,16 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
                 .as_ref()
                 .map_or(0.0, |loaded| loaded.took.as_secs_f64()),
             ops: findings.tally.counts(),
-            elections: findings.elections,
-            faults: faults.map(|(kind, count)| (kind.to_string(), *count)).collect(),
+            elections: Some(findings.elections),
+            faults: Some(faults.map(|(kind, count)| (kind.to_string(), *count)).collect()),
             seed: test.seed,
             run_dir: run_dir.to_owned(),
         },
         concurrency: options.concurrency,
+        per_second: findings.loaded.as_ref().map(|loaded| {
+            let seconds = loaded.took.as_secs_f64();
+            loaded.tally.counts().total() as f64 / seconds
+        }),
         start_seconds: findings.start.map(|start| start.as_secs_f64()),
         recovery_seconds: findings.recovery.map(|recovery| recovery.as_secs_f64()),
         latencies: LatencyOf::all(&findings.tally),
@@ -150,10 +156,20 @@ fn apart(test: &Test, findings: &Findings) -> Standing {
     }
 }
 
-/// Why the run proves nothing, the most telling reason first: a node that is gone explains all the others.
+/// Why the run proves nothing, the most telling reason first: a machine that fails explains all the others, and then a node that is gone.
 fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
+    if findings.machine.is_some() {
+        return findings.machine.clone();
+    }
     let gone = findings.exits.iter().find(|exit| !is_crash(exit));
-    let gone = gone.map(|exit| format!("node {} ended by itself: {}", exit.node, exit.status));
+    let gone = gone.map(|exit| {
+        let how = if exit.was_told {
+            "did not end as it was told to"
+        } else {
+            "ended by itself"
+        };
+        format!("node {} {how}: {}", exit.node, exit.status)
+    });
     gone.or_else(|| findings.objections.first().cloned()).or_else(|| {
         if findings
             .tally

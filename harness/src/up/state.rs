@@ -136,6 +136,7 @@ mod tests {
             up: true,
             paused: false,
             status,
+            asked: None,
         };
         Observation {
             nodes: BTreeMap::from([(1, view(None)), (2, view(Some(status))), (3, view(None))]),

@@ -184,6 +184,48 @@ async fn a_nemesis_that_is_told_to_stop_undoes_what_it_has_begun() {
 }
 
 #[tokio::test]
+async fn nothing_begins_once_the_load_has_ended() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(1).await.unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    // Whoever leaves that to chance is lucky now and then.
+    for _ in 0..20 {
+        let due = Schedule {
+            faults: vec![fault(0, 0, Aim::One, Fault::Pause(vec![1]))],
+        };
+        let nemesis = Nemesis::new(replay(due), cluster.clone());
+        let outcome = nemesis.run(|_| {}, stop.clone()).await;
+        assert_eq!(outcome.applied, BTreeMap::new());
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_recorded_to_stop_when_its_undoing_begins() {
+    const START_MS: u64 = 300;
+    // It takes this long to start, and so to undo a kill.
+    let stage = Stage::with_program(&format!(
+        r#"if [ -e "$stage/slow" ]; then sleep 0.{START_MS}; fi; echo 'ready {{"listen":"127.0.0.1:1"}}'; {LIVES}"#
+    ));
+    let cluster = stage.start(1).await.unwrap();
+    std::fs::write(stage.folder().join("slow"), "").unwrap();
+    let schedule = Schedule {
+        faults: vec![fault(0, 10, Aim::One, Fault::Kill(vec![1]))],
+    };
+    let mut undone = Duration::ZERO;
+    let nemesis = Nemesis::new(replay(schedule), cluster);
+    let tell = |event: harness::nemesis::FaultEvent| undone = event.at;
+    let outcome = tokio::time::timeout(LONG, nemesis.run(tell, CancellationToken::new()))
+        .await
+        .unwrap();
+    let stop_ms = u128::from(outcome.schedule.faults[0].stop_ms);
+    assert!(
+        undone.as_millis() >= stop_ms + u128::from(START_MS),
+        "{stop_ms} ms, undone at {undone:?}"
+    );
+}
+
+#[tokio::test]
 async fn healing_everything_brings_everybody_back() {
     let stage = Stage::new(LIVES);
     let cluster = stage.start(3).await.unwrap();

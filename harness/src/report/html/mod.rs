@@ -50,19 +50,19 @@ pub fn verdict_and_reason(verdict: &Verdict) -> (&'static str, String) {
 /// The page about a run.
 pub fn of_run(results: &Results, log: &Log, plots: Option<&Plots>, violations: Vec<&Explanation>) -> String {
     let summary = &results.summary;
-    let faults: Vec<String> = summary
-        .faults
-        .iter()
-        .map(|(kind, count)| format!("{count} × {kind}"))
-        .collect();
     let folder = summary.run_dir.display();
     let facts = [
         ("ok", grouped(summary.ops.ok)),
         ("fail", grouped(summary.ops.fail)),
         ("unknown outcome", grouped(summary.ops.info)),
         ("under load", format!("{:.1} s", summary.seconds)),
-        ("elections", summary.elections.to_string()),
-        ("faults", faults.join(", ")),
+        (
+            "elections",
+            summary
+                .elections
+                .map_or_else(|| String::from("not recorded"), |elections| elections.to_string()),
+        ),
+        ("faults", summary.faults()),
         ("seed", summary.seed.to_string()),
         ("recheck", format!("{} check {folder}", program())),
     ];

@@ -24,12 +24,16 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
                 fail: 308,
                 info: 22,
             },
-            elections: 6,
-            faults: BTreeMap::from([(String::from("kill"), 2), (String::from("pause"), 3)]),
+            elections: Some(6),
+            faults: Some(BTreeMap::from([
+                (String::from("kill"), 2),
+                (String::from("pause"), 3),
+            ])),
             seed: 42,
             run_dir: PathBuf::from("store/register/20261123T105351.123Z"),
         },
         concurrency: 10,
+        per_second: Some(985.8),
         start_seconds: Some(0.1523),
         recovery_seconds: Some(0.0017),
         latencies: vec![LatencyOf {
@@ -94,6 +98,7 @@ fn junit_escapes_what_has_a_meaning_in_xml() {
         results(Valid::Unknown, Some("too little load"), None),
     ];
     insta::assert_snapshot!("junit", junit(&tests));
+    assert!(junit(&[]).contains("tests=\"0\" failures=\"0\" errors=\"0\" time=\"0.000\""));
 }
 
 #[test]

@@ -47,10 +47,12 @@ fn an_interrupted_run_gets_a_report_of_what_its_history_tells() {
     assert_eq!(results.summary.valid, Valid::Unknown);
     assert_eq!(results.summary.reason.as_deref(), Some("the run was interrupted"));
     assert_eq!((results.summary.ops.ok, results.summary.ops.info), (2, 0));
+    // Whether the kill took effect nobody wrote down.
     assert_eq!(
-        results.summary.faults,
-        BTreeMap::from([(String::from("kill"), 1)])
+        (&results.summary.faults, results.summary.elections),
+        (&None, None)
     );
+    assert!(results.notes[0].contains("began (kill 1)"), "{:?}", results.notes);
     assert_eq!(results.summary.run_dir, directory.path());
     assert_eq!(results.checked.as_ref().map(|checked| checked.ops), Some(2));
     for file in [
@@ -124,16 +126,41 @@ fn the_history_is_judged_anew_and_what_the_nodes_did_is_remembered() {
 }
 
 #[test]
-fn a_run_that_was_moved_is_called_by_its_new_place_and_one_without_a_history_keeps_its_words() {
+fn a_run_that_was_moved_is_called_by_its_new_place() {
     let (store, directory) = run_with(FRESH);
     anew(directory.path()).unwrap();
     let moved = store.path().join("elsewhere");
     fs::rename(directory.path(), &moved).unwrap();
     assert_eq!(anew(&moved).unwrap().summary.run_dir, moved);
-    fs::remove_file(moved.join(HISTORY)).unwrap();
-    let results = anew(&moved).unwrap();
-    assert_eq!((results.checked, results.summary.valid), (None, Valid::Unknown));
-    assert_eq!(results.summary.reason.as_deref(), Some("the run was interrupted"));
+}
+
+#[test]
+fn a_run_is_called_by_its_own_place_and_not_by_the_link_that_leads_there() {
+    let (store, directory) = run_with(FRESH);
+    let results = anew(&store.path().join("latest")).unwrap();
+    assert_eq!(
+        results.summary.run_dir,
+        fs::canonicalize(directory.path()).unwrap()
+    );
+}
+
+#[test]
+fn without_the_history_on_which_the_verdict_stood_what_was_said_stays() {
+    let (_store, directory) = run_with(FRESH);
+    let mut valid = anew(directory.path()).unwrap();
+    (valid.summary.valid, valid.summary.reason) = (Valid::True, None);
+    directory.write_words(&valid).unwrap();
+    fs::remove_file(directory.path().join(HISTORY)).unwrap();
+    let error = anew(directory.path()).unwrap_err().to_string();
+    assert!(error.contains(HISTORY) && error.contains("report.txt"), "{error}");
+    assert_eq!(rerender(directory.path(), true), Exit::Usage);
+    assert_eq!(directory.results().unwrap(), Some(valid.clone()));
+
+    // One that came to nothing never had a history: its reason is told again.
+    (valid.summary.valid, valid.summary.reason) = (Valid::Unknown, Some(String::from("nobody served")));
+    valid.checked = None;
+    directory.write_words(&valid).unwrap();
+    assert_eq!(anew(directory.path()).unwrap(), valid);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn exit(raw: i32, last_line: &str) -> NodeExit {
     NodeExit {
         node: 2,
         status: ExitStatus::from_raw(raw),
+        was_told: false,
         last_lines: vec![last_line.to_owned()],
     }
 }
@@ -180,6 +181,13 @@ fn a_node_that_ended_otherwise_leaves_the_verdict_unknown() {
     assert_eq!(valid, Valid::Unknown);
     assert_eq!(reason, "node 2 ended by itself: exit status: 255");
     assert!(explanation.contains("no space left on device"), "{explanation}");
+    ended.exits[0].was_told = true;
+    assert_eq!(
+        verdict(&ended).1,
+        "node 2 did not end as it was told to: exit status: 255"
+    );
+    ended.machine = Some(String::from("can't write store: no space left on device"));
+    assert_eq!(verdict(&ended).1, "can't write store: no space left on device");
 }
 
 #[test]

@@ -36,6 +36,8 @@ struct Greetings {
     begun: RefCell<BTreeMap<u64, (Instant, AbortHandle)>>,
     /// One of them is over.
     over: Notify,
+    /// Why the last one came to nothing. Whoever is refused comes again and again: it is told once.
+    failure: RefCell<String>,
 }
 
 /// Who was welcomed.
@@ -97,6 +99,15 @@ impl Greetings {
         self.begun.borrow_mut().remove(&number);
         self.over.notify_one();
     }
+
+    fn tell(&self, from: SocketAddr, reason: String) {
+        if *self.failure.borrow() == reason {
+            tracing::debug!("the connection from {from} is closed: {reason}");
+        } else {
+            tracing::info!("the connection from {from} is closed: {reason}");
+            self.failure.replace(reason);
+        }
+    }
 }
 
 async fn greet_and_serve(
@@ -119,11 +130,8 @@ async fn greet_and_serve(
                 peers::hear(&shared, introduction, incoming, half);
             }
         },
-        Ok(Err(reason)) => tracing::info!("the connection from {from} is closed: {reason}"),
-        Err(_) => tracing::info!(
-            "the connection from {from} is closed: no hello within {} s",
-            GREETING_TIME_MAX.as_secs()
-        ),
+        Ok(Err(reason)) => greetings.tell(from, reason),
+        Err(_) => greetings.tell(from, format!("no hello within {} s", GREETING_TIME_MAX.as_secs())),
     }
 }
 

@@ -24,7 +24,7 @@ Exit codes of `node`, the same in every command:
        may yet, or never will. So too where members change, leadership is handed over or a snapshot is taken: it was asked for,
        and did not come about in time
   254  usage: a bad flag or configuration file, an address that can't be bound, a data folder that can't be used, is in use or
-       belongs to another node or cluster
+       belongs to another node or cluster, or too few descriptors to serve with
   255  internal: the disk failed, the data folder is damaged, or the node found its own state broken
 ";
 

@@ -200,14 +200,15 @@ impl LogReader {
         Ok(())
     }
 
-    /// Reads the last line of a native history, which lacks its end: where it is no record, nor all of a header, the run was interrupted.
+    /// Reads the last line of a native history, which lacks its end: where it is the beginning of a record or a header, and not all of
+    /// one, the run was interrupted.
     fn read_torn(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         let is_header = self.assembler.log.header.is_none();
         if is_header && !native::is_torn_header(bytes) {
             return self.read_header(bytes);
         }
         let batch = native::parse(bytes);
-        if !is_header && batch.problem.is_none() {
+        if !is_header && (batch.problem.is_none() || !native::is_torn(bytes)) {
             return self.assembler.take(batch);
         }
         let line = self.assembler.lines + 1;

@@ -171,6 +171,44 @@ fn a_priority_queue_gives_the_least_first() {
 }
 
 #[test]
+fn a_priority_queue_takes_nothing_of_which_it_is_not_clear_what_is_less() {
+    let refused = |queue: &str| {
+        let error = check("priority-queue", &edn(queue)).unwrap_err();
+        error.to_string()
+    };
+    // As texts, 10.5 is less than 2.5.
+    for value in ["2.5", "1/3", "36893488147419103232", ":two", "[1 2]"] {
+        let error = refused(&format!(
+            "0 invoke insert 10\n0 ok insert 10\n0 invoke insert {value}\n0 ok insert {value}"
+        ));
+        assert!(
+            error.starts_with("line 3: insert of a priority queue needs"),
+            "{error}"
+        );
+        let error = refused(&format!("0 invoke delete-min nil\n0 ok delete-min {value}"));
+        assert!(
+            error.starts_with("line 1: delete-min of a priority queue needs"),
+            "{error}"
+        );
+    }
+    let error = refused("0 invoke insert 10\n0 ok insert 10\n0 invoke insert \"9\"\n0 ok insert \"9\"");
+    assert!(error.starts_with("line 3: a priority queue compares"), "{error}");
+    let texts = "
+        0 invoke insert \"b\"
+        0 ok insert \"b\"
+        0 invoke insert \"a\"
+        0 ok insert \"a\"
+        0 invoke delete-min nil
+        0 ok delete-min \"a\"";
+    differs(
+        "priority-queue",
+        texts,
+        "0 ok delete-min \"a\"",
+        "0 ok delete-min \"b\"",
+    );
+}
+
+#[test]
 fn a_set_has_what_was_added_and_not_removed() {
     let set = "
         0 invoke add 1

@@ -209,6 +209,23 @@ fn a_priority_queue_takes_nothing_of_which_it_is_not_clear_what_is_less() {
 }
 
 #[test]
+fn what_sets_answer_is_heard_in_tuples_without_a_tag_and_nonsense_is_refused() {
+    let set = "
+        0 invoke add [0 7]
+        0 ok add [0 true]
+        0 invoke add [0 7]
+        0 ok add [0 false]";
+    differs("set", set, "0 ok add [0 false]", "0 ok add [0 true]");
+    // Without any answer, they may as well be elements.
+    let pairs = "0 invoke add [0 7]\n0 ok add [0 7]\n0 invoke add [0 true]\n0 ok add [0 true]";
+    let log = edn(pairs);
+    assert!(log.calls.iter().all(|call| call.key.is_none()));
+    assert!(is_valid("set", pairs));
+    let error = check("set", &edn("0 invoke add 7\n0 ok add 8")).unwrap_err();
+    assert!(error.to_string().starts_with("line 1: add returns"), "{error}");
+}
+
+#[test]
 fn a_set_has_what_was_added_and_not_removed() {
     let set = "
         0 invoke add 1

@@ -218,6 +218,18 @@ impl<'a, M: Model> Part<'a, M> {
         self.verdict(engine, walked, before)
     }
 
+    /// The states that the object may be in after the return `end`; `None` where a limit comes first. If no order explains the returns up to
+    /// then, there is none.
+    pub(crate) fn states_after(&self, engine: &mut Engine<'_, M>, end: (u64, usize)) -> Option<Vec<M>> {
+        match self.walk(engine, Effort::Full, end, &AtomicU64::new(u64::MAX)) {
+            Ok(ObjectVerdict::Valid) => Some(engine.states()),
+            Ok(ObjectVerdict::Violation { .. } | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded) => {
+                None
+            }
+            Err(_) => Some(Vec::new()),
+        }
+    }
+
     /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
     /// if they don't, all of them after all.
     fn seek(&self, engine: &mut Engine<'_, M>, cut: Cut, end: &AtomicU64) -> Result<ObjectVerdict<M>, Cut> {

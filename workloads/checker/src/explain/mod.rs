@@ -5,6 +5,7 @@ mod grounds;
 mod picture;
 mod prefix;
 mod shrink;
+mod states;
 mod words;
 
 pub use shrink::shrink;
@@ -32,8 +33,11 @@ pub struct Explanation {
     pub object: String,
     /// The operation that no order explains, in words.
     pub operation: String,
-    /// The states that the object could have been in instead, in words.
+    /// The states that the object could have been in instead, in words; where it falls into [parts](Model::partition), those of the part
+    /// that the operation is about.
     pub states: Vec<String>,
+    /// Whether it could have been in none but those.
+    pub states_are_all: bool,
     /// When that operation returned, in nanoseconds since the run began.
     pub time: u64,
     /// How many operations the smallest core has.
@@ -61,7 +65,8 @@ impl Explanation {
     }
 }
 
-/// Explains why no order explains `operations[rejected]` on the object called `object`.
+/// Explains why no order explains `operations[rejected]` on the object called `object`. Some `states` are known that it could have been
+/// in then; they are told where it would take too long to find all.
 pub fn explain<M: Model>(
     init: &M,
     object: &str,
@@ -94,10 +99,14 @@ pub fn explain<M: Model>(
     sort_places(&mut around, &by_time);
     around.drain(..around.len().saturating_sub(AROUND_MAX));
     let tell = |places: &[usize]| places.iter().map(|place| Told::of(&operations[*place])).collect();
+    let possible = states::possible(init, operations, rejected, states, limits);
+    let in_words = |state: &M| short(state.describe_state());
     let story = Story {
         object,
         culprit: Told::of(culprit),
-        states: states.iter().map(|state| short(state.describe_state())).collect(),
+        states: possible.states.iter().map(in_words).collect(),
+        states_are_all: possible.are_all,
+        of_part: possible.of_part,
         core: tell(&core),
         smallest,
         of: before.len(),
@@ -109,6 +118,7 @@ pub fn explain<M: Model>(
         operation: story.culprit.sentence(),
         text: story.text(&picture, remarks),
         states: story.states,
+        states_are_all: story.states_are_all,
         time: culprit.returned,
         core_operations: core.len(),
         culprit: Some(rejected),
@@ -123,6 +133,9 @@ struct Story<'a> {
     object: &'a str,
     culprit: Told,
     states: Vec<String>,
+    states_are_all: bool,
+    /// Whether they are states of a part of the object.
+    of_part: bool,
     core: Vec<Told>,
     /// Whether that is the smallest one.
     smallest: bool,
@@ -139,7 +152,7 @@ impl Story<'_> {
         let _ = writeln!(
             text,
             "  No order of the operations explains that{}.",
-            alternatives(&self.states)
+            self.alternatives()
         );
         let (these, of) = (self.core.len(), self.of);
         let _ = if self.smallest {
@@ -162,18 +175,28 @@ impl Story<'_> {
         words::faults(&mut text, &self.core, remarks);
         text
     }
-}
 
-/// `: the value could only have been 0 or 4 or 7`; not all of them where they are many, and nothing where none is known.
-fn alternatives(states: &[String]) -> String {
-    if states.is_empty() {
-        return String::new();
+    /// `: the value could only have been 0 or 4 or 7`; not all of them where they are many, and nothing where none is known.
+    fn alternatives(&self) -> String {
+        if self.states.is_empty() {
+            return String::new();
+        }
+        let shown = self.states.len().min(STATES_SHOWN_MAX);
+        let named = self.states[..shown].join(" or ");
+        let others = match self.states.len() - shown {
+            0 => String::new(),
+            _ if !self.states_are_all => String::from(" or others"),
+            more => format!(" or {more} others"),
+        };
+        let value = if self.of_part {
+            "the part of the value that it is about"
+        } else {
+            "the value"
+        };
+        if self.states_are_all {
+            format!(": {value} could only have been {named}{others}")
+        } else {
+            format!("; when it returned, {value} could have been {named}{others}")
+        }
     }
-    let shown = states.len().min(STATES_SHOWN_MAX);
-    let named = states[..shown].join(" or ");
-    let others = match states.len() - shown {
-        0 => String::new(),
-        more => format!(" or {more} others"),
-    };
-    format!(": the value could only have been {named}{others}")
 }

@@ -57,6 +57,7 @@ fn told(file: &Path, history: &Path, judged: &Judged, options: &CheckOptions) ->
         let line = Line {
             file,
             format: Some(judged.log.format.name()),
+            timed: Some(judged.log.timed),
             model: Some(report.model).filter(|_| report.operations > 0),
             valid,
             reason: Some(reason).filter(|reason| !reason.is_empty()),
@@ -97,6 +98,7 @@ fn refused(file: &Path, history: &Path, error: &JudgeError, options: &CheckOptio
         let line = Line {
             file,
             format: None,
+            timed: None,
             model: None,
             valid: Valid::Unknown,
             reason: Some(reason),

@@ -619,6 +619,29 @@ fn what_is_said_of_small_histories_is_what_brute_force_finds() {
 }
 
 #[test]
+fn where_a_history_has_no_times_its_lines_are_named() {
+    let history = "
+{:process 0, :type :invoke, :f :write, :value 1}
+{:process 0, :type :ok, :f :write, :value 1}
+{:process 1, :type :invoke, :f :read, :value nil}
+{:process 1, :type :ok, :f :read, :value 2}";
+    let log = Log::read(history.as_bytes()).unwrap();
+    let report = check_log(&log, &CheckOptions::default()).unwrap();
+    let explanation = report.violations().next().unwrap();
+    assert_eq!(explanation.operation, "Process 1: read returned 2, lines 4–5.");
+    assert!(
+        explanation.text.contains("process  line  to line"),
+        "{}",
+        explanation.text
+    );
+    assert!(
+        !explanation.text.contains(" s\n") && !explanation.text.contains(" s "),
+        "{}",
+        explanation.text
+    );
+}
+
+#[test]
 fn of_equal_operations_that_return_at_once_the_first_in_the_history_returns_first() {
     let take = |process, invoked| Operation {
         process,

@@ -9,9 +9,10 @@ mod states;
 mod words;
 
 pub use shrink::shrink;
+pub use words::Setting;
 
 use crate::engine::Limits;
-use crate::history::{Remark, short};
+use crate::history::short;
 use crate::model::Model;
 use crate::object::{ObjectVerdict, Operation, check_object};
 use crate::order::sort_places;
@@ -38,7 +39,7 @@ pub struct Explanation {
     pub states: Vec<String>,
     /// Whether it could have been in none but those.
     pub states_are_all: bool,
-    /// When that operation returned, in nanoseconds since the run began.
+    /// When that operation returned, in nanoseconds since the run began; where times are the numbers of lines, at which line.
     pub time: u64,
     /// How many operations the smallest core has.
     pub core_operations: usize,
@@ -66,16 +67,17 @@ impl Explanation {
 }
 
 /// Explains why no order explains `operations[rejected]` on the object called `object`. Some `states` are known that it could have been
-/// in then; they are told where it would take too long to find all.
-pub fn explain<M: Model>(
+/// in then; they are told where it would take too long to find all. The [`Setting`] may be the remarks of a history that has times.
+pub fn explain<'a, M: Model>(
     init: &M,
     object: &str,
     operations: &[Operation<M>],
     rejected: usize,
     states: &[M],
-    remarks: &[Remark],
+    setting: impl Into<Setting<'a>>,
     limits: Limits<'_>,
 ) -> Explanation {
+    let setting = setting.into();
     let culprit = &operations[rejected];
     let before: Vec<usize> = (0..operations.len())
         .filter(|place| operations[*place].invoked <= culprit.returned)
@@ -115,8 +117,8 @@ pub fn explain<M: Model>(
     let picture = picture::draw(&story.core, marked, PICTURE_WIDTH).unwrap_or_default();
     Explanation {
         object: object.to_owned(),
-        operation: story.culprit.sentence(),
-        text: story.text(&picture, remarks),
+        operation: story.culprit.sentence(setting.timed),
+        text: story.text(&picture, setting),
         states: story.states,
         states_are_all: story.states_are_all,
         time: culprit.returned,
@@ -146,9 +148,9 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    fn text(&self, picture: &str, remarks: &[Remark]) -> String {
+    fn text(&self, picture: &str, setting: Setting<'_>) -> String {
         let mut text = format!("{} is not linearizable.\n\n", self.object);
-        let _ = writeln!(text, "  {}", self.culprit.sentence());
+        let _ = writeln!(text, "  {}", self.culprit.sentence(setting.timed));
         let _ = writeln!(
             text,
             "  No order of the operations explains that{}.",
@@ -166,13 +168,13 @@ impl Story<'_> {
                 "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
             )
         };
-        words::table(&mut text, &self.core);
+        words::table(&mut text, &self.core, setting.timed);
         if !picture.is_empty() {
             let _ = write!(text, "\n{picture}");
         }
         let _ = writeln!(text, "\nThat operation and those open at the same time:\n");
-        words::table(&mut text, &self.around);
-        words::faults(&mut text, &self.core, remarks);
+        words::table(&mut text, &self.around, setting.timed);
+        words::faults(&mut text, &self.core, setting);
         text
     }
 

@@ -1,6 +1,7 @@
 //! What comes of one file: a verdict, or why there is none, in words or as JSON, and as a page.
 
 use super::CheckOptions;
+use super::files;
 use super::line::{Line, ViolationOf};
 use crate::exit::Exit;
 use crate::report::{Paint, Valid, duration, grouped, html, program};
@@ -24,6 +25,14 @@ pub(super) fn of(file: &Path, options: &CheckOptions) -> Outcome {
     } else {
         file.to_owned()
     };
+    if file.is_dir() && !history.exists() {
+        let reason = if files::is_run(file) {
+            format!("a run without its {HISTORY}")
+        } else {
+            String::from("no history and no run is in this folder")
+        };
+        return refused(file, file, &JudgeError::Options(reason), options);
+    }
     match judge(&history, &options.request) {
         Ok(judged) => told(file, &history, &judged, options),
         Err(error) => refused(file, &history, &error, options),

@@ -457,7 +457,7 @@ fn what_is_of_the_wrong_kind_is_told_with_its_line() {
             "{\"rustyraft-history\":1,\"workload\":\"register\"}\n",
             "",
             1,
-            "no history of this project",
+            "native ({\"rustyraft-history\":1,\"workload\":…}), jepsen (",
         ),
     ] {
         assert_refused(&NATIVE.replacen(from, to, 1), line, words);

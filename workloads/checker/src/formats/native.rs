@@ -40,6 +40,11 @@ pub(crate) fn header(line: &[u8]) -> Result<Header, String> {
     }
 }
 
+/// Whether a first line is meant to be a header.
+pub(crate) fn begins_as_header(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(HEADER_START)
+}
+
 /// Whether a line that lacks its end may be the beginning of a record, and not all of one.
 pub(crate) fn is_torn(line: &[u8]) -> bool {
     let text = match std::str::from_utf8(line) {

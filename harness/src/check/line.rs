@@ -11,6 +11,8 @@ use std::path::Path;
 pub(super) struct Line<'a> {
     pub(super) file: &'a Path,
     pub(super) format: Option<&'static str>,
+    /// `None` if the file can't be read.
+    pub(super) timed: Option<bool>,
     pub(super) model: Option<&'static str>,
     pub(super) valid: Valid,
     pub(super) reason: Option<String>,
@@ -30,6 +32,7 @@ pub(super) struct ViolationOf<'a> {
     object: &'a str,
     operation: &'a str,
     states: &'a [String],
+    states_are_all: bool,
     core: Vec<OperationOf<'a>>,
 }
 
@@ -57,6 +60,7 @@ impl<'a> ViolationOf<'a> {
             object: &explanation.object,
             operation: &explanation.operation,
             states: &explanation.states,
+            states_are_all: explanation.states_are_all,
             core: core.map(|place| OperationOf::new(&log.calls[*place])).collect(),
         }
     }

@@ -24,7 +24,7 @@ const WAITING_MAX: usize = 64;
 /// What is to be checked, and how.
 #[derive(Clone, Debug)]
 pub struct CheckOptions {
-    /// Histories, or folders of runs.
+    /// Histories, the folders of runs, or folders of any of those.
     pub files: Vec<PathBuf>,
     /// How each is judged.
     pub request: Request,

@@ -1,6 +1,7 @@
 //! What comes of one file: a verdict, or why there is none, in words or as JSON, and as a page.
 
 use super::CheckOptions;
+use super::files;
 use super::line::{Line, ViolationOf};
 use crate::exit::Exit;
 use crate::report::{Paint, Valid, duration, grouped, html, program};
@@ -24,6 +25,14 @@ pub(super) fn of(file: &Path, options: &CheckOptions) -> Outcome {
     } else {
         file.to_owned()
     };
+    if file.is_dir() && !history.exists() {
+        let reason = if files::is_run(file) {
+            format!("a run without its {HISTORY}")
+        } else {
+            String::from("no history and no run is in this folder")
+        };
+        return refused(file, file, &JudgeError::Options(reason), options);
+    }
     match judge(&history, &options.request) {
         Ok(judged) => told(file, &history, &judged, options),
         Err(error) => refused(file, &history, &error, options),
@@ -57,6 +66,7 @@ fn told(file: &Path, history: &Path, judged: &Judged, options: &CheckOptions) ->
         let line = Line {
             file,
             format: Some(judged.log.format.name()),
+            timed: Some(judged.log.timed),
             model: Some(report.model).filter(|_| report.operations > 0),
             valid,
             reason: Some(reason).filter(|reason| !reason.is_empty()),
@@ -97,6 +107,7 @@ fn refused(file: &Path, history: &Path, error: &JudgeError, options: &CheckOptio
         let line = Line {
             file,
             format: None,
+            timed: None,
             model: None,
             valid: Valid::Unknown,
             reason: Some(reason),

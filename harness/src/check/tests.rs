@@ -43,6 +43,59 @@ fn an_interrupted_run_is_checked_as_far_as_it_goes() {
     assert_eq!(checked(&[&format!("{WRITTEN}{}", &STALE[..30])]), Exit::Valid);
 }
 
+/// Checks what is at a path.
+fn checked_at(path: PathBuf) -> Exit {
+    check(&CheckOptions {
+        files: vec![path],
+        request: Request::default(),
+        html: None,
+        json: false,
+    })
+}
+
+#[test]
+fn a_folder_stands_for_the_runs_below_it_and_none_of_them_is_met_twice() {
+    let store = tempfile::tempdir().unwrap();
+    let workload = store.path().join("register");
+    let runs: Vec<PathBuf> = ["1", "2"].map(|name| workload.join(name)).into();
+    for (run, last) in runs.iter().zip([FRESH, STALE]) {
+        fs::create_dir_all(run.join("nodes")).unwrap();
+        fs::write(run.join("report.txt"), "no history").unwrap();
+        fs::write(run.join(HISTORY), format!("{WRITTEN}{last}")).unwrap();
+    }
+    std::os::unix::fs::symlink("2", workload.join("latest")).unwrap();
+    assert_eq!(files::histories(&workload), runs);
+    assert_eq!(files::histories(store.path()), runs);
+    assert_eq!(checked_at(workload), Exit::Violation);
+    // Files beside the runs are histories, too, but not those in any folder.
+    let file = store.path().join("other.jsonl");
+    fs::write(&file, format!("{WRITTEN}{FRESH}")).unwrap();
+    fs::create_dir(store.path().join("notes")).unwrap();
+    fs::write(store.path().join("notes/one.txt"), "no history").unwrap();
+    assert_eq!(files::histories(store.path()), [&[file], &runs[..]].concat());
+}
+
+#[test]
+fn a_run_without_a_history_and_an_empty_folder_are_usage_errors_in_one_line() {
+    let store = tempfile::tempdir().unwrap();
+    assert_eq!(checked_at(store.path().to_owned()), Exit::Usage);
+    let run = store.path().join("1");
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("test.json"), "{}").unwrap();
+    assert_eq!(files::histories(store.path()), std::slice::from_ref(&run));
+    let options = CheckOptions {
+        files: Vec::new(),
+        request: Request::default(),
+        html: None,
+        json: false,
+    };
+    let said = outcome::of(&run, &options).stderr;
+    assert_eq!(
+        said,
+        format!("harness: {}: a run without its history.jsonl\n", run.display())
+    );
+}
+
 #[test]
 fn nothing_is_unknown_and_what_is_no_history_is_a_usage_error() {
     assert_eq!(checked(&[""]), Exit::Unknown);

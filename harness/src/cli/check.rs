@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Histories, or folders of runs, interrupted ones too.
+    /// Histories, runs, interrupted ones too, or folders of either, such as `store/register`.
     #[arg(required_unless_present = "model", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What the histories were recorded in: `native`, `jepsen`, `porcupine-etcd` or `porcupine-kv`; by default they tell themselves.

@@ -129,6 +129,8 @@ A test that can't be carried through has a line too, unknown for the reason that
 
   file           as given
   format         \"native\", \"jepsen\", \"porcupine-etcd\" or \"porcupine-kv\"; null if the file can't be read
+  timed          whether its times are nanoseconds since the run began; if not, they are the numbers of lines; null if the file
+                 can't be read
   model          the model that judged; null if there was nothing to judge
   valid          true, false or \"unknown\"
   reason         why it is not true; null if it is
@@ -140,10 +142,13 @@ A test that can't be carried through has a line too, unknown for the reason that
   violations     what no order explains: the first one, or with `--all` one for each object that has any:
                    object     its name
                    operation  the operation that no order explains, in words
-                   states     what the object could have been instead
+                   states     what the object could have been instead while the operation was open; of a set whose elements are judged
+                              apart, the part that the operation is about
+                   states_are_all  whether it could have been nothing else; false where it took too long to tell
                    core       the smallest core, a list of operations: {\"line\":n,\"process\":n,\"node\":n,\"f\":…,\"key\":…,\"value\":…,
-                              \"type\":\"ok\" or \"info\",\"result\":…,\"invoked\":ns,\"returned\":ns}; line is that of the invocation, returned is
-                              null where nobody knows; empty where cycles of transactions are the violation
+                              \"type\":\"ok\" or \"info\",\"result\":…,\"invoked\":n,\"returned\":n}; line is that of the invocation, invoked and
+                              returned are times (see timed), returned is null where nobody knows; empty where cycles of
+                              transactions are the violation
   unexplained    how many more objects have a violation, which a limit left without an explanation
 ";
 

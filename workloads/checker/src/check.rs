@@ -1,7 +1,7 @@
 //! From a history to a verdict, by the name of a model.
 
 use crate::engine::{Limits, Refused};
-use crate::explain::{Explanation, explain};
+use crate::explain::{Explanation, Setting, explain};
 use crate::history::{Log, ReadError, Value, short};
 use crate::object::{ObjectViolation, Operation, check_each};
 use crate::verdict::{Report, Verdict};
@@ -267,15 +267,11 @@ fn explained<M: Vocabulary>(
     let name = groups.name(object, M::NAME);
     let history = groups.operations::<M>(log, object, dialect)?;
     let (rejected, states) = (violation.operation, &violation.states);
-    let explanation = explain(
-        init,
-        &name,
-        &history,
-        rejected,
-        states,
-        &log.remarks,
-        options.limits,
-    );
+    let setting = Setting {
+        remarks: &log.remarks,
+        timed: log.timed,
+    };
+    let explanation = explain(init, &name, &history, rejected, states, setting, options.limits);
     let places = groups.judged::<M>(log, object, dialect);
     Ok(explanation.renamed(|place| places[place]))
 }

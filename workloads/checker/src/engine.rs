@@ -94,6 +94,10 @@ pub struct Engine<'a, M: Model> {
     refused: Option<Refused>,
     /// Whether it was not the caller who stopped it, but its effort that was used up.
     lost_patience: bool,
+    /// How often it looked at its limits before it was reset.
+    looks_before: u64,
+    /// How many operations were invoked.
+    invoked: u64,
 }
 
 impl<'a, M: Model> Engine<'a, M> {
@@ -105,13 +109,15 @@ impl<'a, M: Model> Engine<'a, M> {
             limits,
             refused: None,
             lost_patience: false,
+            looks_before: 0,
+            invoked: 0,
         }
     }
 
     /// An operation is invoked that will return `ret` at `deadline`, in whatever unit that increases with time; or nobody learned
     /// what became of it (`None`): then it may take effect at any later time, or never.
     ///
-    /// Only what will return gets a name to return by.
+    /// Only what will return gets a name to return by. Of those with the same deadline, the one that was invoked first returns first.
     ///
     /// # Errors
     /// Too much is open at once, or an earlier error.
@@ -120,11 +126,22 @@ impl<'a, M: Model> Engine<'a, M> {
         op: &M::Op,
         ret: Option<(&M::Ret, u64)>,
     ) -> Result<Option<OpenOperation>, Refused> {
+        let turn = self.invoked;
+        self.invoke_in_turn(op, ret.map(|(ret, deadline)| (ret, (deadline, turn))))
+    }
+
+    /// As [`invoke`](Engine::invoke), where those with the same deadline return in their turns.
+    pub(crate) fn invoke_in_turn(
+        &mut self,
+        op: &M::Op,
+        ret: Option<(&M::Ret, (u64, u64))>,
+    ) -> Result<Option<OpenOperation>, Refused> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
+        self.invoked += 1;
         let call = self.interner.call(op, ret.map(|(ret, _)| ret));
-        let Some((_, deadline)) = ret else {
+        let Some((_, returns)) = ret else {
             each_width!(self, search => search.lose(&self.interner, call));
             return Ok(None);
         };
@@ -132,7 +149,7 @@ impl<'a, M: Model> Engine<'a, M> {
             self.refused = Some(Refused::Width);
             return Err(Refused::Width);
         }
-        let slot = each_width!(self, search => search.invoke(&mut self.interner, call, deadline));
+        let slot = each_width!(self, search => search.invoke(&mut self.interner, call, returns));
         Ok(Some(OpenOperation(slot)))
     }
 
@@ -193,6 +210,7 @@ impl<'a, M: Model> Engine<'a, M> {
     /// As new for an object that begins as `init`, with the memory that it has.
     pub(crate) fn reset(&mut self, init: M, effort: Effort) {
         (self.refused, self.lost_patience) = (None, false);
+        self.looks_before = self.looks();
         if !matches!(self.width, Some(Width::One(_))) {
             // Most histories need no more.
             self.width = Some(Width::One(Search::new(self.limits.reductions)));
@@ -204,6 +222,11 @@ impl<'a, M: Model> Engine<'a, M> {
     /// Whether it stopped because its effort was used up.
     pub(crate) fn lost_patience(&self) -> bool {
         self.lost_patience
+    }
+
+    /// How often it has looked at its limits: a measure of what it did.
+    pub(crate) fn looks(&mut self) -> u64 {
+        self.looks_before + each_width!(self, search => search.looks())
     }
 
     pub(crate) fn limits(&self) -> Limits<'a> {

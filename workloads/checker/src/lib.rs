@@ -106,7 +106,7 @@ mod vocabulary;
 
 pub use check::{CheckError, CheckOptions, EngineChoice, Keyed, objects};
 pub use engine::{Engine, Limits, OPEN_OPERATIONS_MAX, OpenOperation, Refused};
-pub use explain::{Explanation, explain, shrink};
+pub use explain::{Explanation, Setting, explain, shrink};
 pub use history::{Log, ReadError};
 pub use linear::{ContainerCall, ContainerCalls, Kind, RegisterCall, RegisterCalls, SetCall, SetCalls};
 pub use model::{Model, Takes};

@@ -34,7 +34,8 @@ pub enum ObjectVerdict<M> {
     Violation {
         /// Its place among the object's operations.
         operation: usize,
-        /// The states that the object could have been in when it was still open.
+        /// States that the search had in hand when it returned: the object could have been in those, and maybe in others.
+        /// [`explain`](crate::explain()) finds all. None from a model that [looks ahead](Model::LOOKS_AHEAD).
         states: Vec<M>,
     },
     /// A limit was reached first.
@@ -143,7 +144,7 @@ pub enum ObjectsVerdict<M> {
         object: usize,
         /// The operation's place among those of the object.
         operation: usize,
-        /// The states that the object could have been in.
+        /// States that the object could have been in, as in [`ObjectVerdict::Violation`].
         states: Vec<M>,
     },
     /// There is no violation as far as could be told, and at least one object could not be checked to the end.
@@ -163,7 +164,7 @@ pub(crate) struct ObjectViolation<M> {
     pub(crate) object: usize,
     /// The operation's place among those of the object.
     pub(crate) operation: usize,
-    /// The states that the object could have been in.
+    /// States that the object could have been in.
     pub(crate) states: Vec<M>,
 }
 

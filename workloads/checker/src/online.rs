@@ -29,7 +29,7 @@ pub enum Event<M: Model> {
 pub struct OnlineViolation<M> {
     /// Its number.
     pub operation: u64,
-    /// The states that the object could have been in when it was still open.
+    /// States that the engine had in hand when it returned: the object could have been in those, and maybe in others.
     pub states: Vec<M>,
 }
 

@@ -1,5 +1,7 @@
 //! A part of an object that is checked on its own: which engine judges it, and which operation no order explains.
 
+mod first;
+
 use crate::check::EngineChoice;
 use crate::engine::{Engine, Limits, OpenOperation, Refused};
 use crate::foresight::Foresight;
@@ -65,9 +67,6 @@ const BEAMS: [usize; 2] = [32, 512];
 /// And how many before all else where the model looks ahead: what appends to a text that is put anew before anybody reads it has very
 /// many orders, one as good as another, and the wrong ones among those that are read are dead at once.
 const GLANCE: usize = 8;
-
-/// So often a walk that looks for the first violation looks at its limits before it is given up.
-const TRIAL_LOOKS_MAX: u64 = 4;
 
 /// Builds with assertions hold conflicts of so few operations against the general engine.
 const CONFLICT_ASSERTED_MAX: usize = 16;
@@ -137,8 +136,8 @@ impl<'a, M: Model> Part<'a, M> {
             Ok(()) => false,
             Err(Halt::Conflict(_)) => true,
             Err(Halt::Unqualified(_) | Halt::Stopped) => {
-                let verdict = self.search(engine, &AtomicU64::new(u64::MAX));
-                matches!(verdict, ObjectVerdict::Violation { .. })
+                let end = AtomicU64::new(u64::MAX);
+                self.seek(engine, NO_CUT, &end).is_err()
             }
         }
     }
@@ -167,8 +166,9 @@ impl<'a, M: Model> Part<'a, M> {
             conflict.len() > CONFLICT_ASSERTED_MAX || alone.has_no_order(),
             "operations {conflict:?} have an order on their own"
         );
+        let before = engine.looks();
         let walked = self.walk(engine, Effort::Patient, NO_CUT, end);
-        match self.verdict(engine, walked) {
+        match self.verdict(engine, walked, before) {
             ObjectVerdict::Unknown(_) => {}
             ObjectVerdict::Valid => {
                 panic!("operations {conflict:?} have no order, and the whole history has")
@@ -176,7 +176,12 @@ impl<'a, M: Model> Part<'a, M> {
             verdict @ (ObjectVerdict::Violation { .. } | ObjectVerdict::Superseded) => return verdict,
         }
         match alone.search(engine, end) {
-            verdict @ (ObjectVerdict::Violation { .. } | ObjectVerdict::Superseded) => verdict,
+            // In which states the object could have been depends on all the others, too.
+            ObjectVerdict::Violation { operation, .. } => ObjectVerdict::Violation {
+                operation,
+                states: Vec::new(),
+            },
+            ObjectVerdict::Superseded => ObjectVerdict::Superseded,
             // They are a violation all the same, at the latest when the last of them has returned.
             ObjectVerdict::Unknown(_) | ObjectVerdict::Valid => {
                 let places = conflict.iter().map(|place| *place as usize);
@@ -207,92 +212,61 @@ impl<'a, M: Model> Part<'a, M> {
         }
     }
 
+    fn search(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
+        let before = engine.looks();
+        let walked = self.seek(engine, NO_CUT, end);
+        self.verdict(engine, walked, before)
+    }
+
+    /// The states that the object may be in after the return `end`; `None` where a limit comes first. If no order explains the returns up to
+    /// then, there is none.
+    pub(crate) fn states_after(&self, engine: &mut Engine<'_, M>, end: (u64, usize)) -> Option<Vec<M>> {
+        match self.walk(engine, Effort::Full, end, &AtomicU64::new(u64::MAX)) {
+            Ok(ObjectVerdict::Valid) => Some(engine.states()),
+            Ok(ObjectVerdict::Violation { .. } | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded) => {
+                None
+            }
+            Err(_) => Some(Vec::new()),
+        }
+    }
+
     /// All configurations as long as they are few. If they are not, the most sparing ones mostly find an order where there is one;
     /// if they don't, all of them after all.
-    fn search(&self, engine: &mut Engine<'_, M>, end: &AtomicU64) -> ObjectVerdict<M> {
+    fn seek(&self, engine: &mut Engine<'_, M>, cut: Cut, end: &AtomicU64) -> Result<ObjectVerdict<M>, Cut> {
         if M::LOOKS_AHEAD {
-            let walked = self.walk(engine, Effort::Glance(GLANCE), NO_CUT, end);
+            let walked = self.walk(engine, Effort::Glance(GLANCE), cut, end);
             if walked.is_ok() && !engine.lost_patience() {
-                return self.verdict(engine, walked);
+                return walked;
             }
         }
-        let mut walked = self.walk(engine, Effort::Patient, NO_CUT, end);
+        let mut walked = self.walk(engine, Effort::Patient, cut, end);
         if engine.lost_patience() {
             let efforts = BEAMS.map(Effort::Beam).into_iter().chain([Effort::Full]);
             for effort in efforts {
-                walked = self.walk(engine, effort, NO_CUT, end);
+                walked = self.walk(engine, effort, cut, end);
                 if walked.is_ok() {
                     break;
                 }
             }
         }
-        self.verdict(engine, walked)
+        walked
     }
 
-    fn verdict(&self, engine: &mut Engine<'_, M>, walked: Result<ObjectVerdict<M>, Cut>) -> ObjectVerdict<M> {
+    /// What comes of a walk that began when the engine had looked at its limits `before` times.
+    fn verdict(
+        &self,
+        engine: &mut Engine<'_, M>,
+        walked: Result<ObjectVerdict<M>, Cut>,
+        before: u64,
+    ) -> ObjectVerdict<M> {
         match walked {
             Ok(verdict) => verdict,
-            Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found),
+            Err(found) if M::LOOKS_AHEAD => self.first_violation(engine, found, before),
             Err((_, operation)) => ObjectVerdict::Violation {
                 operation,
                 states: engine.states(),
             },
         }
-    }
-
-    /// A walk that looks ahead meets a violation at `found`, maybe before the return that makes it one. That return is looked for:
-    /// by doubling, since it is mostly near and short histories are easy, then by halving. Each trial takes a bounded number of
-    /// steps; where that is not enough it counts as if there were an order, so that what is told is a violation for certain.
-    fn first_violation(&self, engine: &mut Engine<'_, M>, found: Cut) -> ObjectVerdict<M> {
-        let mut returns: Vec<Cut> = Vec::new();
-        for place in self.places.iter().map(|place| *place as usize) {
-            if self.operations[place].ret.is_some() {
-                returns.push(return_of(self.operations, place));
-            }
-        }
-        returns.sort_unstable();
-        let limits = engine.limits();
-        let is_violation = |count: usize| self.try_walk(limits, returns[count - 1]).0.is_err();
-        // So many returns have an order.
-        let mut explained = returns.partition_point(|other| *other < found);
-        let mut violation = returns.len();
-        let mut step = 1;
-        while explained + step < violation {
-            if is_violation(explained + step) {
-                violation = explained + step;
-            } else {
-                explained += step;
-                step *= 2;
-            }
-        }
-        while violation - explained > 1 {
-            let middle = explained + (violation - explained) / 2;
-            if is_violation(middle) {
-                violation = middle;
-            } else {
-                explained = middle;
-            }
-        }
-        let states = match explained.checked_sub(1) {
-            Some(last) => self.try_walk(limits, returns[last]).1,
-            None => vec![self.init.clone()],
-        };
-        let operation = returns[violation - 1].1;
-        ObjectVerdict::Violation { operation, states }
-    }
-
-    /// As [`walk`](Part::walk), in a bounded number of steps; and the states at its end.
-    fn try_walk(&self, limits: Limits<'_>, cut: Cut) -> (Result<ObjectVerdict<M>, Cut>, Vec<M>) {
-        let looks = AtomicU64::new(0);
-        let should_stop =
-            || looks.fetch_add(1, Ordering::Relaxed) >= TRIAL_LOOKS_MAX || (limits.should_stop)();
-        let limits = Limits {
-            should_stop: &should_stop,
-            ..limits
-        };
-        let mut engine = Engine::new(self.init.clone(), limits);
-        let walked = self.walk(&mut engine, Effort::Full, cut, &AtomicU64::new(u64::MAX));
-        (walked, engine.states())
     }
 
     /// Leads the engine through the events in time order, invocations first where times are equal (intervals are closed), up to and
@@ -328,8 +302,9 @@ impl<'a, M: Model> Part<'a, M> {
             if let Some((nth, place)) = next {
                 let operation = &self.operations[place];
                 let returned = return_of(self.operations, place);
-                let ret = operation.ret.as_ref().map(|ret| (ret, returned.0));
-                match engine.invoke(&operation.op, ret) {
+                let ret = operation.ret.as_ref();
+                let ret = ret.map(|ret| (ret, (returned.0, place as u64)));
+                match engine.invoke_in_turn(&operation.op, ret) {
                     Ok(slot) => open.extend(slot.map(|slot| Reverse((returned, slot)))),
                     Err(refused) => return Ok(ObjectVerdict::Unknown(refused)),
                 }
@@ -362,16 +337,21 @@ impl<'a, M: Model> Part<'a, M> {
         }
     }
 
+    /// Whether what an operation returned could be illegal.
+    fn is_at_risk(&self, place: usize) -> bool {
+        let operation = &self.operations[place];
+        let ret = operation.ret.as_ref();
+        ret.is_some_and(|ret| !M::is_always_legal(&operation.op, ret))
+    }
+
     /// From which place in `places` on nothing that returns by `cut` could be illegal.
     fn sealed_at(&self, cut: Cut) -> usize {
         if !self.optional.is_empty() {
             return usize::MAX; // An order is known only when all is over.
         }
         let is_at_risk = |place: &u32| {
-            let operation = &self.operations[*place as usize];
-            let ret = operation.ret.as_ref();
-            ret.is_some_and(|ret| !M::is_always_legal(&operation.op, ret))
-                && return_of(self.operations, *place as usize) <= cut
+            let place = *place as usize;
+            self.is_at_risk(place) && return_of(self.operations, place) <= cut
         };
         self.places
             .iter()

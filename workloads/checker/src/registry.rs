@@ -5,7 +5,7 @@ use crate::check::{CheckError, CheckOptions, check_with};
 use crate::history::{Call, End, Log, ReadError, Value};
 use crate::models::{
     Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
-    PriorityQueue, Register, Set, Stack, UniqueIds, UnorderedQueue,
+    PriorityQueue, Register, Set, Stack, UniqueIds, UnorderedQueue, compare_alike,
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
@@ -79,10 +79,11 @@ const REGISTRY: &[ModelEntry] = &[
         Stack,
         "stacks, last in first out: push v, pop → v, or nil if empty"
     ),
-    of_values!(
-        PriorityQueue,
-        "queues that give the least first: insert v, delete-min → v, or nil if empty"
-    ),
+    ModelEntry {
+        name: <PriorityQueue as Vocabulary>::NAME,
+        about: "queues that give the least first: insert v, delete-min → v, or nil if empty; of whole numbers, or of strings",
+        check: check_priority_queue,
+    },
     plain!(Counter, "counters: add n, read → n"),
     plain!(
         KvAppend,
@@ -103,6 +104,12 @@ const REGISTRY: &[ModelEntry] = &[
         check: check_lists,
     },
 ];
+
+fn check_priority_queue(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError> {
+    compare_alike(log, options.init.as_ref())?;
+    check_with::<PriorityQueue<u64>>(log, options)
+        .or_else(|_| check_with::<PriorityQueue<Value>>(log, options))
+}
 
 /// All models, by name.
 pub fn registry() -> &'static [ModelEntry] {

@@ -9,6 +9,8 @@ pub(crate) struct Slot<const W: usize> {
     pub(crate) call: u32,
     /// When it must return.
     pub(crate) deadline: u64,
+    /// Of several that must return at the same time, the one with the least turn returns first.
+    turn: u64,
     /// Open operations with the same call and result that must return before it.
     pub(crate) before: Bits<W>,
 }
@@ -47,6 +49,7 @@ impl<const W: usize> Slots<W> {
         let widen = |slot: Slot<W>| Slot {
             call: slot.call,
             deadline: slot.deadline,
+            turn: slot.turn,
             before: slot.before.widened(),
         };
         Slots {
@@ -74,9 +77,15 @@ impl<const W: usize> Slots<W> {
             .map(|(_, slot)| &mut slot.call)
     }
 
-    /// Opens an operation. With `twins_in_order`, it learns which of those with the same call and result must return before it, and
+    /// Opens an operation that must return at a time, and in its turn among those that must at that time. With `twins_in_order`, it learns which of those with the same call and result must return before it, and
     /// the others that it must return before them.
-    pub(crate) fn open(&mut self, call: u32, nature: Nature, deadline: u64, twins_in_order: bool) -> usize {
+    pub(crate) fn open(
+        &mut self,
+        call: u32,
+        nature: Nature,
+        (deadline, turn): (u64, u64),
+        twins_in_order: bool,
+    ) -> usize {
         let slot = self.free.pop().unwrap_or(self.slots.len());
         let mut before = Bits::EMPTY;
         if twins_in_order {
@@ -85,7 +94,7 @@ impl<const W: usize> Slots<W> {
                 if twin.call != call {
                     continue;
                 }
-                if (twin.deadline, other) < (deadline, slot) {
+                if (twin.deadline, twin.turn) < (deadline, turn) {
                     before.insert(other);
                 } else {
                     twin.before.insert(slot);
@@ -95,6 +104,7 @@ impl<const W: usize> Slots<W> {
         let opened = Slot {
             call,
             deadline,
+            turn,
             before,
         };
         if slot == self.slots.len() {

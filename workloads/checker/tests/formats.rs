@@ -298,6 +298,23 @@ fn a_torn_last_line_of_a_native_history_is_a_warning_and_only_there() {
 }
 
 #[test]
+fn a_last_line_that_is_whole_and_wrong_is_an_error_without_its_end_too() {
+    let wrong = [
+        r#"{"time":9,"process":5,"type":"ok","f":"read","value":1.5}"#,
+        r#"{"time":9,"process":5,"type":"okay","f":"read","value":1}"#,
+        r#"{"time":9,"process":5,"type":"ok","f":"read","value":1}}"#,
+        r#"{"time":9,"process":5,"type":"okay","f":"rea"#,
+        "garbage",
+    ];
+    for last in wrong {
+        for end in ["", "\n"] {
+            let (line, _) = refused(format!("{NATIVE}{last}{end}").as_bytes());
+            assert_eq!(line, 7, "{last}{end:?}");
+        }
+    }
+}
+
+#[test]
 fn a_native_history_torn_in_its_header_is_an_empty_one_with_a_warning() {
     let header = NATIVE.lines().next().unwrap();
     for blank in ["", "\n \n"] {
@@ -440,7 +457,7 @@ fn what_is_of_the_wrong_kind_is_told_with_its_line() {
             "{\"rustyraft-history\":1,\"workload\":\"register\"}\n",
             "",
             1,
-            "no history of this project",
+            "native ({\"rustyraft-history\":1,\"workload\":…}), jepsen (",
         ),
     ] {
         assert_refused(&NATIVE.replacen(from, to, 1), line, words);

@@ -105,6 +105,16 @@ fn the_operations_of_each_history_tell_its_model_and_violations_are_explained() 
                 violations += 1;
                 assert!(violation.core_operations > 0, "{}", file.display());
                 assert!(!violation.text.is_empty());
+                // What it returned is not what it could have returned.
+                for state in &violation.states {
+                    let returned = format!("returned {state}, ");
+                    assert!(
+                        !violation.operation.contains(&returned),
+                        "{}: {}",
+                        file.display(),
+                        violation.text
+                    );
+                }
             }
             Verdict::Valid | Verdict::Unknown(_) => others += 1,
         }

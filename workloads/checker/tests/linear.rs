@@ -280,8 +280,30 @@ fn a_container_qualifies_if_each_value_tells_who_put_it() {
     assert_eq!(verdict(&[1], "+1 0-1"), twice);
     assert_eq!(verdict(&[1, 1], "+2 0-1"), twice);
     // With a take of unknown outcome there is an order, if it takes what is in the way.
-    let depends = Err("it depends on what was taken by a take that nobody knows the outcome of");
-    assert_eq!(verdict(&[], "+1 0-1 +2 2-3 -1 4-5 -9 4-?"), depends);
+    let in_the_way = "+1 0-1 +2 2-3 -1 4-5 -9 4-?";
+    assert_eq!(verdict(&[], in_the_way), Ok(true));
+    let twice_in_the_way = format!("{in_the_way} +3 6-7 +4 8-9 -3 10-11");
+    assert_eq!(verdict(&[], &twice_in_the_way), Ok(false));
+    assert_eq!(verdict(&[1, 2], "-1 4-5 -9 4-?"), Ok(true));
+    // Or if several do, each at its time; of very many ways not all are tried.
+    assert_eq!(
+        verdict(&[], "+1 0-1 +2 2-3 +3 4-5 -1 6-7 -8 6-? -9 6-?"),
+        Ok(true)
+    );
+    assert_eq!(
+        verdict(&[], "+1 0-1 +2 2-3 +3 4-5 -1 6-7 -8 6-? -9 8-?"),
+        Ok(false)
+    );
+    let mut many = String::from("+1 0-1");
+    for value in 2..22 {
+        many += &format!(" +{value} 2-3");
+    }
+    many += " -1 50-51";
+    for time in 10..29 {
+        many += &format!(" -9 {time}-?");
+    }
+    let depends = "it depends on what was taken by takes that nobody knows the outcome of, in too many ways";
+    assert_eq!(verdict(&[], &many), Err(depends));
     let late = format!("+1 0-{}", u64::MAX - 1);
     assert_eq!(verdict(&[], &late), Ok(true));
     assert_eq!(verdict(&[7], &late), Err("its times are too large"));

@@ -171,6 +171,61 @@ fn a_priority_queue_gives_the_least_first() {
 }
 
 #[test]
+fn a_priority_queue_takes_nothing_of_which_it_is_not_clear_what_is_less() {
+    let refused = |queue: &str| {
+        let error = check("priority-queue", &edn(queue)).unwrap_err();
+        error.to_string()
+    };
+    // As texts, 10.5 is less than 2.5.
+    for value in ["2.5", "1/3", "36893488147419103232", ":two", "[1 2]"] {
+        let error = refused(&format!(
+            "0 invoke insert 10\n0 ok insert 10\n0 invoke insert {value}\n0 ok insert {value}"
+        ));
+        assert!(
+            error.starts_with("line 3: insert of a priority queue needs"),
+            "{error}"
+        );
+        let error = refused(&format!("0 invoke delete-min nil\n0 ok delete-min {value}"));
+        assert!(
+            error.starts_with("line 1: delete-min of a priority queue needs"),
+            "{error}"
+        );
+    }
+    let error = refused("0 invoke insert 10\n0 ok insert 10\n0 invoke insert \"9\"\n0 ok insert \"9\"");
+    assert!(error.starts_with("line 3: a priority queue compares"), "{error}");
+    let texts = "
+        0 invoke insert \"b\"
+        0 ok insert \"b\"
+        0 invoke insert \"a\"
+        0 ok insert \"a\"
+        0 invoke delete-min nil
+        0 ok delete-min \"a\"";
+    differs(
+        "priority-queue",
+        texts,
+        "0 ok delete-min \"a\"",
+        "0 ok delete-min \"b\"",
+    );
+}
+
+#[test]
+fn what_sets_answer_is_heard_in_tuples_without_a_tag_and_nonsense_is_refused() {
+    let set = "
+        0 invoke add [0 7]
+        0 ok add [0 true]
+        0 invoke add [0 7]
+        0 ok add [0 false]";
+    differs("set", set, "0 ok add [0 false]", "0 ok add [0 true]");
+    // Without any answer, they may as well be elements.
+    let pairs = "0 invoke add [0 7]\n0 ok add [0 7]\n0 invoke add [0 true]\n0 ok add [0 true]";
+    let log = edn(pairs);
+    assert!(log.calls.iter().all(|call| call.key.is_none()));
+    assert!(is_valid("set", pairs));
+    let error = check("set", &edn("0 invoke add 7\n0 ok add 8")).unwrap_err();
+    assert!(error.to_string().starts_with("line 1: add returns"), "{error}");
+}
+
+#[test]
 fn a_set_has_what_was_added_and_not_removed() {
     let set = "
         0 invoke add 1

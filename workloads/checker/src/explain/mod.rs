@@ -5,12 +5,14 @@ mod grounds;
 mod picture;
 mod prefix;
 mod shrink;
+mod states;
 mod words;
 
 pub use shrink::shrink;
+pub use words::Setting;
 
 use crate::engine::Limits;
-use crate::history::{Remark, short};
+use crate::history::short;
 use crate::model::Model;
 use crate::object::{ObjectVerdict, Operation, check_object};
 use crate::order::sort_places;
@@ -32,9 +34,12 @@ pub struct Explanation {
     pub object: String,
     /// The operation that no order explains, in words.
     pub operation: String,
-    /// The states that the object could have been in instead, in words.
+    /// The states that the object could have been in instead, in words; where it falls into [parts](Model::partition), those of the part
+    /// that the operation is about.
     pub states: Vec<String>,
-    /// When that operation returned, in nanoseconds since the run began.
+    /// Whether it could have been in none but those.
+    pub states_are_all: bool,
+    /// When that operation returned, in nanoseconds since the run began; where times are the numbers of lines, at which line.
     pub time: u64,
     /// How many operations the smallest core has.
     pub core_operations: usize,
@@ -61,16 +66,18 @@ impl Explanation {
     }
 }
 
-/// Explains why no order explains `operations[rejected]` on the object called `object`.
-pub fn explain<M: Model>(
+/// Explains why no order explains `operations[rejected]` on the object called `object`. Some `states` are known that it could have been
+/// in then; they are told where it would take too long to find all. The [`Setting`] may be the remarks of a history that has times.
+pub fn explain<'a, M: Model>(
     init: &M,
     object: &str,
     operations: &[Operation<M>],
     rejected: usize,
     states: &[M],
-    remarks: &[Remark],
+    setting: impl Into<Setting<'a>>,
     limits: Limits<'_>,
 ) -> Explanation {
+    let setting = setting.into();
     let culprit = &operations[rejected];
     let before: Vec<usize> = (0..operations.len())
         .filter(|place| operations[*place].invoked <= culprit.returned)
@@ -94,10 +101,14 @@ pub fn explain<M: Model>(
     sort_places(&mut around, &by_time);
     around.drain(..around.len().saturating_sub(AROUND_MAX));
     let tell = |places: &[usize]| places.iter().map(|place| Told::of(&operations[*place])).collect();
+    let possible = states::possible(init, operations, rejected, states, limits);
+    let in_words = |state: &M| short(state.describe_state());
     let story = Story {
         object,
         culprit: Told::of(culprit),
-        states: states.iter().map(|state| short(state.describe_state())).collect(),
+        states: possible.states.iter().map(in_words).collect(),
+        states_are_all: possible.are_all,
+        of_part: possible.of_part,
         core: tell(&core),
         smallest,
         of: before.len(),
@@ -106,9 +117,10 @@ pub fn explain<M: Model>(
     let picture = picture::draw(&story.core, marked, PICTURE_WIDTH).unwrap_or_default();
     Explanation {
         object: object.to_owned(),
-        operation: story.culprit.sentence(),
-        text: story.text(&picture, remarks),
+        operation: story.culprit.sentence(setting.timed),
+        text: story.text(&picture, setting),
         states: story.states,
+        states_are_all: story.states_are_all,
         time: culprit.returned,
         core_operations: core.len(),
         culprit: Some(rejected),
@@ -123,6 +135,9 @@ struct Story<'a> {
     object: &'a str,
     culprit: Told,
     states: Vec<String>,
+    states_are_all: bool,
+    /// Whether they are states of a part of the object.
+    of_part: bool,
     core: Vec<Told>,
     /// Whether that is the smallest one.
     smallest: bool,
@@ -133,13 +148,13 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    fn text(&self, picture: &str, remarks: &[Remark]) -> String {
+    fn text(&self, picture: &str, setting: Setting<'_>) -> String {
         let mut text = format!("{} is not linearizable.\n\n", self.object);
-        let _ = writeln!(text, "  {}", self.culprit.sentence());
+        let _ = writeln!(text, "  {}", self.culprit.sentence(setting.timed));
         let _ = writeln!(
             text,
             "  No order of the operations explains that{}.",
-            alternatives(&self.states)
+            self.alternatives()
         );
         let (these, of) = (self.core.len(), self.of);
         let _ = if self.smallest {
@@ -153,27 +168,37 @@ impl Story<'_> {
                 "\nA core, {these} of the {of} operations there; the check reached a limit before it found the smallest.\n"
             )
         };
-        words::table(&mut text, &self.core);
+        words::table(&mut text, &self.core, setting.timed);
         if !picture.is_empty() {
             let _ = write!(text, "\n{picture}");
         }
         let _ = writeln!(text, "\nThat operation and those open at the same time:\n");
-        words::table(&mut text, &self.around);
-        words::faults(&mut text, &self.core, remarks);
+        words::table(&mut text, &self.around, setting.timed);
+        words::faults(&mut text, &self.core, setting);
         text
     }
-}
 
-/// `: the value could only have been 0 or 4 or 7`; not all of them where they are many, and nothing where none is known.
-fn alternatives(states: &[String]) -> String {
-    if states.is_empty() {
-        return String::new();
+    /// `: the value could only have been 0 or 4 or 7`; not all of them where they are many, and nothing where none is known.
+    fn alternatives(&self) -> String {
+        if self.states.is_empty() {
+            return String::new();
+        }
+        let shown = self.states.len().min(STATES_SHOWN_MAX);
+        let named = self.states[..shown].join(" or ");
+        let others = match self.states.len() - shown {
+            0 => String::new(),
+            _ if !self.states_are_all => String::from(" or others"),
+            more => format!(" or {more} others"),
+        };
+        let value = if self.of_part {
+            "the part of the value that it is about"
+        } else {
+            "the value"
+        };
+        if self.states_are_all {
+            format!(": {value} could only have been {named}{others}")
+        } else {
+            format!("; when it returned, {value} could have been {named}{others}")
+        }
     }
-    let shown = states.len().min(STATES_SHOWN_MAX);
-    let named = states[..shown].join(" or ");
-    let others = match states.len() - shown {
-        0 => String::new(),
-        more => format!(" or {more} others"),
-    };
-    format!(": the value could only have been {named}{others}")
 }

@@ -5,6 +5,29 @@ use crate::model::Model;
 use crate::object::Operation;
 use std::fmt::Write as _;
 
+/// What surrounds the operations of an object in its history.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// What was done to the system, in time order.
+    pub remarks: &'a [Remark],
+    /// Whether times are nanoseconds since the run began; otherwise they are the numbers of lines.
+    pub timed: bool,
+}
+
+/// Of a history with times.
+impl<'a, const N: usize> From<&'a [Remark; N]> for Setting<'a> {
+    fn from(remarks: &'a [Remark; N]) -> Self {
+        Setting { remarks, timed: true }
+    }
+}
+
+/// Of a history with times.
+impl<'a> From<&'a [Remark]> for Setting<'a> {
+    fn from(remarks: &'a [Remark]) -> Self {
+        Setting { remarks, timed: true }
+    }
+}
+
 /// An operation in words, whatever the model.
 pub(super) struct Told {
     pub(super) process: u64,
@@ -34,36 +57,51 @@ impl Told {
         self.result.as_deref().unwrap_or("?")
     }
 
-    pub(super) fn sentence(&self) -> String {
+    pub(super) fn sentence(&self, timed: bool) -> String {
         let node = self.node.map(|node| format!(" at node {node}"));
+        let invoked = time(self.invoked, timed);
+        let returned = self.returned.map(|returned| time(returned, timed));
+        let returned = returned.unwrap_or_else(|| String::from("never"));
+        let span = if timed {
+            format!("between {invoked} and {returned}")
+        } else {
+            format!("lines {invoked}–{returned}")
+        };
         format!(
-            "Process {}{}: {} returned {}, between {} and {}.",
+            "Process {}{}: {} returned {}, {span}.",
             self.process,
             node.unwrap_or_default(),
             self.call,
             self.result(),
-            seconds(self.invoked),
-            self.returned.map_or_else(|| String::from("never"), seconds)
         )
     }
 }
 
-fn seconds(nanoseconds: u64) -> String {
-    format!("{:.6} s", nanoseconds as f64 / 1e9)
+/// A time in seconds, or where it is the number of a line, that.
+fn time(time: u64, timed: bool) -> String {
+    if timed {
+        format!("{:.6} s", time as f64 / 1e9)
+    } else {
+        time.to_string()
+    }
 }
 
-pub(super) fn table(text: &mut String, operations: &[Told]) {
-    let mut rows: Vec<[String; 5]> =
-        vec![["process", "invoked", "returned", "operation", "result"].map(String::from)];
+pub(super) fn table(text: &mut String, operations: &[Told], timed: bool) {
+    let [from, to] = if timed {
+        ["invoked", "returned"]
+    } else {
+        ["line", "to line"]
+    };
+    let mut rows: Vec<[String; 5]> = vec![["process", from, to, "operation", "result"].map(String::from)];
     for operation in operations {
         let node = operation.node.map(|node| format!(" → n{node}"));
         let (returned, result) = match (operation.returned, &operation.result) {
-            (Some(returned), Some(result)) => (seconds(returned), result.clone()),
+            (Some(returned), Some(result)) => (time(returned, timed), result.clone()),
             (_, _) => (String::from("never"), String::from("unknown")),
         };
         rows.push([
             format!("{}{}", operation.process, node.unwrap_or_default()),
-            seconds(operation.invoked),
+            time(operation.invoked, timed),
             returned,
             operation.call.clone(),
             result,
@@ -85,7 +123,7 @@ pub(super) fn table(text: &mut String, operations: &[Told]) {
     }
 }
 
-pub(super) fn faults(text: &mut String, core: &[Told], remarks: &[Remark]) {
+pub(super) fn faults(text: &mut String, core: &[Told], Setting { remarks, timed }: Setting<'_>) {
     let from = core.iter().map(|operation| operation.invoked).min().unwrap_or(0);
     let to = core.iter().filter_map(|operation| operation.returned).max();
     let until = remarks
@@ -105,8 +143,9 @@ pub(super) fn faults(text: &mut String, core: &[Told], remarks: &[Remark]) {
     for remark in shown {
         let _ = writeln!(
             text,
-            "    {}  {} {}",
-            seconds(remark.time),
+            "    {}{}  {} {}",
+            if timed { "" } else { "line " },
+            time(remark.time, timed),
             remark.f,
             remark.value
         );

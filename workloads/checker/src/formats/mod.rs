@@ -60,6 +60,23 @@ impl Format {
     }
 }
 
+/// What is wrong with a history that begins like none, and how those begin that are read.
+fn of_no_format() -> String {
+    let beginnings = Format::ALL.map(|format| {
+        let beginning = match format {
+            Format::Native => "{\"rustyraft-history\":1,\"workload\":…}",
+            Format::Jepsen => "{:process 0, :type :invoke, :f …}",
+            Format::PorcupineEtcd => "INFO  jepsen.util - 0 :invoke …",
+            Format::PorcupineKv => "{:process 0, :type :invoke, :f :get, :key …}",
+        };
+        format!("{} ({beginning})", format.name())
+    });
+    format!(
+        "this is no history in a format that is read: {}",
+        beginnings.join(", ")
+    )
+}
+
 /// The format of a history that begins like this; `None` while nothing tells. `whole`: there is no more of it.
 fn detect(bytes: &[u8], whole: bool) -> Option<Format> {
     let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;

@@ -40,6 +40,27 @@ pub(crate) fn header(line: &[u8]) -> Result<Header, String> {
     }
 }
 
+/// Whether a first line is meant to be a header.
+pub(crate) fn begins_as_header(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(HEADER_START)
+}
+
+/// Whether a line that lacks its end may be the beginning of a record, and not all of one.
+pub(crate) fn is_torn(line: &[u8]) -> bool {
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        // A character may be torn, too.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&line[..error.valid_up_to()]).expect("it is valid up to there")
+        }
+        Err(_) => return false,
+    };
+    serde_json::from_str::<Record<'_>>(text).is_err_and(|error| {
+        // To serde, a number that ends with its sign is wrong.
+        error.is_eof() || (text.ends_with('-') && error.column() >= text.len())
+    })
+}
+
 /// Whether a first line that lacks its end is the beginning of a header as [`Header`] is written, and not all of one.
 pub(crate) fn is_torn_header(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
@@ -350,6 +371,20 @@ mod tests {
             if let Some(short) = short_way(&line, 0) {
                 prop_assert_eq!(Ok(Some(short)), long_way(&line, 0));
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        #[test]
+        fn a_record_is_torn_wherever_it_ends_too_early(record in record()) {
+            let line = line(&record);
+            for end in 1..line.len() {
+                let line = &line[..end];
+                prop_assert!(is_torn(line), "{}", String::from_utf8_lossy(line));
+            }
+            prop_assert!(!is_torn(&line));
         }
     }
 

@@ -22,6 +22,8 @@ pub struct LogReader {
     is_past_mark: bool,
     /// `None` until it is told by the first bytes.
     format: Option<Format>,
+    /// Whether the caller named it.
+    is_named: bool,
     /// What is not read yet, since its end is still to come.
     rest: Vec<u8>,
     /// How much of that there must be before it is tried again: what is long is not tried at each of its lines.
@@ -36,6 +38,7 @@ impl LogReader {
         let mut reader = LogReader {
             is_past_mark: false,
             format: None,
+            is_named: format.is_some(),
             rest: Vec::new(),
             retry_at: 0,
             assembler: Assembler::new(Log::default(), Order::Times),
@@ -193,21 +196,26 @@ impl LogReader {
     fn read_header(&mut self, line: &[u8]) -> Result<(), ReadError> {
         let number = self.assembler.lines + 1;
         if !line.trim_ascii().is_empty() {
-            let header = native::header(line).map_err(|reason| ReadError { line: number, reason })?;
+            let is_of_any = self.is_named || native::begins_as_header(line);
+            let header = native::header(line).map_err(|reason| ReadError {
+                line: number,
+                reason: if is_of_any { reason } else { super::of_no_format() },
+            })?;
             self.assembler.log.header = Some(header);
         }
         self.assembler.lines += 1;
         Ok(())
     }
 
-    /// Reads the last line of a native history, which lacks its end: where it is no record, nor all of a header, the run was interrupted.
+    /// Reads the last line of a native history, which lacks its end: where it is the beginning of a record or a header, and not all of
+    /// one, the run was interrupted.
     fn read_torn(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         let is_header = self.assembler.log.header.is_none();
         if is_header && !native::is_torn_header(bytes) {
             return self.read_header(bytes);
         }
         let batch = native::parse(bytes);
-        if !is_header && batch.problem.is_none() {
+        if !is_header && (batch.problem.is_none() || !native::is_torn(bytes)) {
             return self.assembler.take(batch);
         }
         let line = self.assembler.lines + 1;

@@ -1,7 +1,7 @@
 //! The untagged tuples `[key value]` of independent objects, told from values that are pairs.
 //!
 //! The reader takes every pair that could be a tuple apart, which most often is right and takes less memory. A history is taken to
-//! have tuples if each of its invocations looks like one, and at least one of them looks like nothing else; at the first invocation that
+//! have tuples if each of its invocations looks like one, and at least one of them, or the answer to it, looks like nothing else; at the first invocation that
 //! does not look like one, all pairs are put together again.
 
 use super::assemble::Event;
@@ -58,8 +58,10 @@ impl Tuples {
     pub(crate) fn completed(&mut self, place: usize, call: &Call, event: &mut Event<'_>) {
         match self {
             // What was not answered may have kept anything as its value.
-            Tuples::Possible { apart, .. } if event.is_pair && event.key == call.key => {
+            Tuples::Possible { apart, certain } if event.is_pair && event.key == call.key => {
                 apart[place] |= RESULT;
+                // A pair that is the value of an operation comes back as it is, or not at all: this is an answer, about the key.
+                *certain |= event.value.as_bool().is_some() && event.value != call.argument;
             }
             Tuples::Possible { .. } | Tuples::None => join_event(event),
         }

@@ -122,8 +122,8 @@ impl ReadError {
 impl Log {
     /// Reads a history, whose format it tells itself.
     ///
-    /// A last line of a native history without its end that is no record is the mark of an interrupted run: a warning. What is open at
-    /// the end ended with [`End::Info`]. Nothing is an empty history.
+    /// A last line of a native history that is the beginning of a record, and not all of one, is the mark of an interrupted run: a
+    /// warning. What is open at the end ended with [`End::Info`]. Nothing is an empty history.
     ///
     /// # Errors
     /// Something is not what the format has; times of a native history, or of one call, run backwards; a completion has no invocation; a process

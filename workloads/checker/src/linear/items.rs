@@ -272,27 +272,95 @@ impl Items {
     ///
     /// If there is an order without them, there is one: none of them need have happened. If there is none even if each item that is left
     /// was taken by one of its own, as early as the earliest of them was invoked, then there is none. In between, it depends on which
-    /// of them took what, and the history is not for this engine.
-    pub(super) fn without_pending(self, check: impl Fn(&Items) -> Result<(), Halt>) -> Result<(), Halt> {
-        let Some((_, earliest)) = self.pending.first().copied() else {
+    /// of them took what: that is [tried](Tries).
+    pub(super) fn without_pending(mut self, check: impl Fn(&Items) -> Result<(), Halt>) -> Result<(), Halt> {
+        let pending = std::mem::take(&mut self.pending);
+        let Some((_, earliest)) = pending.first().copied() else {
             return check(&self);
         };
-        let mut items = Items {
-            pending: Vec::new(),
-            ..self
-        };
-        match check(&items) {
-            Err(Halt::Conflict(_)) => {}
+        let conflict = match check(&self) {
+            Err(Halt::Conflict(conflict)) => conflict,
             other @ (Ok(()) | Err(Halt::Unqualified(_) | Halt::Stopped)) => return other,
-        }
-        let never = items.never();
-        for item in items.items.iter_mut().filter(|item| item.take.from == never) {
+        };
+        let never = self.never();
+        let mut all_taken = self.clone();
+        for item in all_taken.items.iter_mut().filter(|item| item.take.from == never) {
             item.take.from = earliest.max(item.put.from);
         }
-        check(&items)?;
-        Err(Halt::Unqualified(
-            "it depends on what was taken by a take that nobody knows the outcome of",
-        ))
+        check(&all_taken)?;
+        drop(all_taken);
+        let mut tries = Tries {
+            check: &check,
+            left: TRIES_MAX,
+            met: pending.iter().map(|(place, _)| Some(*place)).collect(),
+        };
+        if tries.resolve(&mut self, &pending, &conflict)? {
+            Ok(())
+        } else {
+            Err(Halt::conflict(tries.met))
+        }
+    }
+}
+
+/// So often takes of unknown outcome are handed out in another way.
+const TRIES_MAX: usize = 128;
+
+/// The search for what takes of unknown outcome took.
+///
+/// Operations that have no order without those takes have one only if one of them took one of the items that are left there. So each of
+/// these few is tried with each of the takes; what then has no order has another conflict, which the next one must resolve. If none
+/// does, all the operations that were met in any conflict have no order on their own.
+struct Tries<'c> {
+    check: &'c dyn Fn(&Items) -> Result<(), Halt>,
+    /// How many there may be still.
+    left: usize,
+    /// The operations that were met.
+    met: Vec<Option<u32>>,
+}
+
+impl Tries<'_> {
+    /// Whether there is an order if takes that are `pending` take something; what is in `conflict` has none without.
+    fn resolve(&mut self, items: &mut Items, pending: &[(u32, u32)], conflict: &[u32]) -> Result<bool, Halt> {
+        self.met.extend(conflict.iter().map(|place| Some(*place)));
+        let never = items.never();
+        for number in 0..items.items.len() {
+            let item = &items.items[number];
+            // What was there at first is in no list of operations, and may be in any conflict.
+            let is_in_it = item.put_by.is_none_or(|place| conflict.contains(&place));
+            if !items.is_left(item) || !is_in_it {
+                continue;
+            }
+            let untaken = item.clone();
+            for (nth, (place, invoked)) in pending.iter().enumerate() {
+                // Those that were invoked at the same time are alike.
+                if nth > 0 && pending[nth - 1].1 == *invoked {
+                    continue;
+                }
+                self.left = self.left.checked_sub(1).ok_or(Halt::Unqualified(
+                    "it depends on what was taken by takes that nobody knows the outcome of, in too many ways",
+                ))?;
+                let item = &mut items.items[number];
+                item.taken_by = Some(*place);
+                item.take = Ranks {
+                    from: untaken.put.from.max(*invoked),
+                    to: never,
+                };
+                let resolved = match (self.check)(items) {
+                    Ok(()) => true,
+                    Err(Halt::Conflict(conflict)) => {
+                        let mut others = pending.to_vec();
+                        others.remove(nth);
+                        self.resolve(items, &others, &conflict)?
+                    }
+                    Err(halt) => return Err(halt),
+                };
+                if resolved {
+                    return Ok(true);
+                }
+                items.items[number] = untaken.clone();
+            }
+        }
+        Ok(false)
     }
 }
 

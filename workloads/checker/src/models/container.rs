@@ -1,6 +1,7 @@
 //! What things are put into and taken from: queues, a stack, a priority queue.
 
-use crate::history::{Call, End, Value};
+use crate::check::CheckError;
+use crate::history::{Call, End, Log, ReadError, Value};
 use crate::linear::{ContainerCall, ContainerCalls, Kind};
 use crate::model::{Model, Takes};
 use crate::vocabulary::{Datum, Dialect, Meaning, Vocabulary, datum, items, optional, unknown_operation};
@@ -58,6 +59,9 @@ pub trait Discipline: Clone + Debug + Eq + Hash + Send + Sync + 'static {
 
     /// Whether `item`, which is among the items and not the first, may be taken.
     const TAKES_ANY: bool = false;
+
+    /// Whether it depends on how items compare what is given first.
+    const COMPARES: bool = false;
 
     /// Whether of several items the one that was put last comes first.
     const NEWEST_FIRST: bool = false;
@@ -130,6 +134,7 @@ impl Discipline for Lifo {
 pub enum LeastFirst {}
 
 impl Discipline for LeastFirst {
+    const COMPARES: bool = true;
     const NAME: &'static str = "priority-queue";
     const PUT: &'static [&'static str] = &["insert", "enqueue", "put", "add"];
     const TAKE: &'static [&'static str] = &["delete-min", "dequeue", "take", "remove"];
@@ -296,6 +301,11 @@ impl<D: Discipline, V: Datum> Vocabulary for Container<D, V> {
     const NAME: &'static str = D::NAME;
 
     fn initial(init: Option<&Value>) -> Result<Self, String> {
+        if D::COMPARES
+            && let Some(Value::List(items)) = init
+        {
+            items.iter().try_for_each(|item| is_comparable(item, D::NAME))?;
+        }
         Ok(Container::new(items::<V>(init, D::NAME)?))
     }
 
@@ -308,6 +318,13 @@ impl<D: Discipline, V: Datum> Vocabulary for Container<D, V> {
         } else {
             return Err(unknown_operation(D::NAME, name, &[D::PUT, D::TAKE].concat()));
         };
+        if D::COMPARES {
+            match (&op, call.end) {
+                (ContainerOp::Put(_), _) => is_comparable(&call.argument, name)?,
+                (ContainerOp::Take, End::Ok) if !call.result.is_null() => is_comparable(&call.result, name)?,
+                (ContainerOp::Take, _) => {}
+            }
+        }
         Ok(match (call.end, &op) {
             (End::Fail, _) => None,
             (End::Info, _) => Some((op, None)),
@@ -317,5 +334,45 @@ impl<D: Discipline, V: Datum> Vocabulary for Container<D, V> {
                 Some((op, Some(ContainerRet::Taken(taken))))
             }
         })
+    }
+}
+
+/// Whether it is clear which of two such values is the less: whole numbers and strings. What is written in another way, as 2.5 or 1/3, is
+/// kept as it was written, and does not compare as it would.
+fn is_comparable(value: &Value, what: &str) -> Result<(), String> {
+    match value {
+        Value::Int(_) | Value::Text(_) => Ok(()),
+        other @ (Value::Null | Value::Bool(_) | Value::Word(_) | Value::List(_) | Value::Map(_)) => Err(
+            format!("{what} of a priority queue needs a whole number of 64 bits or a string, not {other}"),
+        ),
+    }
+}
+
+/// Whether all that is put into priority queues compares with each other: numbers with strings don't.
+///
+/// # Errors
+/// They hold both at first, or a call puts the first value of the other kind.
+pub(crate) fn compare_alike(log: &Log, init: Option<&Value>) -> Result<(), CheckError> {
+    let reason = |value: &Value| {
+        format!(
+            "a priority queue compares whole numbers or strings, not both: {value} is not like those before it"
+        )
+    };
+    let mut is_text = None;
+    let mut is_like = |value: &Value| {
+        let is = value.as_text().is_some();
+        *is_text.get_or_insert(is) == is
+    };
+    let mut held = init.and_then(Value::as_list).into_iter().flatten();
+    if let Some(other) = held.find(|value| !is_like(value)) {
+        return Err(CheckError::Options(reason(other)));
+    }
+    let mut puts = log
+        .calls
+        .iter()
+        .filter(|call| LeastFirst::PUT.contains(&&*call.f));
+    match puts.find(|call| !is_like(&call.argument)) {
+        Some(other) => Err(ReadError::new(other.line, reason(&other.argument)).into()),
+        None => Ok(()),
     }
 }

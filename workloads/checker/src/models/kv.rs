@@ -105,6 +105,14 @@ impl Model for KvAppend {
         }
     }
 
+    fn step_unobserved(&self, op: &KvOp) -> Self {
+        match op {
+            KvOp::Get => self.clone(),
+            KvOp::Put(piece) => KvAppend(Text::default().appended(piece)),
+            KvOp::Append(piece) => KvAppend(self.0.appended(piece)),
+        }
+    }
+
     fn may_return(&self, op: &KvOp, ret: &KvRet) -> bool {
         match (op, ret) {
             (KvOp::Get, KvRet::Value(whole)) => self.0.is(whole),

@@ -17,6 +17,7 @@ mod text;
 mod unique_ids;
 
 pub use bank::{Bank, BankOp, BankRet};
+pub(crate) use container::compare_alike;
 pub use container::{
     Container, ContainerOp, ContainerRet, Discipline, Fifo, FifoQueue, LeastFirst, Lifo, PriorityQueue,
     Stack, Unordered, UnorderedQueue,

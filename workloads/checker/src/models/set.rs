@@ -237,11 +237,16 @@ impl<V: Datum> Vocabulary for Set<V> {
             },
             // An add that says `true` has added, so the element was not there; a remove that says `true` has removed.
             (End::Ok, SetOp::Add(_) | SetOp::Remove(_)) => {
-                let was = |did| did == matches!(op, SetOp::Remove(_));
-                let ret = call
-                    .result
-                    .as_bool()
-                    .map_or(SetRet::Done, |did| SetRet::Was(was(did)));
+                let ret = match call.result.as_bool() {
+                    Some(did) => SetRet::Was(did == matches!(op, SetOp::Remove(_))),
+                    None if call.result.is_null() || call.result == call.argument => SetRet::Done,
+                    None => {
+                        return Err(format!(
+                            "{name} returns whether it did, or nothing, or its element again, not {}",
+                            call.result
+                        ));
+                    }
+                };
                 Some((op, Some(ret)))
             }
         })

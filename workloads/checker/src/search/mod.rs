@@ -74,6 +74,8 @@ pub(crate) struct Search<const W: usize> {
     steps: u64,
     /// What was done since the limits were looked at.
     work: u64,
+    /// How often they were.
+    looks: u64,
     returns: u64,
     /// Where groups of lost operations are put together.
     groups: Vec<u32>,
@@ -99,6 +101,7 @@ impl<const W: usize> Search<W> {
             effort: Effort::Full,
             steps: 0,
             work: 0,
+            looks: 0,
             returns: 0,
             groups: Vec::new(),
             ahead: Vec::new(),
@@ -108,7 +111,7 @@ impl<const W: usize> Search<W> {
     /// As new, with the memory that it has.
     pub(crate) fn reset(&mut self, effort: Effort) {
         self.effort = effort;
-        (self.steps, self.returns) = (0, 0);
+        (self.steps, self.returns, self.looks) = (0, 0, 0);
         self.memo.forget();
         self.slots.clear();
         self.lost.clear();
@@ -146,6 +149,7 @@ impl<const W: usize> Search<W> {
             effort: self.effort,
             steps: self.steps,
             work: self.work,
+            looks: self.looks,
             returns: self.returns,
             groups: self.groups,
             ahead: self.ahead,
@@ -172,13 +176,13 @@ impl<const W: usize> Search<W> {
         self.lost.add(call, model.nature(call).overwrites);
     }
 
-    /// Opens an operation that must return at `deadline`. Its slot is given back.
-    pub(crate) fn invoke(&mut self, model: &mut dyn Transitions, call: u32, deadline: u64) -> usize {
+    /// Opens an operation that must return at a time, and in its turn among those that must at that time. Its slot is given back.
+    pub(crate) fn invoke(&mut self, model: &mut dyn Transitions, call: u32, returns: (u64, u64)) -> usize {
         let mut nature = model.nature(call);
         let is_read = nature.read_only;
         nature.read_only &= self.reductions.greedy_reads;
         let twins_in_order = self.reductions.earliest_deadline_first;
-        let slot = self.slots.open(call, nature, deadline, twins_in_order);
+        let slot = self.slots.open(call, nature, returns, twins_in_order);
         if let Some(foresight) = &mut self.foresight {
             self.read_in.resize(self.read_in.len().max(slot + 1), None);
             self.read_in[slot] = is_read.then(|| foresight.invoke());
@@ -256,6 +260,11 @@ impl<const W: usize> Search<W> {
         Ok(())
     }
 
+    /// How often it has looked at its limits since it was as new.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks
+    }
+
     /// The states that the object may be in, each once, ascending.
     pub(crate) fn states(&self) -> Vec<u32> {
         let mut states: Vec<u32> = self.configs.iter().map(|config| config.state).collect();
@@ -271,6 +280,7 @@ impl<const W: usize> Search<W> {
             return Ok(());
         }
         self.work = 0;
+        self.looks += 1;
         let patience = PATIENT_STEPS + self.returns * PATIENT_STEPS_PER_RETURN;
         if self.effort.gives_up() && self.steps > patience {
             return Err(Stop::Effort);

@@ -152,7 +152,9 @@ function label(words, left, y, room, fill) {
 }
 function axis(w, h, c) {
   const rough = (to - from) / Math.max(2, width() / 120), power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(m => m * power).find(s => s >= rough);
+  const wanted = [1, 2, 5, 10].map(m => m * power).find(s => s >= rough);
+  // There is nothing between two lines.
+  const step = data.timed ? wanted : Math.max(1, Math.ceil(wanted));
   pen.font = "11px system-ui, sans-serif"; pen.strokeStyle = c.line; pen.lineWidth = 1;
   for (let time = Math.ceil(from / step) * step; time <= to; time += step) {
     const at = Math.round(x(time)) + .5;

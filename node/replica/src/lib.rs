@@ -57,6 +57,7 @@ mod operation;
 mod options;
 mod part;
 mod recover;
+mod replay;
 mod replica;
 mod rescue;
 mod sessions;

@@ -15,6 +15,7 @@ mod group;
 mod hostile;
 mod inspect;
 mod late;
+mod lost_files;
 mod on_its_way;
 mod reading;
 mod reads;

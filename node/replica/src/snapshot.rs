@@ -56,6 +56,11 @@ pub(crate) fn position(name: &str) -> Option<LogPosition> {
     (file_name(position) == name).then_some(position)
 }
 
+/// Whether the file of this name holds a snapshot, be it whole or not.
+pub(crate) fn is_one(name: &str) -> bool {
+    position(name).is_some() || [TAKING, ARRIVING].contains(&name)
+}
+
 /// Finds the latest snapshot and reads it.
 pub(crate) fn find<D: Disk>(disk: &mut D) -> Result<Option<(Stored, StateMachine)>, OpenError> {
     let names = disk.list()?;

@@ -1,9 +1,9 @@
 //! Files that are gone from a folder: a node that lacks what it once had, or holds what is older, does not start.
 
-use crate::common::put;
+use crate::common::{put, turn};
 use crate::group::{Group, hash_of, options, value};
 use raft::Silent;
-use replica::{Disk as _, Found, Inspector, OpenError, Replica, Ticket};
+use replica::{Disk as _, Found, Inspector, OpenError, Outbox, Replica, Ticket};
 use sim::SimDisk;
 
 fn snapshots(disk: &SimDisk) -> Vec<String> {
@@ -135,4 +135,29 @@ fn a_log_in_which_an_earlier_snapshot_was_replaced_opens() {
     assert_eq!(inspected(&disk), None);
     let node = Replica::open(disk, &options(1, 3), Silent).unwrap();
     assert!(node.status().applied_index.0 > 80);
+}
+
+/// A folder was tidied up in the wrong place: what is left is not taken for an empty one, for the next start would put the old snapshot over
+/// what was written meanwhile.
+#[test]
+fn a_snapshot_without_an_identity_is_no_empty_folder() {
+    let disk = SimDisk::new();
+    let mut node = Replica::open(disk.clone(), &options(1, 1), Silent).unwrap();
+    node.campaign();
+    for key in 0..60 {
+        turn(&mut node, &mut Outbox::default()).unwrap();
+        node.command(Ticket(key), put(key, &value(key)));
+    }
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    drop(node);
+    let snapshot = snapshots(&disk).remove(0);
+    let contents = disk.peek(&snapshot).unwrap();
+    // One that is whole, or that was being made, or that was coming.
+    for name in [snapshot.as_str(), "snapshot.part", "incoming.part"] {
+        let disk = SimDisk::new();
+        put_back(&disk, name, &contents);
+        put_back(&disk, "wal.part", &[0; 4096]);
+        let reason = String::from("it is missing, and a snapshot lies beside it");
+        assert_eq!(refused(&disk, 1), (String::from("identity"), 0, reason), "{name}");
+    }
 }

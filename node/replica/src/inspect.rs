@@ -79,7 +79,7 @@ impl Inspector {
         };
         Inspector {
             is_identified: known.is_some(),
-            secret: known.map(|known| identity::secret(known.incarnation)),
+            secret: known.map(|known| known.secret),
             damaged_identity: damage,
             ..Inspector::default()
         }

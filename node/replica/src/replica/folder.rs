@@ -29,7 +29,7 @@ pub(super) fn open_store<D: Disk>(
         expect_own("cluster", &known.cluster_id, &options.cluster_id)?;
         expect_own("node", &known.node, &options.node.0)?;
     }
-    let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
+    let secret = known.as_ref().map(|known| known.secret);
     let found = match &known {
         Some(_) => snapshot::find(&mut disk)?,
         None => None,
@@ -95,6 +95,7 @@ fn make_folder<D: Disk>(
         cluster_id: options.cluster_id.clone(),
         node: options.node.0,
         incarnation: options.incarnation,
+        secret: options.secret,
     };
     let base = SnapshotMeta {
         last: LogPosition::default(),
@@ -108,7 +109,7 @@ fn make_folder<D: Disk>(
         base,
         options.segment_bytes,
         options.tail_bytes_max,
-        identity::secret(options.incarnation),
+        options.secret,
     )?;
     identity::write(store.disk_mut(), &identity)?;
     Ok(store)

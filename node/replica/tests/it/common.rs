@@ -19,6 +19,7 @@ pub(crate) fn options(voters: u64) -> Options {
     );
     options.segment_bytes = 4 * 4096;
     options.incarnation = 7;
+    options.secret = 0x5ec0_e75e_c0e7;
     options
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn options(id: u64, voters: u64) -> Options {
     // Some entries: whoever misses more needs a snapshot, when the log was compacted.
     options.tail_bytes_max = 600;
     options.incarnation = u128::from(id);
+    options.secret = !id;
     options.seed = id;
     options
 }

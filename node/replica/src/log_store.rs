@@ -19,6 +19,8 @@ pub struct LogStore<D> {
     wal: Wal<D>,
     directory: Directory,
     snapshot: Option<Stored>,
+    /// Whether that was found to be damaged: it is no good to anybody then.
+    is_snapshot_damaged: bool,
     /// What was begun to be written and is no part of the log yet.
     begun: Option<Begun>,
     reader: RefCell<Reader>,
@@ -52,6 +54,7 @@ impl<D: Disk> LogStore<D> {
             wal,
             directory,
             snapshot: None,
+            is_snapshot_damaged: false,
             begun: None,
             reader: RefCell::default(),
             failure: RefCell::new(None),
@@ -80,6 +83,7 @@ impl<D: Disk> LogStore<D> {
             wal: wal.with(disk),
             directory,
             snapshot: None,
+            is_snapshot_damaged: false,
             begun: None,
             reader: RefCell::default(),
             failure: RefCell::new(None),
@@ -132,6 +136,7 @@ impl<D: Disk> LogStore<D> {
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
         self.release_beside(&snapshot, 0, false);
         self.snapshot = Some(snapshot);
+        self.is_snapshot_damaged = false;
         Ok(())
     }
 
@@ -158,7 +163,20 @@ impl<D: Disk> LogStore<D> {
         Ok(location)
     }
 
-    /// The latest snapshot.
+    /// The latest snapshot, if it is `damaged`, is to be used no more.
+    pub(crate) fn snapshot_is_damaged(&mut self, damaged: &Stored) {
+        self.is_snapshot_damaged |= self
+            .snapshot
+            .as_ref()
+            .is_some_and(|latest| latest.file == damaged.file);
+    }
+
+    /// Whether the latest snapshot was found to be damaged.
+    pub(crate) fn is_snapshot_damaged(&self) -> bool {
+        self.is_snapshot_damaged
+    }
+
+    /// The latest snapshot, damaged or not.
     pub(crate) fn stored_snapshot(&self) -> Option<&Stored> {
         self.snapshot.as_ref()
     }
@@ -174,6 +192,7 @@ impl<D: Disk> LogStore<D> {
         a_segment_more: bool,
     ) -> Option<Stored> {
         self.release_beside(&snapshot, kept_bytes, a_segment_more);
+        self.is_snapshot_damaged = false;
         self.snapshot.replace(snapshot)
     }
 
@@ -420,7 +439,8 @@ impl<D: Disk> Storage for LogStore<D> {
     }
 
     fn snapshot(&self) -> Option<Arc<SnapshotMeta>> {
-        self.snapshot.as_ref().map(|snapshot| snapshot.meta.clone())
+        let usable = self.snapshot.as_ref().filter(|_| !self.is_snapshot_damaged);
+        usable.map(|snapshot| snapshot.meta.clone())
     }
 
     fn entries(&self, range: Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, StorageError> {

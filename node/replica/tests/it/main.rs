@@ -20,6 +20,7 @@ mod on_its_way;
 mod reading;
 mod reads;
 mod requests;
+mod rotten_snapshot;
 mod segment_beginning;
 mod sessions;
 mod snapshots;

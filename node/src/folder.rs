@@ -88,6 +88,10 @@ fn look(folder: &Path, names: &[String], as_json: bool) -> Result<Seen, Failure>
             seen.tell(name, Some(bytes), &found, as_json);
         }
     }
+    if let Some((name, found)) = inspector.lost_snapshot() {
+        seen.is_log_corrupt = true;
+        seen.tell(&name, None, &[found], as_json);
+    }
     Ok(seen)
 }
 

@@ -166,7 +166,10 @@ impl EventLog {
             Event::LeaderKnown { .. } => leader_changes,
             Event::SnapshotInstalled { .. } => snapshots_installed,
             Event::ConfigurationChanged { .. } => configurations,
-            Event::TermAdvanced { .. } | Event::Voted { .. } | Event::Committed { .. } => return,
+            Event::TermAdvanced { .. }
+            | Event::Voted { .. }
+            | Event::Committed { .. }
+            | Event::SnapshotDamaged { .. } => return,
         };
         count.set(count.get() + 1);
     }
@@ -207,6 +210,7 @@ impl Logger for EventLog {
             | Event::LeaderKnown { .. }
             | Event::SnapshotInstalled { .. }
             | Event::ConfigurationChanged { .. } => tracing::info!("{id} {event}"),
+            Event::SnapshotDamaged { .. } => tracing::warn!("{id} {event}"),
             Event::Committed { .. } => tracing::trace!("{id} {event}"),
         }
     }

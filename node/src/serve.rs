@@ -166,6 +166,7 @@ fn options(settings: &Settings) -> Result<Options, Failure> {
         })
         .collect();
     options.incarnation = u128::from_ne_bytes(random()?);
+    options.secret = u64::from_ne_bytes(random()?);
     options.seed = match settings.seed {
         // Two nodes with one sequence of time-outs would stand for election at the same time, again and again.
         Some(seed) => seed ^ settings.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15),

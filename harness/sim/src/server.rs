@@ -18,6 +18,7 @@ use crate::shadow::{Shadow, State, installs_snapshot};
 use input::take;
 use process::{Passing, seen};
 use raft::{Config, Configuration, HardState, Index, Life, LogPosition, NodeId, Raft, RoleKind, Storage};
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use replica::{OpenError, Outbox, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -94,6 +95,8 @@ impl Server {
         let voters = (1..=plan.voters).filter(|_| takes_part).map(NodeId).collect();
         let mut options = replica::Options::new(id, String::from("simulated"), voters);
         options.incarnation = u128::from(id.0);
+        // Drawn beside what decides all the rest, so that it is the seed's and changes nothing else.
+        options.secret = random.clone().random();
         options.raft = Config {
             pre_vote: plan.pre_vote,
             check_quorum: plan.check_quorum,

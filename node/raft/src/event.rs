@@ -45,6 +45,13 @@ pub enum Event {
         /// The last entry that it covers.
         last: LogPosition,
     },
+    /// The file of a snapshot turned out to be damaged: one that arrived, which is of no use, or the server's own, which it can't send.
+    SnapshotDamaged {
+        /// The last entry that it covers.
+        last: LogPosition,
+        /// Who sent it; `None` for the server's own.
+        from: Option<NodeId>,
+    },
     /// Another configuration is in force: a new one, or, where the entry of the last one was cut off, an old one.
     ConfigurationChanged {
         /// Where it stands in the log.
@@ -63,6 +70,13 @@ impl Display for Event {
             Event::LeaderKnown { term, leader } => write!(f, "follows {leader} in term {term}"),
             Event::Committed { index } => write!(f, "has committed {index}"),
             Event::SnapshotInstalled { last } => write!(f, "has installed a snapshot up to {last}"),
+            Event::SnapshotDamaged {
+                last,
+                from: Some(from),
+            } => write!(f, "was sent a damaged snapshot up to {last} by {from}"),
+            Event::SnapshotDamaged { last, from: None } => {
+                write!(f, "finds its own snapshot up to {last} damaged")
+            }
             Event::ConfigurationChanged { index, configuration } => {
                 write!(f, "has the configuration ({configuration}) from {index}")
             }

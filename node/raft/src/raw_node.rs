@@ -253,6 +253,12 @@ impl<S: Storage, L: Logger> RawNode<S, L> {
         self.raft.report_snapshot(node, status);
     }
 
+    /// The file of the snapshot up to `last` turned out to be damaged, which `from` has sent, or which is this server's own. The logger hears that.
+    pub fn report_damaged_snapshot(&mut self, last: LogPosition, from: Option<NodeId>) {
+        let id = self.raft.id();
+        self.logger.log(id, Event::SnapshotDamaged { last, from });
+    }
+
     /// Messages to `node` may have been lost.
     pub fn report_unreachable(&mut self, node: NodeId) {
         self.raft.report_unreachable(node);

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The *generation* is the number of the segment, mixed with the log's *secret*: what an older use of the same blocks left behind has
-//! another, and so has whatever a client writes into a value to look like a batch, since no client knows the secret. The *sequence*
+//! another, and so has whatever a client writes into a value to look like a batch, since nobody is told the secret. The *sequence*
 //! counts batches over the whole log, and *previous* is the checksum of the batch before: a batch is taken only for the
 //! successor of the one that it was written behind.
 

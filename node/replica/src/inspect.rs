@@ -5,8 +5,9 @@
 use crate::batch::{BLOCK_BYTES, Batch, Link};
 use crate::disk::DiskError;
 use crate::identity;
+use crate::replay::lost_base;
 use crate::snapshot::{self, ReadError, Reading};
-use crate::wal::{generation, segment_number};
+use crate::wal::{file_name, generation, segment_number};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -64,6 +65,8 @@ pub struct Inspector {
     last_number: Option<u64>,
     /// The latest snapshot that was looked at, and whether it is whole.
     snapshot: Option<(LogPosition, bool)>,
+    /// The last batch by which a snapshot took the log's place: its segment and where it begins there, and what the snapshot covers.
+    installed: Option<(u64, u64, Index)>,
 }
 
 impl Inspector {
@@ -76,7 +79,7 @@ impl Inspector {
         };
         Inspector {
             is_identified: known.is_some(),
-            secret: known.map(|known| identity::secret(known.incarnation)),
+            secret: known.map(|known| known.secret),
             damaged_identity: damage,
             ..Inspector::default()
         }
@@ -173,7 +176,7 @@ impl Inspector {
             self.secret = Batch::parse(contents).map(|first| generation(number, first.generation));
         }
         let of_segment = self.secret.map(|secret| generation(number, secret));
-        let end = self.batches(contents, of_segment, &mut found);
+        let end = self.batches(number, contents, of_segment, &mut found);
         if is_first && let Some(reason) = self.gap_before(contents) {
             found.push(Found::Corrupt { offset: 0, reason });
         }
@@ -197,15 +200,33 @@ impl Inspector {
             return None;
         };
         let begins_behind = Index(behind.last.index);
-        let covers = |(last, is_whole): (LogPosition, bool)| is_whole && begins_behind <= last.index;
-        let is_covered = begins_behind == Index(0) || self.snapshot.is_some_and(covers);
-        (!is_covered).then(|| {
+        (!self.is_covered(begins_behind)).then(|| {
             format!("the log begins behind entry {begins_behind}, and no snapshot that is whole covers what comes before")
         })
     }
 
+    /// Whether a snapshot that is whole has everything up to `index`.
+    fn is_covered(&self, index: Index) -> bool {
+        let covers = |(last, is_whole): (LogPosition, bool)| is_whole && index <= last.index;
+        index == Index(0) || self.snapshot.is_some_and(covers)
+    }
+
+    /// What is wrong with the log as a whole, and in which file, when all of its segments were looked at: where a snapshot took its place, that
+    /// one must be there, or a later one.
+    pub fn lost_snapshot(&self) -> Option<(String, Found)> {
+        let (number, offset, base) = self.installed?;
+        let reason = (!self.is_covered(base)).then(|| lost_base(base))?;
+        Some((file_name(number), Found::Corrupt { offset, reason }))
+    }
+
     /// The batches at the beginning; where they end.
-    fn batches(&mut self, contents: &[u8], of_segment: Option<u64>, found: &mut Vec<Found>) -> usize {
+    fn batches(
+        &mut self,
+        number: u64,
+        contents: &[u8],
+        of_segment: Option<u64>,
+        found: &mut Vec<Found>,
+    ) -> usize {
         let mut offset = 0;
         while let Some(batch) = contents.get(offset..).and_then(Batch::parse) {
             let bytes = batch.padded_bytes();
@@ -214,7 +235,16 @@ impl Inspector {
                 break;
             }
             let record = match wire::decode::<Record>(batch.payload) {
-                Ok(record) => in_words(&record),
+                Ok(record) => {
+                    if let Record::Write {
+                        snapshot: Some(snapshot),
+                        ..
+                    } = &record
+                    {
+                        self.installed = Some((number, offset as u64, Index(snapshot.last.index)));
+                    }
+                    in_words(&record)
+                }
                 Err(error) => {
                     let reason =
                         format!("the batch is intact, and holds no record that this build knows: {error}");

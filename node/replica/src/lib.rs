@@ -59,6 +59,7 @@ mod operation;
 mod options;
 mod part;
 mod recover;
+mod replay;
 mod replica;
 mod rescue;
 mod sessions;

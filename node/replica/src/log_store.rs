@@ -3,6 +3,7 @@
 use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::recover::{self, Conflict, OpenError, Tear};
+use crate::replay::{Replay, core_entries};
 use crate::snapshot::Stored;
 use crate::wal::{Durability, Location, Reader, Unsealed, Wal};
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
@@ -10,8 +11,7 @@ use bytes::Bytes;
 use core::cell::RefCell;
 use core::ops::Range;
 use raft::{Entry, HardState, Index, InitialState, NodeId, SnapshotMeta, Storage, StorageError, Term};
-use wire::DecodeError;
-use wire::record::{self, Entries, Record};
+use wire::record::{Entries, Record};
 
 /// The log of a node: durable through a [`Disk`], and read by the core.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct LogStore<D> {
     wal: Wal<D>,
     directory: Directory,
     snapshot: Option<Stored>,
+    /// Whether that was found to be damaged: it is no good to anybody then.
+    is_snapshot_damaged: bool,
     /// What was begun to be written and is no part of the log yet.
     begun: Option<Begun>,
     reader: RefCell<Reader>,
@@ -52,6 +54,7 @@ impl<D: Disk> LogStore<D> {
             wal,
             directory,
             snapshot: None,
+            is_snapshot_damaged: false,
             begun: None,
             reader: RefCell::default(),
             failure: RefCell::new(None),
@@ -68,53 +71,19 @@ impl<D: Disk> LogStore<D> {
         snapshot: Option<Stored>,
         (tear, conflict): (Tear, Conflict),
     ) -> Result<Result<Self, D>, OpenError> {
-        let mut directory: Option<Directory> = None;
         let covered = snapshot
             .as_ref()
             .map_or(Index(0), |snapshot| snapshot.meta.last.index);
-        let visit = |record, location: Location| match (record, &mut directory) {
-            (Record::Open { hard_state, behind }, directory) => {
-                let behind: SnapshotMeta = behind
-                    .try_into()
-                    .map_err(|error: DecodeError| error.to_string())?;
-                if directory.is_none() && behind.last.index <= covered {
-                    *directory = Some(Directory::new(hard_state.into(), behind.clone(), tail_bytes_max));
-                }
-                match directory {
-                    Some(directory) => directory.segment_begins(location.segment, behind.last.index),
-                    None => Err(format!(
-                        "the log begins behind entry {}, and no snapshot covers what comes before",
-                        behind.last.index
-                    )),
-                }
-            }
-            (
-                Record::Write {
-                    hard_state,
-                    snapshot,
-                    first_index,
-                    entries,
-                },
-                Some(directory),
-            ) => {
-                if let Some(base) = snapshot {
-                    let base: SnapshotMeta =
-                        base.try_into().map_err(|error: DecodeError| error.to_string())?;
-                    directory.reset(hard_state.into(), Arc::new(base));
-                }
-                let entries = core_entries(first_index, entries).map_err(|error| error.to_string())?;
-                directory.wrote(hard_state.into(), entries, location)
-            }
-            (Record::Write { .. }, None) => Err(String::from("a segment opens without its state")),
-        };
-        let (disk, wal) = recover::open(disk, segment_bytes, secret, tear, visit)?;
-        let (Some(wal), Some(directory)) = (wal, directory) else {
+        let mut replay = Replay::beside(covered, tail_bytes_max);
+        let (disk, wal) = recover::open(disk, segment_bytes, secret, tear, &mut replay)?;
+        let (Some(wal), Some(directory)) = (wal, replay.into_directory()) else {
             return Ok(Err(disk));
         };
         let mut store = LogStore {
             wal: wal.with(disk),
             directory,
             snapshot: None,
+            is_snapshot_damaged: false,
             begun: None,
             reader: RefCell::default(),
             failure: RefCell::new(None),
@@ -167,6 +136,7 @@ impl<D: Disk> LogStore<D> {
         taken_in.unwrap_or_else(|gap| panic!("the core wrote entries out of order: {gap}"));
         self.release_beside(&snapshot, 0, false);
         self.snapshot = Some(snapshot);
+        self.is_snapshot_damaged = false;
         Ok(())
     }
 
@@ -193,7 +163,20 @@ impl<D: Disk> LogStore<D> {
         Ok(location)
     }
 
-    /// The latest snapshot.
+    /// The latest snapshot, if it is `damaged`, is to be used no more.
+    pub(crate) fn snapshot_is_damaged(&mut self, damaged: &Stored) {
+        self.is_snapshot_damaged |= self
+            .snapshot
+            .as_ref()
+            .is_some_and(|latest| latest.file == damaged.file);
+    }
+
+    /// Whether the latest snapshot was found to be damaged.
+    pub(crate) fn is_snapshot_damaged(&self) -> bool {
+        self.is_snapshot_damaged
+    }
+
+    /// The latest snapshot, damaged or not.
     pub(crate) fn stored_snapshot(&self) -> Option<&Stored> {
         self.snapshot.as_ref()
     }
@@ -209,6 +192,7 @@ impl<D: Disk> LogStore<D> {
         a_segment_more: bool,
     ) -> Option<Stored> {
         self.release_beside(&snapshot, kept_bytes, a_segment_more);
+        self.is_snapshot_damaged = false;
         self.snapshot.replace(snapshot)
     }
 
@@ -423,18 +407,6 @@ fn installation(snapshot: &Stored, hard_state: HardState, entries: &[Entry<Bytes
     })
 }
 
-fn core_entries(first_index: u64, entries: Vec<record::Entry>) -> Result<Vec<Entry<Bytes>>, DecodeError> {
-    let first = Index(first_index);
-    let core_entry = |(place, entry): (usize, record::Entry)| {
-        Ok(Entry {
-            term: Term(entry.term),
-            index: first.plus(place),
-            data: entry.data.try_into()?,
-        })
-    };
-    entries.into_iter().enumerate().map(core_entry).collect()
-}
-
 impl<D: Disk> Storage for LogStore<D> {
     type Command = Bytes;
 
@@ -467,7 +439,8 @@ impl<D: Disk> Storage for LogStore<D> {
     }
 
     fn snapshot(&self) -> Option<Arc<SnapshotMeta>> {
-        self.snapshot.as_ref().map(|snapshot| snapshot.meta.clone())
+        let usable = self.snapshot.as_ref().filter(|_| !self.is_snapshot_damaged);
+        usable.map(|snapshot| snapshot.meta.clone())
     }
 
     fn entries(&self, range: Range<Index>, bytes_max: usize) -> Result<Vec<Entry<Bytes>>, StorageError> {

@@ -20,6 +20,9 @@ pub struct Options {
     pub contexts: Vec<(NodeId, Bytes)>,
     /// The random identity that a fresh data folder gets; one that was made before keeps its own.
     pub incarnation: u128,
+    /// The random secret that a fresh data folder gets, told to nobody: what tells the batches of its log from what a client writes into a value to
+    /// look like some. One that was made before keeps its own.
+    pub secret: u64,
     /// The protocol's settings.
     pub raft: Config,
     /// The protocol's time-outs.
@@ -42,7 +45,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The settings that suit a server. `incarnation` and `seed` are 0: a caller with entropy at hand sets both.
+    /// The settings that suit a server. `incarnation`, `secret` and `seed` are 0: a caller with entropy at hand sets them.
     pub fn new(node: NodeId, cluster_id: String, voters: Vec<NodeId>) -> Options {
         Options {
             node,
@@ -50,6 +53,7 @@ impl Options {
             voters,
             contexts: Vec::new(),
             incarnation: 0,
+            secret: 0,
             raft: Config::new(node),
             timing: Timing::default(),
             seed: 0,

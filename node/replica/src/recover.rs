@@ -19,12 +19,12 @@ mod contents;
 
 use crate::batch::{BLOCK_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
-use crate::wal::{Location, PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
+use crate::replay::Replay;
+use crate::wal::{PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec::Vec};
 use contents::{Contents, Trouble};
 use raft::ConfigError;
-use wire::record::Record;
 
 /// Why a data folder can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +88,7 @@ pub(crate) enum Conflict {
     Keep,
 }
 
-/// Opens the log, hands every record to `visit` in order, and repairs a tear. `None` if there is no log, which is allowed only
+/// Opens the log, has `replay` take in every record in order, and repairs a tear. `None` if there is no log, which is allowed only
 /// where its secret is not known: the identity, which tells it, is written when the log has begun. The first batch tells it then.
 /// Nothing is changed on the disk before all of it was read and found to be in order.
 pub(crate) fn open<D: Disk>(
@@ -96,7 +96,7 @@ pub(crate) fn open<D: Disk>(
     segment_bytes: u64,
     mut secret: Option<u64>,
     tear: Tear,
-    mut visit: impl FnMut(Record, Location) -> Result<(), String>,
+    replay: &mut Replay,
 ) -> Result<(D, Option<Wal<()>>), OpenError> {
     let may_be_blank = secret.is_none();
     let names = disk.list()?;
@@ -142,12 +142,13 @@ pub(crate) fn open<D: Disk>(
         } else {
             wal.link
         };
-        let batches = contents
-            .batches(number, of_segment, expected, &mut visit)
-            .map_err(|trouble| match trouble {
-                Trouble::Disk(error) => error.into(),
-                Trouble::Unfit { offset, reason } => corrupt(offset, &reason),
-            })?;
+        let batches =
+            contents
+                .batches(number, of_segment, expected, replay)
+                .map_err(|trouble| match trouble {
+                    Trouble::Disk(error) => error.into(),
+                    Trouble::Unfit { offset, reason } => corrupt(offset, &reason),
+                })?;
         let rest = contents.rest(of_segment, &batches)?;
         if let Some(offset) = rest.later {
             // Where a segment's own beginning is the proof, what is missing is the end of the one before.
@@ -187,6 +188,9 @@ pub(crate) fn open<D: Disk>(
             "the log is missing or has lost its beginning",
         ));
     }
+    replay
+        .check_base()
+        .map_err(|(at, reason)| corrupt(&file_name(at.segment), at.offset, &reason))?;
     if let (Some(last), Some((last_batch, rest))) = (wal.segments.last_mut(), end_of_log) {
         match tear {
             Tear::Cut => settle_end(&mut disk, last, last_batch, rest.torn)?,

@@ -55,7 +55,7 @@ pub fn rescue<D: Disk>(mut disk: D, cluster_id: &str) -> Result<Rescued, OpenErr
         disk,
         settings.segment_bytes,
         settings.tail_bytes_max,
-        Some(identity::secret(known.incarnation)),
+        Some(known.secret),
         stored,
         (Tear::Cut, Conflict::Replace),
     )?;

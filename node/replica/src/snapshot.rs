@@ -18,7 +18,7 @@ use crate::machine::StateMachine;
 use crate::recover::OpenError;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::{format, vec};
+use alloc::{format, vec, vec::Vec};
 use raft::{Index, LogPosition, SnapshotMeta, Term};
 use wire::record::SnapshotPart;
 
@@ -54,6 +54,11 @@ pub(crate) fn position(name: &str) -> Option<LogPosition> {
         index: Index(index.parse().ok()?),
     };
     (file_name(position) == name).then_some(position)
+}
+
+/// Whether the file of this name holds a snapshot, be it whole or not.
+pub(crate) fn is_one(name: &str) -> bool {
+    position(name).is_some() || [TAKING, ARRIVING].contains(&name)
 }
 
 /// Finds the latest snapshot and reads it.
@@ -204,34 +209,85 @@ impl Reading {
         there: u64,
         total: u64,
     ) -> Result<Option<Part>, ReadError> {
-        let damaged = |reason: &str| ReadError::Damaged(self.offset, reason.to_string());
-        let room = there - self.offset;
-        if room < HEADER_BYTES as u64 {
+        let Some(batch) = next_batch(read, (self.offset, self.link), there, total)? else {
             return Ok(None);
-        }
-        let mut bytes = vec![0; HEADER_BYTES];
-        read(self.offset, &mut bytes).map_err(ReadError::Disk)?;
-        let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
-        let padded = batch::padded_bytes(length) as u64;
-        if padded > total - self.offset {
-            return Err(damaged("the batch here reaches beyond the end"));
-        }
-        if padded > room {
-            return Ok(None);
-        }
-        bytes.resize(HEADER_BYTES + length, 0);
-        let payload = &mut bytes[HEADER_BYTES..];
-        read(self.offset + HEADER_BYTES as u64, payload).map_err(ReadError::Disk)?;
-        let batch = Batch::parse(&bytes)
-            .filter(|batch| batch.generation == GENERATION && batch.link == self.link)
-            .ok_or_else(|| damaged("the batch here is damaged"))?;
-        let content = wire::decode(batch.payload).map_err(|error| damaged(&error.to_string()))?;
+        };
+        let content = wire::decode(&batch.bytes[HEADER_BYTES..])
+            .map_err(|error| ReadError::Damaged(self.offset, error.to_string()))?;
         Ok(Some(Part {
             content,
-            bytes: padded,
-            sequence: batch.link.sequence,
-            next: batch.next_link(),
+            bytes: batch.padded,
+            sequence: self.link.sequence,
+            next: batch.next,
         }))
+    }
+}
+
+/// A batch of a snapshot, which is intact and belongs where it is.
+struct Intact {
+    /// Its header and its payload.
+    bytes: Vec<u8>,
+    /// What it takes in the file.
+    padded: u64,
+    /// Where the one behind it belongs.
+    next: Link,
+}
+
+/// The batch at `offset`, where the one that `link` says belongs, if it lies within the first `there` bytes of a file which will have `total`.
+fn next_batch(
+    read: &mut impl FnMut(u64, &mut [u8]) -> Result<(), DiskError>,
+    (offset, link): (u64, Link),
+    there: u64,
+    total: u64,
+) -> Result<Option<Intact>, ReadError> {
+    let damaged = |reason: &str| ReadError::Damaged(offset, reason.to_string());
+    let room = there - offset;
+    if room < HEADER_BYTES as u64 {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; HEADER_BYTES];
+    read(offset, &mut bytes).map_err(ReadError::Disk)?;
+    let length = batch::payload_bytes(&bytes).ok_or_else(|| damaged("here is no batch"))?;
+    let padded = batch::padded_bytes(length) as u64;
+    if padded > total - offset {
+        return Err(damaged("the batch here reaches beyond the end"));
+    }
+    if padded > room {
+        return Ok(None);
+    }
+    bytes.resize(HEADER_BYTES + length, 0);
+    let payload = &mut bytes[HEADER_BYTES..];
+    read(offset + HEADER_BYTES as u64, payload).map_err(ReadError::Disk)?;
+    let next = Batch::parse(&bytes)
+        .filter(|batch| batch.generation == GENERATION && batch.link == link)
+        .map(|batch| batch.next_link())
+        .ok_or_else(|| damaged("the batch here is damaged"))?;
+    Ok(Some(Intact { bytes, padded, next }))
+}
+
+/// How far the batches of a snapshot were found to be intact, from its beginning on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
+    offset: u64,
+    link: Link,
+}
+
+impl Checked {
+    pub(crate) const NOTHING: Checked = Checked {
+        offset: 0,
+        link: Link::FIRST,
+    };
+
+    /// Goes on until all that lies before `goal` was checked.
+    pub(crate) fn reach(&mut self, disk: &impl Disk, stored: &Stored, goal: u64) -> Result<(), ReadError> {
+        let mut read = |offset, buffer: &mut [u8]| disk.read(stored.file, offset, buffer);
+        while self.offset < goal {
+            let place = (self.offset, self.link);
+            let ends = || ReadError::Damaged(self.offset, "it has no end".to_string());
+            let batch = next_batch(&mut read, place, stored.bytes, stored.bytes)?.ok_or_else(ends)?;
+            (self.offset, self.link) = (self.offset + batch.padded, batch.next);
+        }
+        Ok(())
     }
 }
 
@@ -288,8 +344,13 @@ impl Taking {
         Ok(taking)
     }
 
-    /// Writes one more part, durably. Returns the snapshot when it is whole.
-    pub(crate) fn go_on(&mut self, disk: &mut impl Disk) -> Result<Option<Stored>, DiskError> {
+    /// Writes one more part, durably. Returns the snapshot when it is whole. One of the same state, `latest`, gives way to it: it is damaged, or
+    /// none would be taken; so a crash that leaves neither takes nothing away.
+    pub(crate) fn go_on(
+        &mut self,
+        disk: &mut impl Disk,
+        latest: Option<LogPosition>,
+    ) -> Result<Option<Stored>, DiskError> {
         let (part, next) = self.image.part(self.next.clone());
         self.write(disk, &part)?;
         disk.sync(self.file)?;
@@ -298,7 +359,11 @@ impl Taking {
             self.next = next;
             return Ok(None);
         }
-        disk.rename(self.file, &file_name(self.meta.last))?;
+        let name = file_name(self.meta.last);
+        if latest == Some(self.meta.last) {
+            disk.remove(&name)?;
+        }
+        disk.rename(self.file, &name)?;
         Ok(Some(Stored {
             meta: self.meta.clone(),
             file: self.file,

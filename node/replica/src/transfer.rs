@@ -12,11 +12,14 @@
 //! A follower says where it is; so pieces that are lost are sent again, and a transfer goes on where it stood when a connection
 //! was made anew. What arrives is nothing but bytes before its checksums, its end and the core have been asked. It is read and checked as it
 //! comes, part by part, so that a large one keeps its node from nothing when it is whole.
+//!
+//! A leader checks what it sends from the beginning of a snapshot on, as far as it sends it: one that has rotted would be sent again and again. What
+//! is left of one that a follower has begun to have before is sent unchecked; should that be damaged, the follower begins anew.
 
 use crate::batch::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError, FileId};
 use crate::machine::StateMachine;
-use crate::snapshot::{self, ARRIVING, ReadError, Reading, Stored};
+use crate::snapshot::{self, ARRIVING, Checked, ReadError, Reading, Stored};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::{vec, vec::Vec};
@@ -37,8 +40,19 @@ struct Outgoing {
     /// What the follower has; `None` before it has said so.
     arrived: Option<u64>,
     sent: u64,
+    /// How much of the file was checked; `None` where the follower had its beginning before.
+    checked: Option<Checked>,
     /// Ticks since it last said something.
     silent_ticks: u32,
+}
+
+/// What may be sent.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    /// To whom, and what.
+    pub(crate) parcels: Vec<(NodeId, Parcel)>,
+    /// A snapshot of which the next piece would not be as it was written.
+    pub(crate) damaged: Option<Stored>,
 }
 
 /// What a leader carries over.
@@ -58,6 +72,7 @@ impl Carrier {
             stored,
             arrived: None,
             sent: 0,
+            checked: None,
             silent_ticks: 0,
         };
         self.outgoing.insert(to, outgoing);
@@ -116,6 +131,9 @@ impl Carrier {
             self.delivered.push(from);
             return;
         }
+        if offset == 0 && outgoing.arrived != Some(0) {
+            outgoing.checked = Some(Checked::NOTHING);
+        }
         // It may have begun anew.
         let goes_back = outgoing.arrived.is_none_or(|arrived| offset < arrived);
         if goes_back || outgoing.sent < offset {
@@ -134,22 +152,26 @@ impl Carrier {
             .any(|outgoing| outgoing.next_piece().is_some())
     }
 
-    /// The pieces that may be sent now.
-    pub(crate) fn pieces(&mut self, disk: &impl Disk) -> Result<Vec<(NodeId, Parcel)>, DiskError> {
-        let mut pieces = Vec::new();
+    /// The pieces that may be sent now. A snapshot that turns out to be damaged is given up.
+    pub(crate) fn pieces(&mut self, disk: &impl Disk) -> Result<Pieces, DiskError> {
+        let mut pieces = Pieces::default();
         for (node, outgoing) in &mut self.outgoing {
             while let Some((offset, length)) = outgoing.next_piece() {
-                let mut bytes = vec![0; length];
-                disk.read(outgoing.stored.file, offset, &mut bytes)?;
-                outgoing.sent = offset + length as u64;
-                let piece = Parcel::Piece {
-                    last: outgoing.stored.meta.last.into(),
-                    total: outgoing.stored.bytes,
-                    offset,
-                    bytes: Bytes::from(bytes),
-                };
-                pieces.push((*node, piece));
+                match outgoing.piece(disk, offset, length) {
+                    Ok(piece) => pieces.parcels.push((*node, piece)),
+                    Err(ReadError::Disk(error)) => return Err(error),
+                    Err(ReadError::Damaged(..)) => {
+                        pieces.damaged = Some(outgoing.stored.clone());
+                        break;
+                    }
+                }
             }
+        }
+        if let Some(damaged) = &pieces.damaged {
+            let carried = self
+                .outgoing
+                .extract_if(.., |_, outgoing| outgoing.stored.file == damaged.file);
+            self.given_up.extend(carried.map(|(node, _)| node));
         }
         Ok(pieces)
     }
@@ -170,6 +192,24 @@ impl Outgoing {
         let open = self.sent < self.stored.bytes && self.sent < arrived + AHEAD_BYTES;
         let length = PIECE_BYTES.min(self.stored.bytes.saturating_sub(self.sent));
         open.then(|| (self.sent, usize::try_from(length).expect("a piece is small")))
+    }
+
+    /// The piece at `offset`, which is sent.
+    fn piece(&mut self, disk: &impl Disk, offset: u64, length: usize) -> Result<Parcel, ReadError> {
+        let end = offset + length as u64;
+        if let Some(checked) = &mut self.checked {
+            checked.reach(disk, &self.stored, end)?;
+        }
+        let mut bytes = vec![0; length];
+        disk.read(self.stored.file, offset, &mut bytes)
+            .map_err(ReadError::Disk)?;
+        self.sent = end;
+        Ok(Parcel::Piece {
+            last: self.stored.meta.last.into(),
+            total: self.stored.bytes,
+            offset,
+            bytes: Bytes::from(bytes),
+        })
     }
 }
 
@@ -224,6 +264,11 @@ impl Incoming {
             last: self.last.into(),
             offset: self.end,
         }
+    }
+
+    /// The last entry that it covers.
+    pub(crate) fn last(&self) -> LogPosition {
+        self.last
     }
 
     pub(crate) fn leader(&self) -> NodeId {

@@ -1,28 +1,40 @@
 //! Folders that are made, durably.
 
 use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 /// Makes `path` and what leads to it, durably: a folder that was new is as lost without its parent's name as without its own.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    let changed = holders_of_new(path);
-    if changed.is_empty() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(path)?;
-    changed
-        .iter()
-        .try_for_each(|holder| File::open(holder)?.sync_all())
+    make_with(path, |holder| File::open(holder)?.sync_all())
 }
 
-/// The folders that get a new name in them when `path` and what leads to it are made, the innermost first.
-pub(super) fn holders_of_new(path: &Path) -> Vec<PathBuf> {
-    let new = path.ancestors().take_while(|folder| !folder.is_dir());
-    let named = new.filter(|folder| !folder.as_os_str().is_empty());
-    let holder = |folder: &Path| match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    };
-    named.map(holder).collect()
+/// Does that with what makes the names in a folder durable.
+///
+/// Each folder is made when the one around it is durable. So a process that is killed on the way leaves one name at most that is not: that
+/// of the innermost folder that is there, and nobody can tell by looking. It is made durable at every start, before anything is promised.
+pub(super) fn make_with(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let new: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
+    let there = new.last().map_or(path, |outermost| holder(outermost));
+    match sync(holder(there)) {
+        // Who may not read that folder hardly made anything in it; and a node whose folder was made for it is to start.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        synced => synced?,
+    }
+    for folder in new.into_iter().rev() {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+            made => made?,
+        }
+        sync(holder(folder))?;
+    }
+    Ok(())
+}
+
+/// The folder that has the name of `path` in it.
+fn holder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|holder| !holder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

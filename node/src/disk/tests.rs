@@ -1,7 +1,9 @@
 //! The real disk, on the file system that the tests have.
 
-use super::made::holders_of_new;
+use super::made::make_with;
 use super::*;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 fn folder() -> (tempfile::TempDir, DataFolder) {
     let dir = tempfile::tempdir().unwrap();
@@ -26,20 +28,50 @@ fn a_file_in_the_way_of_the_folder_is_an_error() {
     assert!(matches!(DataFolder::lock(&path), Err(LockError::Unusable(..))));
 }
 
+/// A process that makes a folder is killed when it has synced so many names; the next one goes on, and makes durable what that left.
 #[test]
-fn every_name_that_leads_to_a_new_folder_is_made_durable() {
+fn every_name_that_leads_to_a_folder_is_durable_when_it_is_used_whatever_was_killed_before() {
+    let levels = ["a", "a/b", "a/b/c"];
+    for killed_after in 0..=levels.len() + 1 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let durable = RefCell::new(BTreeSet::new());
+        let left = Cell::new(killed_after);
+        let sync = |holder: &Path| -> io::Result<()> {
+            let may = left.get().checked_sub(1).ok_or(ErrorKind::Interrupted)?;
+            left.set(may);
+            for item in std::fs::read_dir(holder)? {
+                durable.borrow_mut().insert(item?.path());
+            }
+            Ok(())
+        };
+        let made = make_with(&path("a/b/c"), sync);
+        assert_eq!(made.is_ok(), killed_after > levels.len());
+        for level in levels.map(path).iter().filter(|level| level.is_dir()) {
+            let holder = level.parent().unwrap();
+            let is_durable = holder == dir.path() || durable.borrow().contains(holder);
+            assert!(is_durable, "{} was made in a folder that may go", level.display());
+        }
+        left.set(usize::MAX);
+        make_with(&path("a/b/c"), sync).unwrap();
+        for level in levels.map(path) {
+            assert!(
+                durable.borrow().contains(&level),
+                "killed after {killed_after} syncs, and {} is not durable",
+                level.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_there_is_used_though_nobody_may_look_around_it() {
     let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    assert_eq!(
-        holders_of_new(&path("a/b/c")),
-        [path("a/b"), path("a"), path("")].map(|path| path.components().collect::<PathBuf>())
-    );
-    DataFolder::lock(&path("a/b/c")).unwrap();
-    assert_eq!(holders_of_new(&path("a/b/c")), Vec::<PathBuf>::new());
-    assert_eq!(
-        holders_of_new(Path::new("no/such")),
-        [PathBuf::from("no"), PathBuf::from(".")]
-    );
+    let refuses = |_: &Path| -> io::Result<()> { Err(io::Error::from(ErrorKind::PermissionDenied)) };
+    make_with(dir.path(), refuses).unwrap();
+    make_with(&dir.path().join("new"), refuses).unwrap_err();
+    let fails = |_: &Path| -> io::Result<()> { Err(io::Error::other("input/output error")) };
+    make_with(dir.path(), fails).unwrap_err();
 }
 
 /// Beside what is written, only what is needed to read it is made durable: not the times of the file.

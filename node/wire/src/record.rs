@@ -208,7 +208,22 @@ pub struct Identity {
     pub cluster_id: String,
     /// The node.
     pub node: u64,
-    /// Drawn at random when the folder was made: tells it from one that was made anew under the same id.
+    /// Drawn at random when the folder was made: tells it from one that was made anew under the same id. Everybody may know it.
+    pub incarnation: u128,
+    /// Drawn at random when the folder was made, and told to nobody: tells the batches of its log from forgeries.
+    pub secret: u64,
+}
+
+/// What [`Identity`] was in format 2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityFormat2 {
+    /// The version of the folder's layout.
+    pub format: u16,
+    /// The cluster.
+    pub cluster_id: String,
+    /// The node.
+    pub node: u64,
+    /// Drawn at random when the folder was made.
     pub incarnation: u128,
 }
 

@@ -10,9 +10,9 @@ use wire::client::{
 };
 use wire::peer::{self, Body, Message, Parcel, ReadRequest};
 use wire::record::{
-    self, Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity, Invocation,
-    Once, Operation, OperationAnswer, Position, Record, Session, SessionReply, Snapshot, SnapshotPart,
-    Transaction, Unfit,
+    self, Answer, Command, Condition, Configuration, End, Entry, EntryData, HardState, Identity,
+    IdentityFormat2, Invocation, Once, Operation, OperationAnswer, Position, Record, Session, SessionReply,
+    Snapshot, SnapshotPart, Transaction, Unfit,
 };
 use wire::{Hello, Refusal, Role, Welcome};
 
@@ -612,13 +612,23 @@ fn what_lies_in_a_log_and_beside_it() {
     );
     pinned(&SnapshotPart::Replies(session_replies()), GOLDEN_REPLIES);
     pinned(
-        &Identity {
-            format: 1,
+        &IdentityFormat2 {
+            format: 2,
             cluster_id: "c".to_string(),
             node: 2,
             incarnation: 128,
         },
-        "010163028001",
+        "020163028001",
+    );
+    pinned(
+        &Identity {
+            format: 3,
+            cluster_id: "c".to_string(),
+            node: 2,
+            incarnation: 128,
+            secret: 129,
+        },
+        "0301630280018101",
     );
 }
 

@@ -16,8 +16,8 @@ use wire::limits::SEQUENCE_MAX;
 use wire::peer::{self, Body, Message, Packet, Parcel, ReadRequest};
 use wire::record::{
     Answer, Command, Condition, Configuration, EncodedCommand, Encoder, End, Entry, EntryData, HardState,
-    Identity, Invocation, Once, Operation, OperationAnswer, Position, Record, Session, SessionReply,
-    Snapshot, SnapshotPart, Transaction, Unfit,
+    Identity, IdentityFormat2, Invocation, Once, Operation, OperationAnswer, Position, Record, Session,
+    SessionReply, Snapshot, SnapshotPart, Transaction, Unfit,
 };
 use wire::{DecodeError, Hello, Refusal, Role, Slice, Welcome};
 
@@ -516,6 +516,7 @@ proptest! {
         decodes_soundly::<Record>(&input)?;
         decodes_soundly::<SnapshotPart>(&input)?;
         decodes_soundly::<Identity>(&input)?;
+        decodes_soundly::<IdentityFormat2>(&input)?;
         let _ = Invocation::<Bytes>::from_bytes(&input);
         // A right checksum takes arbitrary bytes past the first door.
         let mut payload = crc32c(&input).to_le_bytes().to_vec();

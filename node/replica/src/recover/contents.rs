@@ -5,10 +5,10 @@
 
 use crate::batch::{self, BLOCK_BYTES, Batch, HEADER_BYTES, Link};
 use crate::disk::{Disk, DiskError, FileId};
+use crate::replay::Replay;
 use crate::wal::Location;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use wire::record::Record;
 
 /// How many bytes are read at once.
 const PIECE_BYTES: u64 = 256 << 10;
@@ -138,13 +138,13 @@ impl<D: Disk> Contents<'_, D> {
         Ok(())
     }
 
-    /// Hands the intact batches at the beginning of segment `number` to `visit`. Where its generation is not known, it has none.
+    /// Has `replay` take in the intact batches at the beginning of segment `number`. Where its generation is not known, it has none.
     pub(super) fn batches(
         &mut self,
         number: u64,
         of_segment: Option<u64>,
         first: Link,
-        visit: &mut impl FnMut(Record, Location) -> Result<(), String>,
+        replay: &mut Replay,
     ) -> Result<Batches, Trouble> {
         let mut batches = Batches {
             last: 0,
@@ -170,7 +170,7 @@ impl<D: Disk> Contents<'_, D> {
                 segment: number,
                 offset,
             };
-            visit(record, location).map_err(unfit)?;
+            replay.take_in(record, location).map_err(unfit)?;
             batches.last_bytes.clear();
             batches
                 .last_bytes

@@ -2,7 +2,8 @@
 
 use super::{Outbox, Replica};
 use crate::disk::Disk;
-use crate::transfer::{Arrived, CheckError, Incoming};
+use crate::snapshot::Stored;
+use crate::transfer::{Arrived, CheckError, Incoming, Pieces};
 use bytes::Bytes;
 use raft::{Envelope, LogPosition, Logger, NodeId, SnapshotMeta, SnapshotStatus};
 use wire::peer::Packet;
@@ -51,6 +52,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         let needed = incoming
             .meta()
             .is_some_and(|meta| self.node.raft().lacks(incoming.offer().term, meta));
+        let (from, last) = (incoming.leader(), incoming.last());
         let disk = self.node.storage_mut().disk_mut();
         let result = if needed {
             incoming.check(disk)
@@ -62,7 +64,8 @@ impl<D: Disk, L: Logger> Replica<D, L> {
                 self.arrived.extend(arrived);
                 self.node.step(offer);
             }
-            Err(CheckError::Damaged) => {}
+            // The leader will hear that this node lacks it still, and send it again.
+            Err(CheckError::Damaged) => self.node.report_damaged_snapshot(last, Some(from)),
             Err(CheckError::Disk(error)) => self.failure = Some(error),
         }
     }
@@ -81,12 +84,25 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub(super) fn send_parcels(&mut self, out: &mut Outbox) {
         let from = self.node.raft().id();
         match self.carrier.pieces(self.node.raft().storage().disk()) {
-            Ok(pieces) => self.parcels.extend(pieces),
+            Ok(Pieces { parcels, damaged }) => {
+                self.parcels.extend(parcels);
+                if let Some(damaged) = damaged {
+                    self.snapshot_is_damaged(&damaged);
+                }
+            }
             Err(error) => self.failure = Some(error),
         }
         let packets = self.parcels.drain(..);
         out.messages
             .extend(packets.map(|(to, parcel)| Packet::Parcel { from, to, parcel }));
+    }
+
+    /// A snapshot was to be carried over, and turns out to be damaged. If it is the latest, another one is taken, of the state in memory, as soon
+    /// as that can be; until then there is none at hand.
+    fn snapshot_is_damaged(&mut self, damaged: &Stored) {
+        self.node.report_damaged_snapshot(damaged.meta.last, None);
+        self.node.storage_mut().snapshot_is_damaged(damaged);
+        self.report_snapshots();
     }
 
     /// The snapshot that the core has put in the place of its log; what arrived before it is needless.

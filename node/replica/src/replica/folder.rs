@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::recover::{Conflict, OpenError, Tear};
 use crate::snapshot;
 use crate::wal;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,7 +29,7 @@ pub(super) fn open_store<D: Disk>(
         expect_own("cluster", &known.cluster_id, &options.cluster_id)?;
         expect_own("node", &known.node, &options.node.0)?;
     }
-    let secret = known.as_ref().map(|known| identity::secret(known.incarnation));
+    let secret = known.as_ref().map(|known| known.secret);
     let found = match &known {
         Some(_) => snapshot::find(&mut disk)?,
         None => None,
@@ -66,13 +67,7 @@ pub(super) fn open_store<D: Disk>(
             return Ok((store, machine.unwrap_or_default(), known.incarnation));
         }
         Ok(store) if store.is_blank() => store.into_disk(),
-        Ok(_) => {
-            return Err(OpenError::Corrupt {
-                file: identity::FILE.to_string(),
-                offset: 0,
-                reason: "it is missing, and the log that lies beside it is not blank".to_string(),
-            });
-        }
+        Ok(_) => return Err(identity_missing("the log that lies beside it is not blank")),
         Err(disk) => disk,
     };
     // Making the folder was interrupted before anybody could have been promised anything; it is made anew.
@@ -80,25 +75,27 @@ pub(super) fn open_store<D: Disk>(
     Ok((store, StateMachine::default(), options.incarnation))
 }
 
-/// Makes an empty folder, or the remnants of one, a node's own.
+/// Makes an empty folder, or the remnants of one, a node's own. Snapshots are no such remnants: none is taken, and none arrives, before the
+/// identity is there. One that lies here is what is left of a node, and would be put over the new one's log when that starts again.
 fn make_folder<D: Disk>(
     mut disk: D,
     options: &Options,
     voters: Vec<NodeId>,
 ) -> Result<LogStore<D>, OpenError> {
-    let remnants: Vec<String> = disk
-        .list()?
-        .into_iter()
-        .filter(|name| name == wal::PREPARING || wal::segment_number(name).is_some())
-        .collect();
-    for name in remnants {
-        disk.remove(&name)?;
+    let names = disk.list()?;
+    if names.iter().any(|name| snapshot::is_one(name)) {
+        return Err(identity_missing("a snapshot lies beside it"));
+    }
+    let is_remnant = |name: &String| name == wal::PREPARING || wal::segment_number(name).is_some();
+    for name in names.iter().filter(|name| is_remnant(name)) {
+        disk.remove(name)?;
     }
     let identity = Identity {
         format: identity::FORMAT,
         cluster_id: options.cluster_id.clone(),
         node: options.node.0,
         incarnation: options.incarnation,
+        secret: options.secret,
     };
     let base = SnapshotMeta {
         last: LogPosition::default(),
@@ -112,10 +109,18 @@ fn make_folder<D: Disk>(
         base,
         options.segment_bytes,
         options.tail_bytes_max,
-        identity::secret(options.incarnation),
+        options.secret,
     )?;
     identity::write(store.disk_mut(), &identity)?;
     Ok(store)
+}
+
+fn identity_missing(what_proves_it: &str) -> OpenError {
+    OpenError::Corrupt {
+        file: identity::FILE.to_string(),
+        offset: 0,
+        reason: format!("it is missing, and {what_proves_it}"),
+    }
 }
 
 fn expect_own<T: PartialEq + ToString>(what: &'static str, found: &T, expected: &T) -> Result<(), OpenError> {

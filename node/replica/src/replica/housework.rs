@@ -104,12 +104,17 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     fn go_on_taking(&mut self) -> Result<(), DiskError> {
         let kept = self.kept_log_bytes();
         let store = self.node.storage_mut();
+        let latest = store.stored_snapshot().map(|stored| stored.meta.last);
         if let Some(taking) = &mut self.taking
-            && let Some(stored) = taking.go_on(store.disk_mut())?
+            && let Some(stored) = taking.go_on(store.disk_mut(), latest)?
         {
             self.taking = None;
             let a_segment_more = mutated!(self.mutant, CompactionGap);
-            self.replaced.extend(store.compact(stored, kept, a_segment_more));
+            let last = stored.meta.last;
+            let before = store.compact(stored, kept, a_segment_more);
+            // One of the same state has given way already.
+            self.replaced
+                .extend(before.filter(|before| before.meta.last != last));
         }
         Ok(())
     }
@@ -146,7 +151,9 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.taking.is_none()
             && self.incoming.is_none()
             && applied > covered
-            && (self.newly_covered_bytes() >= self.compacts_after() || self.is_asked_for_snapshot())
+            && (self.newly_covered_bytes() >= self.compacts_after()
+                || self.is_asked_for_snapshot()
+                || raft.storage().is_snapshot_damaged())
     }
 
     /// How many bytes of segments a snapshot that is taken now would make needless.

@@ -1,7 +1,7 @@
 //! One node on a simulated disk, and the log that it should have.
 
 use bytes::Bytes;
-use raft::{Entry, EntryData, Envelope, Index, LogPosition, Message, NodeId, RoleKind, Silent, Term};
+use raft::{Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, RoleKind, Silent, Term};
 use replica::{Disk, Fatal, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
 use wire::peer::Packet;
@@ -19,6 +19,7 @@ pub(crate) fn options(voters: u64) -> Options {
     );
     options.segment_bytes = 4 * 4096;
     options.incarnation = 7;
+    options.secret = 0x5ec0_e75e_c0e7;
     options
 }
 
@@ -27,7 +28,7 @@ pub(crate) fn open(disk: &SimDisk, options: &Options) -> Result<Node, OpenError>
 }
 
 /// Turns the wheel until it stands still.
-pub(crate) fn turn<D: Disk>(node: &mut Replica<D, Silent>, out: &mut Outbox) -> Result<(), Fatal> {
+pub(crate) fn turn<D: Disk, L: Logger>(node: &mut Replica<D, L>, out: &mut Outbox) -> Result<(), Fatal> {
     while node.has_work() {
         node.send(out);
         node.begin_write()?;

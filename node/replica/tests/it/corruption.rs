@@ -181,7 +181,7 @@ fn a_folder_of_another_format_is_told_from_a_damaged_one() {
         let mut disk = SimDisk::new();
         disk.replace_file("identity", &identity).unwrap();
         let error = open(&disk, &options(3)).unwrap_err();
-        assert_eq!(error, OpenError::Format { found, known: 2 });
+        assert_eq!(error, OpenError::Format { found, known: 3 });
     }
 }
 

@@ -3,15 +3,36 @@
 use crate::common::{put, turn};
 use crate::late::{Fate, Late};
 use bytes::Bytes;
-use raft::{Index, NodeId, RoleKind, Silent, Storage};
+use raft::{Event, Index, Logger, NodeId, RoleKind, Storage};
 use replica::{OpenError, Options, Outbox, Replica, StateMachine, Ticket};
 use sim::SimDisk;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use wire::peer::{Packet, Parcel};
 
-pub(crate) type Node = Replica<Late, Silent>;
+pub(crate) type Node = Replica<Late, Damage>;
+
+/// Which node found a snapshot damaged, and who had sent it, if that was not its own.
+pub(crate) type Found = (NodeId, Option<NodeId>);
+
+/// Keeps what nodes say of damaged snapshots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Damage(Rc<RefCell<Vec<Found>>>);
+
+impl Logger for Damage {
+    fn log(&mut self, id: NodeId, event: Event) {
+        if let Event::SnapshotDamaged { from, .. } = event {
+            self.0.borrow_mut().push((id, from));
+        }
+    }
+}
+
+impl Damage {
+    pub(crate) fn take(&self) -> Vec<Found> {
+        self.0.take()
+    }
+}
 
 /// More packets than any exchange here takes.
 const PACKETS_MAX: usize = 10_000;
@@ -34,6 +55,7 @@ pub(crate) fn options(id: u64, voters: u64) -> Options {
         options.apply_work_max = 1;
     }
     options.incarnation = u128::from(id);
+    options.secret = !id;
     options.seed = id;
     options
 }
@@ -71,6 +93,7 @@ pub(crate) struct Group {
     pub(crate) pieces: Vec<u64>,
     /// Which piece is lost, counted from the first.
     pub(crate) lost_piece: Option<usize>,
+    pub(crate) damage: Damage,
     /// From which piece on all are lost.
     pub(crate) lost_pieces_from: Option<usize>,
     /// Which piece arrives damaged.
@@ -98,6 +121,7 @@ impl Group {
             alone: false,
             pieces: Vec::new(),
             lost_piece: None,
+            damage: Damage::default(),
             lost_pieces_from: None,
             bad_piece: None,
         };
@@ -121,7 +145,11 @@ impl Group {
         if id > self.founders {
             options.voters.clear();
         }
-        Replica::open(self.late[place].on(self.disks[place].clone()), &options, Silent)
+        Replica::open(
+            self.late[place].on(self.disks[place].clone()),
+            &options,
+            self.damage.clone(),
+        )
     }
 
     /// Turns a node's wheel; whoever fails is gone.

@@ -16,8 +16,8 @@ fn forgetful(voters: u64) -> Options {
     options
 }
 
-fn read<D: replica::Disk>(
-    node: &Replica<D, Silent>,
+fn read<D: replica::Disk, L: raft::Logger>(
+    node: &Replica<D, L>,
     from: u64,
     to: u64,
     bytes_max: usize,

@@ -185,7 +185,7 @@ fn a_replica_that_carries_retries_out_again_is_found() {
         let mut options = crate::group::options(place as u64 + 1, 3);
         options.mutant = replica::Mutant::by_name("retry-applied-twice");
         let disk = group.late[place].clone();
-        group.nodes[place] = replica::Replica::open(disk, &options, raft::Silent).ok();
+        group.nodes[place] = replica::Replica::open(disk, &options, group.damage.clone()).ok();
     }
     group.lead(1);
     let session = group.open_session(1);

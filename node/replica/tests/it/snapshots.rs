@@ -207,6 +207,12 @@ fn a_piece_that_is_lost_is_sent_again_and_one_that_is_damaged_does_no_harm() {
         group.converge(&format!("{lost:?} lost and {bad:?} damaged"));
         assert!(group.pieces.len() > 1, "{:?}", group.pieces);
         assert_eq!(group.nodes[0].as_ref().unwrap().status().state_hash, hash_of(40));
+        let expected = bad.map(|_| (NodeId(1), Some(NodeId(2))));
+        assert_eq!(
+            group.damage.take(),
+            Vec::from_iter(expected),
+            "{lost:?} lost and {bad:?} damaged"
+        );
     }
 }
 

@@ -192,6 +192,7 @@ impl EventLog {
             | Event::Voted { .. }
             | Event::Committed { .. }
             | Event::SnapshotInstalled { .. }
+            | Event::SnapshotDamaged { .. }
             | Event::ConfigurationChanged { .. } => false,
         }
     }

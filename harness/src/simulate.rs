@@ -155,6 +155,13 @@ impl Small {
         }
     }
 
+    /// Whether it is the world of `failure`, and breaks the same: of one that breaks something in one run and not in another, a story
+    /// may tell nothing.
+    fn tells(&self, failure: &Failure) -> bool {
+        let told = self.told.outcome.failure.as_ref();
+        told.is_some_and(|told| (told.seed, told.invariant) == (failure.seed, failure.invariant))
+    }
+
     /// How long its story is.
     fn steps(&self) -> u64 {
         match &self.told.script {
@@ -337,6 +344,23 @@ pub(crate) mod tests {
             (parts.seeds, parts.simulated_us, parts.counts),
             (whole.seeds, whole.simulated_us, whole.counts)
         );
+    }
+
+    #[test]
+    fn a_world_tells_a_failure_if_it_breaks_the_same() {
+        let failure = |invariant| Failure {
+            seed: 5,
+            step: 1,
+            at_us: 1,
+            invariant,
+            what: String::new(),
+            story: Vec::new(),
+        };
+        let mut small = Small::of(5, &options());
+        assert!(!small.tells(&failure(sim::Invariant::Determinism)), "it holds");
+        small.told.outcome.failure = Some(failure(sim::Invariant::Durability));
+        assert!(small.tells(&failure(sim::Invariant::Durability)));
+        assert!(!small.tells(&failure(sim::Invariant::Determinism)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ struct Violation {
 
 pub(super) fn print_json(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
     let violations = sum.failures.values().map(|failure| {
-        let small = small.filter(|small| small.seed == failure.seed);
+        let small = small.filter(|small| small.tells(failure));
         let told = small.and_then(|small| small.told.outcome.failure.as_ref());
         Violation {
             seed: failure.seed,
@@ -100,7 +100,10 @@ pub(super) fn print_words(options: &SimulateOptions, sum: &Sum, small: Option<&S
     if let Some(small) = small {
         print_small(options, small);
     }
-    let others = sum.failures.values().skip(usize::from(small.is_some()));
+    let others = sum
+        .failures
+        .values()
+        .filter(|failure| !small.is_some_and(|small| small.tells(failure)));
     for failure in others.clone().take(TOLD_MAX) {
         println!("violation  {failure}");
         println!(

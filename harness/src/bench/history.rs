@@ -73,7 +73,7 @@ impl History {
         self.keys
     }
 
-    /// A request was made at `invoked` or later, and at `returned` its answer was there.
+    /// A request was sent at `invoked` or later, and at `returned` its answer was there.
     pub(super) fn answered(
         &mut self,
         question: Question,

@@ -71,8 +71,10 @@ pub(super) struct Course {
 /// A request in flight.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
-    /// When it was due; in a closed loop, when it was made.
+    /// When it was due, from which its latency counts; in a closed loop, when it was made.
     due: Instant,
+    /// When it was about to be written: no later than the system can have heard of it, which is what the checker must know.
+    sent: Instant,
     question: Question,
 }
 
@@ -160,7 +162,12 @@ impl Load {
                     self.free.push_front(place);
                     break true;
                 };
-                self.ask(place, Asked { due, question });
+                let asked = Asked {
+                    due,
+                    sent: now,
+                    question,
+                };
+                self.ask(place, asked);
                 made += 1;
             };
             self.send()?;
@@ -216,8 +223,8 @@ impl Load {
         for (place, answer) in answers.drain(..) {
             let place = first_place + place;
             let asked = asked.get_mut(place).and_then(Option::take);
-            let Asked { due, question } = asked.ok_or(LoadError::Misanswered)?;
-            history.answered(question, &answer, (due, now));
+            let Asked { due, sent, question } = asked.ok_or(LoadError::Misanswered)?;
+            history.answered(question, &answer, (sent, now));
             match (question, answer) {
                 (Question::Put { .. }, Answer::Written) | (Question::Get { .. }, Answer::Value(_)) => {
                     measured.done(due, now);

@@ -1,9 +1,10 @@
 use super::*;
+use crate::bench::history::HistoryError;
 use crate::bench::protocol::RedisProtocol;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -115,6 +116,37 @@ fn what_a_stall_delays_is_late_in_an_open_loop() {
     assert_eq!(measured.latencies().len(), 200);
     let least = Duration::from_nanos(measured.latencies().min());
     assert!(least >= Duration::from_millis(100), "{least:?}");
+}
+
+#[test]
+fn a_read_that_waited_for_its_turn_must_see_what_was_written_meanwhile() {
+    let first = AtomicU64::new(1);
+    let kept = Mutex::new(None);
+    // Writes are acknowledged, and all but the first one are lost. The first request stalls until all of them are due.
+    let address = serve(move |words| {
+        if first.swap(0, Ordering::SeqCst) == 1 {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let mut kept = kept.lock().unwrap();
+        match words {
+            [_, _, value] => {
+                kept.get_or_insert(value.clone());
+                b"+OK\r\n".to_vec()
+            }
+            _ => match kept.as_ref() {
+                Some(value) => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
+                None => b"$-1\r\n".to_vec(),
+            },
+        }
+    });
+    let course = course(Some(1000), Duration::from_millis(200));
+    let mut history = history();
+    load(address, 1, 1)
+        .run(&course, &mut Questions::draw(Op::Mixed, 1), &mut history)
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let judged = history.judge(dir.path());
+    assert!(matches!(judged, Err(HistoryError::Violation(_))), "{judged:?}");
 }
 
 #[test]

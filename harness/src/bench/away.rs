@@ -176,15 +176,24 @@ pub(super) fn away(options: &BenchOptions, entries: u64) -> Exit {
 fn observe(options: &BenchOptions, entries: u64, folder: &Path) -> Result<Observed, AwayError> {
     let binary = Binary::locate(options.node_binary.as_deref())?;
     let mut nodes = Nodes::start(binary.path(), &options.node_args, NODES, folder)?;
+    let mut history = History::begin(options.keys);
     let over = AtomicBool::new(false);
     // The nodes die with the thread that starts them, so it is this one; looking is another one's.
-    std::thread::scope(|scope| {
+    let observed = std::thread::scope(|scope| {
         let looking = scope.spawn(|| look_until(&over, folder));
-        let observed = go_through(options, entries, folder, &mut nodes);
+        let observed = go_through(options, entries, &mut nodes, &mut history);
         over.store(true, Ordering::Relaxed);
-        let disk = looking.join().expect("looking does not panic")?;
-        observed.map(|observed| Observed { disk, ..observed })
-    })
+        let disk = looking.join().expect("looking does not panic");
+        observed.and_then(|observed| {
+            Ok(Observed {
+                disk: disk?,
+                ..observed
+            })
+        })
+    });
+    drop(nodes);
+    let (observed, checked) = history.judge_beside(observed, folder)?;
+    Ok(Observed { checked, ..observed })
 }
 
 /// Looks at all data folders until it is over.
@@ -202,13 +211,12 @@ fn look_until(over: &AtomicBool, folder: &Path) -> io::Result<Disk> {
 fn go_through(
     options: &BenchOptions,
     entries: u64,
-    folder: &Path,
     nodes: &mut Nodes,
+    history: &mut History,
 ) -> Result<Observed, AwayError> {
     let clients = options.clients[0];
     let protocol = || -> Box<dyn Protocol> { Box::new(NodeProtocol::new(options.value_bytes)) };
     let (leader, address) = (nodes.leader(), nodes.address(nodes.leader()));
-    let mut history = History::begin(options.keys);
     let mut questions = Questions::fill(options.keys);
     let closed = |duration, warm_up| Course {
         rate: None,
@@ -219,12 +227,12 @@ fn go_through(
     let filled = passing.run(
         &closed(CATCH_UP_TIME_MAX, Duration::ZERO),
         &mut questions,
-        &mut history,
+        history,
     )?;
     accepted(&filled)?;
     let mut questions = Questions::draw(Op::Put, options.keys);
     let mut load = Load::connect(address, clients, 1, &protocol)?;
-    let saturated = load.run(&closed(options.duration, WARM_UP), &mut questions, &mut history)?;
+    let saturated = load.run(&closed(options.duration, WARM_UP), &mut questions, history)?;
     accepted(&saturated)?;
     let open = Course {
         rate: Some(((saturated.per_second() * SHARE) as u64).max(1)),
@@ -233,7 +241,7 @@ fn go_through(
     };
     // In an open loop requests may pile up; so there is room for them.
     let mut load = Load::connect(address, clients, PASSING_PIPELINE, &protocol)?;
-    let calm = load.run(&open, &mut questions, &mut history)?;
+    let calm = load.run(&open, &mut questions, history)?;
     accepted(&calm)?;
 
     let gone = (1..=NODES)
@@ -246,14 +254,10 @@ fn go_through(
     };
     let before = last(nodes)?;
     while last(nodes)? - before < entries {
-        let passed = passing.run(
-            &closed(options.duration, Duration::ZERO),
-            &mut questions,
-            &mut history,
-        )?;
+        let passed = passing.run(&closed(options.duration, Duration::ZERO), &mut questions, history)?;
         accepted(&passed)?;
     }
-    let without = load.run(&open, &mut questions, &mut history)?;
+    let without = load.run(&open, &mut questions, history)?;
     accepted(&without)?;
     let went_by = last(nodes)? - before;
 
@@ -271,7 +275,7 @@ fn go_through(
             over.wait();
             caught_up
         });
-        let measured = load.run(&open, &mut questions, &mut history);
+        let measured = load.run(&open, &mut questions, history);
         over.wait();
         (measured, watching.join().expect("watching does not panic"))
     });
@@ -280,7 +284,7 @@ fn go_through(
     let looked = passing.run(
         &closed(CATCH_UP_TIME_MAX, Duration::ZERO),
         &mut Questions::look(history.keys()),
-        &mut history,
+        history,
     )?;
     accepted(&looked)?;
     Ok(Observed {
@@ -294,7 +298,7 @@ fn go_through(
         catching_up: Latencies::of(&catching_up),
         caught_up_seconds: caught_up.as_secs_f64(),
         disk: Disk::default(),
-        checked: history.judge(folder)?,
+        checked: 0,
     })
 }
 

@@ -338,7 +338,7 @@ impl Results {
         let told = if options.json {
             lines
         } else {
-            let table = table::render(&self.lines, Paint::for_stream(&io::stdout()));
+            let table = table::render(&self.lines, self.violation, Paint::for_stream(&io::stdout()));
             format!("{table}\n{}\n", folder.display())
         };
         // Whoever closes stdout early has seen enough.

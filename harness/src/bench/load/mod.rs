@@ -128,11 +128,27 @@ impl Load {
         })
     }
 
-    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers. All of that goes into `history`.
+    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers. All of that goes into `history`, also
+    /// where it fails.
     ///
     /// # Errors
     /// A connection broke, or answers did not come.
     pub(super) fn run(
+        &mut self,
+        course: &Course,
+        questions: &mut Questions,
+        history: &mut History,
+    ) -> Result<Measured, LoadError> {
+        let result = self.keep_asking(course, questions, history);
+        if result.is_err() {
+            for asked in self.asked.iter_mut().filter_map(Option::take) {
+                history.unanswered(asked.question, asked.sent);
+            }
+        }
+        result
+    }
+
+    fn keep_asking(
         &mut self,
         course: &Course,
         questions: &mut Questions,
@@ -180,9 +196,9 @@ impl Load {
             }
             let wait = next_due.map(|due| due.duration_since(now));
             self.waiter.wait(wait).map_err(LoadError::Wait)?;
-            for number in self.waiter.ready() {
+            for (number, closed) in self.waiter.ready() {
                 Self::receive(
-                    &mut self.connections[number],
+                    (&mut self.connections[number], closed),
                     number * self.pipeline,
                     &mut self.answers,
                     &mut self.asked,
@@ -211,14 +227,15 @@ impl Load {
     }
 
     fn receive(
-        connection: &mut Connection,
+        (connection, closed): (&mut Connection, bool),
         first_place: usize,
         answers: &mut Vec<(usize, Answer)>,
         asked: &mut [Option<Asked>],
         free: &mut VecDeque<usize>,
         (measured, history): (&mut Measured, &mut History),
     ) -> Result<(), LoadError> {
-        connection.receive(answers)?;
+        // What came before a connection broke is evidence, too.
+        let received = connection.receive(closed, answers);
         let now = Instant::now();
         for (place, answer) in answers.drain(..) {
             let place = first_place + place;
@@ -236,7 +253,7 @@ impl Load {
             }
             free.push_back(place);
         }
-        Ok(())
+        received
     }
 }
 

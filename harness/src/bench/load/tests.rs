@@ -160,6 +160,30 @@ fn refusals_are_no_answers() {
 }
 
 #[test]
+fn what_was_answered_before_a_connection_broke_is_in_the_history_and_so_is_what_may_take_effect() {
+    let closing = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closing.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = closing.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let asked = (command(&mut reader), command(&mut reader));
+        assert!(asked.0.is_some() && asked.1.is_some());
+        stream.write_all(b"+OK\r\n").unwrap();
+    });
+    let mut history = History::begin(2);
+    let broken = load(address, 1, 2).run(&course(None, LONG), &mut Questions::fill(2), &mut history);
+    assert!(matches!(broken, Err(LoadError::Broken(_))), "{broken:?}");
+    let dir = tempfile::tempdir().unwrap();
+    history.judge(dir.path()).unwrap();
+    let lines = std::fs::read_to_string(dir.path().join(crate::run::HISTORY)).unwrap();
+    let ended: Vec<&str> = ["ok", "info"]
+        .into_iter()
+        .filter(|kind| lines.contains(&format!("\"type\":\"{kind}\"")))
+        .collect();
+    assert_eq!(ended, ["ok", "info"], "{lines}");
+}
+
+#[test]
 fn a_broken_connection_and_a_wrong_answer_end_the_load() {
     let closing = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closing.local_addr().unwrap();

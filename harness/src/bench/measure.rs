@@ -107,15 +107,9 @@ fn observe(
     let _pinned = running.pin()?;
     let protocol = || system.protocol(options.value_bytes);
     let leader = running.leader();
-    let each = |mut questions: Questions, history: &mut History| {
-        let course = Course {
-            rate: None,
-            warm_up: Duration::ZERO,
-            duration: EACH_TIME_MAX,
-        };
-        let done =
-            Load::connect(leader, 1, EACH_PIPELINE, &protocol)?.run(&course, &mut questions, history)?;
-        accepted(&done)
+    let each = |questions, history: &mut History| {
+        let mut load = Load::connect(leader, 1, EACH_PIPELINE, &protocol)?;
+        accepted(&load.run_all(questions, EACH_TIME_MAX, history)?)
     };
     if point.op.reads() {
         each(Questions::fill(options.keys), history)?;

@@ -55,6 +55,18 @@ pub(super) enum LoadError {
     /// Answers did not come.
     #[error("{0} requests were not answered in time")]
     Unanswered(usize),
+    /// Not all was done that was to be done once.
+    #[error("only {done} of {all} keys were {what} within {}", humantime::format_duration(*.time))]
+    CutOff {
+        /// Written or read.
+        what: &'static str,
+        /// How many were.
+        done: u64,
+        /// How many should have been.
+        all: u64,
+        /// The time that there was.
+        time: Duration,
+    },
 }
 
 /// When requests are made.
@@ -146,6 +158,34 @@ impl Load {
             }
         }
         result
+    }
+
+    /// Asks all of `questions`, which have an end, as fast as they are answered, and has none of them left out.
+    ///
+    /// # Errors
+    /// Those of [`Load::run`], and that they were not all answered within `time`; refusals are answers.
+    pub(super) fn run_all(
+        &mut self,
+        mut questions: Questions,
+        time: Duration,
+        history: &mut History,
+    ) -> Result<Measured, LoadError> {
+        let course = Course {
+            rate: None,
+            warm_up: Duration::ZERO,
+            duration: time,
+        };
+        let measured = self.run(&course, &mut questions, history)?;
+        let (done, (all, what)) = (measured.answered(), questions.whole());
+        if done < all {
+            return Err(LoadError::CutOff {
+                what,
+                done,
+                all,
+                time,
+            });
+        }
+        Ok(measured)
     }
 
     fn keep_asking(

@@ -150,6 +150,24 @@ fn a_read_that_waited_for_its_turn_must_see_what_was_written_meanwhile() {
 }
 
 #[test]
+fn what_is_to_be_asked_once_for_each_key_fails_where_some_are_left_out() {
+    let address = serve(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        b"+OK\r\n".to_vec()
+    });
+    let mut load = load(address, 1, 1);
+    let whole = load.run_all(Questions::fill(3), LONG, &mut history());
+    assert_eq!(whole.unwrap().count(), 3);
+    let cut = load.run_all(Questions::fill(3), Duration::from_millis(10), &mut history());
+    assert!(matches!(cut, Err(LoadError::CutOff { all: 3, .. })), "{cut:?}");
+    let none = load.run_all(Questions::look(3), Duration::ZERO, &mut history());
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "only 0 of 3 keys were read within 0s"
+    );
+}
+
+#[test]
 fn refusals_are_no_answers() {
     let address = serve(|_| b"-ERR no room\r\n".to_vec());
     let measured = load(address, 1, 1)

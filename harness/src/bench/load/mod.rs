@@ -23,7 +23,7 @@ pub(crate) use questions::Op;
 pub(super) use questions::Questions;
 
 use super::history::History;
-use super::protocol::{Answer, Garbled, Protocol, Question};
+use super::protocol::{Answer, NoAnswers, Protocol, Question};
 use connection::Connection;
 use std::collections::VecDeque;
 use std::io;
@@ -46,9 +46,9 @@ pub(super) enum LoadError {
     /// A connection broke.
     #[error("a connection broke: {0}")]
     Broken(#[from] io::Error),
-    /// What came is not the protocol.
-    #[error("the system does not speak its protocol: {0}")]
-    Garbled(#[from] Garbled),
+    /// There are no answers to be had.
+    #[error(transparent)]
+    NoAnswers(#[from] NoAnswers),
     /// The answer is to another question.
     #[error("a request got the answer of another one")]
     Misanswered,

@@ -74,7 +74,8 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   what         what broke
   replay       the command that repeats it, for a harness with seeded bugs
   layers       each layer that looked, in the same words:
-               {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…,\"trace_steps\":…,\"what\":…,\"replay\":…}
+               {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…,\"trace_steps\":…,\"what\":…,\"replay\":…,\"shortfall\":…};
+               shortfall is why it says little that nothing was found: what was not looked at, or proved nothing; else null
 
 `harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
 

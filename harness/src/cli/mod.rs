@@ -62,7 +62,8 @@ enum Command {
     ///
     /// A check that finds nothing may have looked at nothing. So each way in which real Raft systems have been wrong is built into the node,
     /// behind a cargo feature that nothing else turns on, and every layer has to find it within a budget. Exit code 1: a bug was not
-    /// found, one that breaks safety by real processes only, or something in the node as it is.
+    /// found, one that breaks safety by real processes only, or something in the node as it is. Exit code 2: nothing was found in the node as
+    /// it is, but not all of it was looked at.
     Mutants(MutantsArgs),
     /// Measures how long commits take and how many there are, beside other systems under the same load.
     ///

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use tests::{harness, node, refused, run};
 
 #[test]
@@ -44,6 +45,39 @@ fn a_node_program_that_is_missing_or_foreign_is_named() {
     refused(&["run", "--node-binary", path], &[path, "not a node program"]);
     write("#!/bin/sh\necho '{\"version\":\"0.0.0\",\"wire_min\":900,\"wire_max\":901}'\n");
     refused(&["run", "--node-binary", path], &[path, "0.0.0", "900"]);
+}
+
+#[test]
+fn whoever_takes_no_more_of_what_is_printed_gets_the_verdict_all_the_same() {
+    for args in [
+        &["simulate", "--seed", "17"][..],
+        &["simulate", "--seeds", "2", "--json"],
+        &["model", "--world", "elections"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = Command::new(harness()).args(args).stdout(full).output().unwrap();
+        let words = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(0), "{args:?}: {words}");
+        assert!(!words.contains("panicked"), "{args:?}: {words}");
+    }
+}
+
+#[test]
+fn seeds_that_cannot_be_simulated_as_asked_are_not_valid() {
+    refused(
+        &["simulate", "--conditions", "cut-link", "--nodes", "2"],
+        &["cut-link", "3 nodes"],
+    );
+    refused(
+        &["simulate", "--seed", "17", "--only", "clients=9"],
+        &["no client 9"],
+    );
+    let said = run(
+        &harness(),
+        &["simulate", "--seeds", "2", "--shard", "3/3", "--json"],
+    );
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.out.contains("there is no seed in part 3 of 3"), "{said:?}");
 }
 
 #[test]

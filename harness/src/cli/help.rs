@@ -58,6 +58,7 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   violations         those that failed: {\"seed\":n,\"invariant\":…,\"what\":…,\"replay\":…,\"steps\":n}; replay is the command that repeats
                      it, steps is how long the story is; the first one was made smaller
   unjudged           how many histories were too much for the checker's memory; all other invariants were held there, too
+  shortfall          why it says little that none failed: fewer seeds than were asked for, or no link was cut; else null
   simulated_seconds  how much time passed in all worlds together
   seconds            how long it took
   steps              how many events there were

@@ -4,7 +4,8 @@ use crate::exit::Exit;
 use crate::report::{grouped, print};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use sim::model::{Limits, Progress, Story, World, WorldReport, check, serve};
+use sim::model::{Limits, Progress, Story, World, WorldReport, check, shown};
+use stateright::Model as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -92,7 +93,8 @@ pub fn explore(world: &World, address: SocketAddr, threads: usize) -> Exit {
         return Exit::Usage;
     }
     eprintln!("exploring {} at http://{address}/ until Ctrl-C", world.name);
-    serve(world, address, threads);
+    // Nothing is explored ahead of who looks at it.
+    shown(world).checker().threads(threads).serve(address);
     Exit::Valid
 }
 

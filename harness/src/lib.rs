@@ -38,11 +38,6 @@ macro_rules! eprint {
 macro_rules! eprintln {
     ($($words:tt)*) => { $crate::report::tell(&format!("{}\n", format_args!($($words)*))) };
 }
-/// See `eprint`; what can't be printed makes the command fail, see [`report::print`].
-macro_rules! println {
-    () => { $crate::report::print("\n") };
-    ($($words:tt)*) => { $crate::report::print(&format!("{}\n", format_args!($($words)*))) };
-}
 
 mod bench;
 pub mod check;

@@ -1,10 +1,11 @@
 //! `harness model`: every reachable state of small worlds around the production core.
 
 use crate::exit::Exit;
-use crate::report::grouped;
+use crate::report::{grouped, print};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use sim::model::{Limits, Progress, Story, World, WorldReport, check, serve};
+use sim::model::{Limits, Progress, Story, World, WorldReport, check, shown};
+use stateright::Model as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -92,7 +93,8 @@ pub fn explore(world: &World, address: SocketAddr, threads: usize) -> Exit {
         return Exit::Usage;
     }
     eprintln!("exploring {} at http://{address}/ until Ctrl-C", world.name);
-    serve(world, address, threads);
+    // Nothing is explored ahead of who looks at it.
+    shown(world).checker().threads(threads).serve(address);
     Exit::Valid
 }
 
@@ -161,10 +163,12 @@ fn print_json(report: &WorldReport, took: Duration) {
             .collect(),
         unmet: &report.unmet,
     };
-    println!(
-        "{}",
-        serde_json::to_string(&line).expect("a line has string keys")
-    );
+    let text = serde_json::to_string(&line).expect("a line has string keys");
+    print(&format!("{text}\n"));
+}
+
+fn say(line: &str) {
+    print(&format!("{line}\n"));
 }
 
 fn print_words(world: &World, report: &WorldReport, cut_short: Option<CutShort>, took: Duration) {
@@ -173,34 +177,37 @@ fn print_words(world: &World, report: &WorldReport, cut_short: Option<CutShort>,
         Exit::Valid => "valid",
         Exit::Unknown | Exit::Usage | Exit::Internal => "unknown",
     };
-    println!("{verdict:<9}  {:<NAME_WIDTH$}  {}", world.name, world.about);
-    println!(
+    say(&format!(
+        "{verdict:<9}  {:<NAME_WIDTH$}  {}",
+        world.name, world.about
+    ));
+    say(&format!(
         "           {} states by {} steps, to a depth of {}, in {:.1} s",
         grouped(report.unique_states as u64),
         grouped(report.generated_states as u64),
         report.depth,
         took.as_secs_f64()
-    );
+    ));
     if let Some(story) = &report.violation {
-        println!("\n  {}\n", story.what);
+        say(&format!("\n  {}\n", story.what));
         for line in &story.script {
-            println!("    {line}");
+            say(&format!("    {line}"));
         }
-        println!();
+        say("");
     }
     match cut_short {
         None => {}
         Some(CutShort::Memory) => {
-            println!("           memory was full first; --memory says how much may be taken");
+            say("           memory was full first; --memory says how much may be taken");
         }
-        Some(CutShort::Depth) => println!("           --depth left the rest out"),
+        Some(CutShort::Depth) => say("           --depth left the rest out"),
         Some(CutShort::Steps) => {
-            println!("           the limit on steps was reached first; --limit raises it");
+            say("           the limit on steps was reached first; --limit raises it");
         }
     }
     // A search that ends at a violation has not come to everything.
     let complete = report.violation.is_none();
     for unmet in report.unmet.iter().filter(|_| complete) {
-        println!("           never: {unmet}");
+        say(&format!("           never: {unmet}"));
     }
 }

@@ -5,7 +5,7 @@ mod keep;
 mod tell;
 
 use crate::exit::Exit;
-use crate::report::grouped;
+use crate::report::{grouped, print};
 use indicatif::{ProgressBar, ProgressStyle};
 use keep::keep;
 use sim::{Conditions, Failure, Options, Outcome, Reduction, Shrunk, Told, run, shrink, trace};
@@ -78,6 +78,12 @@ impl SimulateOptions {
         }
     }
 
+    /// How many seeds this machine's part of them has; `None`: as many as it takes.
+    fn asked(&self) -> Option<u64> {
+        let (part, parts) = self.shard;
+        Some(self.seeds?.saturating_sub(part - 1).div_ceil(parts))
+    }
+
     /// The command that repeats a seed and tells all of it.
     fn replay(&self, seed: u64, reduction: &Reduction) -> String {
         let mut command = format!("harness simulate --seed {seed}");
@@ -103,6 +109,8 @@ impl SimulateOptions {
 struct Sum {
     seeds: u64,
     unjudged: u64,
+    /// Worlds in which no link was cut.
+    uncut: u64,
     simulated_us: u64,
     counts: BTreeMap<&'static str, u64>,
     /// By seed, so that the result does not depend on which thread was first.
@@ -113,12 +121,44 @@ impl Sum {
     fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.unjudged += u64::from(!outcome.history_judged && outcome.failure.is_none());
+        self.uncut += u64::from(outcome.counts.cuts == 0);
         self.simulated_us += outcome.simulated_us;
         for (name, count) in outcome.counts.list() {
             *self.counts.entry(name).or_default() += count;
         }
         if let Some(failure) = outcome.failure {
             self.failures.insert(outcome.seed, failure);
+        }
+    }
+
+    /// Why it says little that nothing failed; `None` if it says what was asked.
+    fn shortfall(&self, options: &SimulateOptions) -> Option<String> {
+        match options.asked() {
+            Some(0) => {
+                let (part, parts) = options.shard;
+                Some(format!("there is no seed in part {part} of {parts}"))
+            }
+            Some(asked) if self.seeds < asked => Some(format!(
+                "the time was over after {} of {} seeds",
+                grouped(self.seeds),
+                grouped(asked)
+            )),
+            None if self.seeds == 0 => Some(String::from("the time was over before the first seed")),
+            Some(_) | None if options.conditions == Conditions::CutLink && self.uncut > 0 => Some(format!(
+                "no link was cut in {} of the worlds, since nobody led",
+                grouped(self.uncut)
+            )),
+            Some(_) | None => None,
+        }
+    }
+
+    fn verdict(&self, options: &SimulateOptions) -> Exit {
+        if !self.failures.is_empty() {
+            Exit::Violation
+        } else if self.shortfall(options).is_some() {
+            Exit::Unknown
+        } else {
+            Exit::Valid
         }
     }
 
@@ -155,6 +195,13 @@ impl Small {
         }
     }
 
+    /// Whether it is the world of `failure`, and breaks the same: of one that breaks something in one run and not in another, a story
+    /// may tell nothing.
+    fn tells(&self, failure: &Failure) -> bool {
+        let told = self.told.outcome.failure.as_ref();
+        told.is_some_and(|told| (told.seed, told.invariant) == (failure.seed, failure.invariant))
+    }
+
     /// How long its story is.
     fn steps(&self) -> u64 {
         match &self.told.script {
@@ -177,11 +224,7 @@ pub fn simulate(options: &SimulateOptions) -> Exit {
     } else {
         print_words(options, &sum, small.as_ref(), took);
     }
-    let verdict = if sum.failures.is_empty() {
-        Exit::Valid
-    } else {
-        Exit::Violation
-    };
+    let verdict = sum.verdict(options);
     match small.map_or(Ok(()), |small| keep(options, &small)) {
         Ok(()) => verdict,
         Err(error) => {
@@ -195,35 +238,48 @@ pub fn simulate(options: &SimulateOptions) -> Exit {
 pub fn replay(seed: u64, options: &SimulateOptions) -> Exit {
     let begun = Instant::now();
     let small = Small::of(seed, options);
+    let clients = small.told.outcome.clients;
+    let stranger = options
+        .reduction
+        .clients
+        .iter()
+        .flatten()
+        .find(|client| **client >= clients);
+    if let Some(stranger) = stranger {
+        eprintln!(
+            "harness: the world of seed {seed} has no client {stranger}; they are numbered from 0, and there are {clients}"
+        );
+        return Exit::Usage;
+    }
+    let options = &SimulateOptions {
+        seeds: Some(1),
+        ..options.clone()
+    };
     let mut sum = Sum::default();
     sum.add(small.told.outcome.clone());
+    let verdict = sum.verdict(options);
     for line in &small.told.story {
         if options.json {
             eprintln!("{line}");
         } else {
-            println!("{line}");
+            print(&format!("{line}\n"));
         }
     }
     if options.json {
         print_json(options, &sum, Some(&small), begun.elapsed());
     } else {
-        println!();
-        match sum.failures.values().next() {
-            Some(failure) => println!("violation  {} is broken: {}", failure.invariant, failure.what),
-            None => println!("valid      every invariant held"),
-        }
-        println!(
-            "           {} events in {:.1} simulated seconds; the trace has the hash {:016x}",
+        let words = match (sum.failures.values().next(), sum.shortfall(options)) {
+            (Some(failure), _) => format!("violation  {} is broken: {}", failure.invariant, failure.what),
+            (None, Some(why)) => format!("unknown    {why}"),
+            (None, None) => String::from("valid      every invariant held"),
+        };
+        print(&format!(
+            "\n{words}\n           {} events in {:.1} simulated seconds; the trace has the hash {:016x}\n",
             grouped(sum.counts["steps"]),
             sum.simulated_seconds(),
             small.told.outcome.trace_hash
-        );
+        ));
     }
-    let verdict = if sum.failures.is_empty() {
-        Exit::Valid
-    } else {
-        Exit::Violation
-    };
     match keep(options, &small) {
         Ok(()) => verdict,
         Err(error) => {
@@ -337,6 +393,76 @@ pub(crate) mod tests {
             (parts.seeds, parts.simulated_us, parts.counts),
             (whole.seeds, whole.simulated_us, whole.counts)
         );
+    }
+
+    #[test]
+    fn seeds_that_were_not_run_are_not_said_to_hold() {
+        let asked = |seeds, shard| SimulateOptions {
+            seeds,
+            shard,
+            ..options()
+        };
+        let parts = [1, 2, 3].map(|part| asked(Some(7), (part, 3)).asked());
+        assert_eq!(parts, [Some(3), Some(2), Some(2)]);
+        let none = asked(Some(2), (3, 3));
+        let of_none = sum(&none);
+        assert_eq!((of_none.seeds, of_none.verdict(&none)), (0, Exit::Unknown));
+        assert_eq!(
+            of_none.shortfall(&none).unwrap(),
+            "there is no seed in part 3 of 3"
+        );
+        let late = SimulateOptions {
+            time_limit: Some(Duration::ZERO),
+            ..options()
+        };
+        assert_eq!(
+            sum(&late).shortfall(&late).unwrap(),
+            "the time was over after 0 of 20 seeds"
+        );
+        let until_failure = SimulateOptions { seeds: None, ..late };
+        assert_eq!(sum(&until_failure).verdict(&until_failure), Exit::Unknown);
+        let mut some = Sum::default();
+        some.add(sim::run(5, &until_failure.world()));
+        assert_eq!(some.verdict(&until_failure), Exit::Valid);
+    }
+
+    #[test]
+    fn a_link_that_was_to_be_cut_and_was_not_is_not_said_to_be_survived() {
+        let cut = SimulateOptions {
+            seeds: Some(1),
+            conditions: Conditions::CutLink,
+            ..options()
+        };
+        let mut of_one = sum(&cut);
+        assert_eq!((of_one.uncut, of_one.verdict(&cut)), (0, Exit::Valid));
+        of_one.uncut = 1;
+        assert_eq!(of_one.verdict(&cut), Exit::Unknown);
+    }
+
+    #[test]
+    fn only_clients_that_the_world_has_can_be_kept() {
+        let stranger = SimulateOptions {
+            reduction: "clients=9".parse().unwrap(),
+            ..options()
+        };
+        assert_eq!(replay(5, &stranger), Exit::Usage);
+    }
+
+    #[test]
+    fn a_world_tells_a_failure_if_it_breaks_the_same() {
+        let failure = |invariant| Failure {
+            seed: 5,
+            step: 1,
+            at_us: 1,
+            invariant,
+            what: String::new(),
+            story: Vec::new(),
+        };
+        let mut small = Small::of(5, &options());
+        assert!(!small.tells(&failure(sim::Invariant::Determinism)), "it holds");
+        small.told.outcome.failure = Some(failure(sim::Invariant::Durability));
+        assert!(small.tells(&failure(sim::Invariant::Durability)));
+        assert!(!small.tells(&failure(sim::Invariant::Determinism)));
     }
 
     #[test]

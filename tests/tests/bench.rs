@@ -110,7 +110,7 @@ fn a_rate_and_a_baseline_are_kept_to() {
 }
 
 #[test]
-fn a_system_that_is_not_installed_is_named_and_left_out() {
+fn a_first_system_that_is_not_installed_is_named_and_another_one_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(harness())
         .args(["bench", "--system", "redis", "--data"])
@@ -121,10 +121,61 @@ fn a_system_that_is_not_installed_is_named_and_left_out() {
     assert_eq!(output.status.code(), Some(254));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
+        said.contains("redis, which comes first, can't be measured: redis-server is not installed"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let output = Command::new(harness())
+        .args([
+            "bench",
+            "--system",
+            "node,redis",
+            "--rounds",
+            "1",
+            "--duration",
+            "1s",
+        ])
+        .args(["--clients", "2", "--node-binary"])
+        .arg(node())
+        .arg("--data")
+        .arg(folder.path())
+        .env("PATH", "")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
         said.contains("redis is left out: redis-server is not installed"),
         "{said}"
     );
-    assert!(said.contains("no system left"), "{said}");
+}
+
+#[test]
+fn a_node_program_that_was_named_and_is_not_there_is_an_error_whatever_else_could_be_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    for systems in ["node,redis", "redis,node", "redis"] {
+        let args = [
+            "bench",
+            "--system",
+            systems,
+            "--node-binary",
+            "/nowhere/at/all",
+            "--data",
+            data,
+        ];
+        let said = run(&harness(), &args);
+        assert_eq!(said.code, 254, "{said:?}");
+        assert!(said.err.contains("/nowhere/at/all"), "{said:?}");
+        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    }
+}
+
+#[test]
+fn away_takes_as_many_clients_as_one_node_does_twice() {
+    let said = run(&harness(), &["bench", "--clients", "501", "--away", "1000"]);
+    assert_eq!(said.code, 254, "{said:?}");
+    assert!(said.err.contains("at most 500 clients"), "{said:?}");
 }
 
 #[test]

@@ -172,6 +172,9 @@ fn harness_mutants_finds_a_bug_and_nothing_in_the_node_as_it_is() {
     let replay = lines[1]["replay"].as_str().unwrap();
     let words: Vec<&str> = replay.split(' ').skip(1).collect();
     assert_eq!(run(&with, &words).code, 1, "{replay}");
+    let cut_short = hunt(&["--mutant", "none", "--layer", "model", "--budget", "1ms"]);
+    assert_eq!(cut_short.code, 2, "{cut_short:?}");
+    assert!(cut_short.err.contains("is not told"), "{cut_short:?}");
     let unknown = hunt(&["--mutant", "no-such-bug"]);
     assert_eq!(unknown.code, 254, "{unknown:?}");
     assert!(unknown.err.contains("no-such-bug"), "{unknown:?}");

@@ -47,6 +47,40 @@ fn a_node_program_that_is_missing_or_foreign_is_named() {
 }
 
 #[test]
+fn whoever_takes_no_more_of_what_is_printed_gets_the_verdict_all_the_same() {
+    for args in [
+        &["simulate", "--seed", "17"][..],
+        &["simulate", "--seeds", "2", "--json"],
+        &["model", "--world", "elections"],
+    ] {
+        // Nobody reads what is written into it.
+        let (_, closed) = std::io::pipe().unwrap();
+        let said = command(&harness(), args).stdout(closed).output().unwrap();
+        let words = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(0), "{args:?}: {words}");
+        assert!(!words.contains("panicked"), "{args:?}: {words}");
+    }
+}
+
+#[test]
+fn seeds_that_cannot_be_simulated_as_asked_are_not_valid() {
+    refused(
+        &["simulate", "--conditions", "cut-link", "--nodes", "2"],
+        &["cut-link", "3 nodes"],
+    );
+    refused(
+        &["simulate", "--seed", "17", "--only", "clients=9"],
+        &["no client 9"],
+    );
+    let said = run(
+        &harness(),
+        &["simulate", "--seeds", "2", "--shard", "3/3", "--json"],
+    );
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.out.contains("there is no seed in part 3 of 3"), "{said:?}");
+}
+
+#[test]
 fn a_store_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

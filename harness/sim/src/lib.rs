@@ -21,7 +21,8 @@
 //!
 //! # What is absent
 //!
-//! The operating system: time, files, sockets and threads. Parallel runs are the caller's.
+//! The operating system: time, files, sockets and threads. Parallel runs are the caller's; only [`model::check`] hands its search to
+//! stateright, which has as many threads for it as the caller's [`model::Limits`] say.
 
 mod caught;
 mod chance;

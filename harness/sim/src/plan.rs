@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 const NODES_MAX: u64 = 6;
 
 /// Clients of a world that draws how many there are, at most.
-pub(crate) const CLIENTS_MAX: u64 = 5;
+const CLIENTS_MAX: u64 = 5;
 
 /// Odds are counted out of this.
 pub(crate) const ODDS: u32 = 1000;

@@ -208,11 +208,8 @@ impl Shadow {
         }
     }
 
-    /// Term, vote and commit only go forwards.
     fn check_monotone(&self, old: HardState, new: HardState) -> Result<(), Broken> {
-        let vote_stays = new.term > old.term || old.vote.is_none() || new.vote == old.vote;
-        let holds = new.term >= old.term && vote_stays && new.commit >= old.commit;
-        Broken::unless(holds, Invariant::Monotonicity, || {
+        Broken::unless(goes_forwards(old, new), Invariant::Monotonicity, || {
             format!("{} writes {new:?} after {old:?}", self.node)
         })
     }
@@ -239,9 +236,12 @@ impl Shadow {
     }
 
     /// The node started again and found nothing but a snapshot: it had come whole, of committed entries, and in starting it was written
-    /// into the log, durably.
+    /// into the log, durably. It takes the place of entries, and not of the term and the vote that were synced.
     pub(crate) fn installed_at_start(&mut self, found: &State, ghost: &Ghost) -> Result<(), Broken> {
-        if !(found.terms.is_empty() && ghost.has_committed(found.base)) {
+        let is_committed = found.terms.is_empty() && ghost.has_committed(found.base);
+        let keeps = found.base.index >= self.durable.base.index
+            && goes_forwards(self.durable.hard_state, found.hard_state);
+        if !(is_committed && keeps) {
             return Err(self.not_as_left(found));
         }
         self.pending.clear();
@@ -259,6 +259,12 @@ impl Shadow {
             ),
         }
     }
+}
+
+/// Term, vote and commit only go forwards.
+fn goes_forwards(old: HardState, new: HardState) -> bool {
+    let vote_stays = new.term > old.term || old.vote.is_none() || new.vote == old.vote;
+    new.term >= old.term && vote_stays && new.commit >= old.commit
 }
 
 /// Whether one of these writes puts a snapshot in the place of the log.

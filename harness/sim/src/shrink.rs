@@ -106,7 +106,7 @@ impl Shrinker<'_> {
         });
         let clients: Vec<u64> = match &self.best.reduction.clients {
             Some(clients) => clients.iter().copied().collect(),
-            None => (0..crate::plan::CLIENTS_MAX).collect(),
+            None => (0..self.outcome.clients).collect(),
         };
         self.thin(clients, |reduction, clients| reduction.clients = Some(clients));
         self.shorten();

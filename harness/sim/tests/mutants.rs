@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// The bugs, within which seeds each is found, and by what. Another invariant that breaks is no proof that *this* bug
 /// was found.
-const FOUND: [(&str, Range<u64>, &[Invariant]); 44] = [
+const FOUND: [(&str, Range<u64>, &[Invariant]); 45] = [
     ("vote-not-persisted", 0..2000, &[Invariant::Promise]),
     (
         "index-before-term",
@@ -68,6 +68,8 @@ const FOUND: [(&str, Range<u64>, &[Invariant]); 44] = [
         0..2000,
         &[Invariant::Linearizability, Invariant::StateHash],
     ),
+    // It takes a crash between a snapshot's arrival and its entry in the log. The first seed is 317.
+    ("install-forgets-vote", 0..2000, &[Invariant::Recovery]),
     (
         "compaction-gap",
         0..2000,

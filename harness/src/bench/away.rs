@@ -33,8 +33,13 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const PASSING_PIPELINE: usize = 16;
 /// How long the node may take to catch up.
 const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long it may take to write every key once, or to read it.
+const FILL_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often nodes are asked how far they are, and folders looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// The most clients: half of the connections that a node takes, since those of one load may still be there when the next one connects;
+/// and less by some for those who ask how far it is.
+const CLIENTS_MAX: usize = 500;
 /// The share of the saturated rate at which latencies are measured.
 const SHARE: f64 = 0.5;
 
@@ -146,6 +151,12 @@ struct Observed {
 
 /// Observes, and tells what came of it.
 pub(super) fn away(options: &BenchOptions, entries: u64) -> Exit {
+    if options.clients[0] > CLIENTS_MAX {
+        return refused(&format!(
+            "--away takes at most {CLIENTS_MAX} clients, not {}: a node takes so many connections and no more",
+            options.clients[0]
+        ));
+    }
     let folder = match fresh_folder(&options.data) {
         Ok(folder) => folder,
         Err(error) => return refused(&format!("can't write below {}: {error}", options.data.display())),
@@ -176,15 +187,24 @@ pub(super) fn away(options: &BenchOptions, entries: u64) -> Exit {
 fn observe(options: &BenchOptions, entries: u64, folder: &Path) -> Result<Observed, AwayError> {
     let binary = Binary::locate(options.node_binary.as_deref())?;
     let mut nodes = Nodes::start(binary.path(), &options.node_args, NODES, folder)?;
+    let mut history = History::begin(options.keys);
     let over = AtomicBool::new(false);
     // The nodes die with the thread that starts them, so it is this one; looking is another one's.
-    std::thread::scope(|scope| {
+    let observed = std::thread::scope(|scope| {
         let looking = scope.spawn(|| look_until(&over, folder));
-        let observed = go_through(options, entries, folder, &mut nodes);
+        let observed = go_through(options, entries, &mut nodes, &mut history);
         over.store(true, Ordering::Relaxed);
-        let disk = looking.join().expect("looking does not panic")?;
-        observed.map(|observed| Observed { disk, ..observed })
-    })
+        let disk = looking.join().expect("looking does not panic");
+        observed.and_then(|observed| {
+            Ok(Observed {
+                disk: disk?,
+                ..observed
+            })
+        })
+    });
+    drop(nodes);
+    let (observed, checked) = history.judge_beside(observed, folder)?;
+    Ok(Observed { checked, ..observed })
 }
 
 /// Looks at all data folders until it is over.
@@ -202,29 +222,23 @@ fn look_until(over: &AtomicBool, folder: &Path) -> io::Result<Disk> {
 fn go_through(
     options: &BenchOptions,
     entries: u64,
-    folder: &Path,
     nodes: &mut Nodes,
+    history: &mut History,
 ) -> Result<Observed, AwayError> {
     let clients = options.clients[0];
     let protocol = || -> Box<dyn Protocol> { Box::new(NodeProtocol::new(options.value_bytes)) };
     let (leader, address) = (nodes.leader(), nodes.address(nodes.leader()));
-    let mut history = History::begin(options.keys);
-    let mut questions = Questions::fill(options.keys);
     let closed = |duration, warm_up| Course {
         rate: None,
         warm_up,
         duration,
     };
-    let mut passing = Load::connect(address, clients, PASSING_PIPELINE, &protocol)?;
-    let filled = passing.run(
-        &closed(CATCH_UP_TIME_MAX, Duration::ZERO),
-        &mut questions,
-        &mut history,
-    )?;
+    let connect = |pipeline| Load::connect(address, clients, pipeline, &protocol);
+    // One after the other, since a node takes so many connections and no more.
+    let filled = connect(PASSING_PIPELINE)?.run_all(Questions::fill(options.keys), FILL_TIME_MAX, history)?;
     accepted(&filled)?;
     let mut questions = Questions::draw(Op::Put, options.keys);
-    let mut load = Load::connect(address, clients, 1, &protocol)?;
-    let saturated = load.run(&closed(options.duration, WARM_UP), &mut questions, &mut history)?;
+    let saturated = connect(1)?.run(&closed(options.duration, WARM_UP), &mut questions, history)?;
     accepted(&saturated)?;
     let open = Course {
         rate: Some(((saturated.per_second() * SHARE) as u64).max(1)),
@@ -232,8 +246,8 @@ fn go_through(
         duration: options.duration,
     };
     // In an open loop requests may pile up; so there is room for them.
-    let mut load = Load::connect(address, clients, PASSING_PIPELINE, &protocol)?;
-    let calm = load.run(&open, &mut questions, &mut history)?;
+    let mut load = connect(PASSING_PIPELINE)?;
+    let calm = load.run(&open, &mut questions, history)?;
     accepted(&calm)?;
 
     let gone = (1..=NODES)
@@ -246,14 +260,10 @@ fn go_through(
     };
     let before = last(nodes)?;
     while last(nodes)? - before < entries {
-        let passed = passing.run(
-            &closed(options.duration, Duration::ZERO),
-            &mut questions,
-            &mut history,
-        )?;
+        let passed = load.run(&closed(options.duration, Duration::ZERO), &mut questions, history)?;
         accepted(&passed)?;
     }
-    let without = load.run(&open, &mut questions, &mut history)?;
+    let without = load.run(&open, &mut questions, history)?;
     accepted(&without)?;
     let went_by = last(nodes)? - before;
 
@@ -271,17 +281,13 @@ fn go_through(
             over.wait();
             caught_up
         });
-        let measured = load.run(&open, &mut questions, &mut history);
+        let measured = load.run(&open, &mut questions, history);
         over.wait();
         (measured, watching.join().expect("watching does not panic"))
     });
     let (catching_up, caught_up) = (catching_up?, caught_up?);
     accepted(&catching_up)?;
-    let looked = passing.run(
-        &closed(CATCH_UP_TIME_MAX, Duration::ZERO),
-        &mut Questions::look(history.keys()),
-        &mut history,
-    )?;
+    let looked = load.run_all(Questions::look(history.keys()), FILL_TIME_MAX, history)?;
     accepted(&looked)?;
     Ok(Observed {
         clients,
@@ -294,7 +300,7 @@ fn go_through(
         catching_up: Latencies::of(&catching_up),
         caught_up_seconds: caught_up.as_secs_f64(),
         disk: Disk::default(),
-        checked: history.judge(folder)?,
+        checked: 0,
     })
 }
 

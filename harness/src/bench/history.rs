@@ -1,7 +1,8 @@
 //! What was done to a sample of the keys, and whether it is linearizable.
 //!
 //! A measurement says nothing of a system that answers wrongly. So of some keys every request is kept, with when it was made and when its
-//! answer was there, from the first write to a last read of each, and the checker judges that history as it judges any other.
+//! answer was there, from the first write to a last read of each, and the checker judges that history as it judges any other; also where the
+//! measurement came to nothing for another reason.
 
 use super::protocol::{Answer, Question};
 use crate::run::{HISTORY, JudgeError, Request, judge};
@@ -30,7 +31,7 @@ pub(super) struct History {
     is_cut: bool,
 }
 
-/// A request that was answered.
+/// A request that was answered, or a write that may take effect at any time.
 #[derive(Clone, Copy, Debug)]
 struct Call {
     key: u32,
@@ -40,7 +41,8 @@ struct Call {
     read: Option<u64>,
     /// In nanoseconds.
     invoked: u64,
-    returned: u64,
+    /// `None`: no definite answer came to the write.
+    returned: Option<u64>,
 }
 
 /// Why a measurement does not count.
@@ -73,24 +75,42 @@ impl History {
         self.keys
     }
 
-    /// A request was made at `invoked` or later, and at `returned` its answer was there.
+    /// A request was sent at `invoked` or later, and at `returned` its answer was there.
     pub(super) fn answered(
         &mut self,
         question: Question,
         answer: &Answer,
         (invoked, returned): (Instant, Instant),
     ) {
-        let (key, wrote, read) = match (question, answer) {
-            (Question::Put { key, stamp }, Answer::Written) => (key, Some(stamp), None),
-            (Question::Get { key }, Answer::Value(stamp)) => (key, None, *stamp),
-            // What is refused, or no answer to this, makes the measurement fail.
+        match (question, answer) {
+            (Question::Put { key, stamp }, Answer::Written) => {
+                self.keep(key, (Some(stamp), None), (invoked, Some(returned)));
+            }
+            (Question::Get { key }, Answer::Value(stamp)) => {
+                self.keep(key, (None, *stamp), (invoked, Some(returned)));
+            }
+            // Also what is refused may have been written.
             (
                 Question::Put { .. } | Question::Get { .. },
                 Answer::Written | Answer::Value(_) | Answer::Refused(_),
-            ) => {
-                return;
-            }
-        };
+            ) => self.unanswered(question, invoked),
+        }
+    }
+
+    /// A request was sent at `invoked` or later, and no definite answer came. A read says nothing then.
+    pub(super) fn unanswered(&mut self, question: Question, invoked: Instant) {
+        match question {
+            Question::Put { key, stamp } => self.keep(key, (Some(stamp), None), (invoked, None)),
+            Question::Get { .. } => {}
+        }
+    }
+
+    fn keep(
+        &mut self,
+        key: u32,
+        (wrote, read): (Option<u64>, Option<u64>),
+        (invoked, returned): (Instant, Option<Instant>),
+    ) {
         if key >= self.keys {
             return;
         }
@@ -107,8 +127,25 @@ impl History {
             wrote,
             read,
             invoked: since_begun(invoked),
-            returned: since_begun(returned),
+            returned: returned.map(since_begun),
         });
+    }
+
+    /// Judges it, and gives back what the measurement came to, with how many requests were judged. That the system has answered wrongly
+    /// outranks every other reason why the measurement does not count.
+    ///
+    /// # Errors
+    /// Those of `measured`, and those of [`History::judge`].
+    pub(super) fn judge_beside<T, E: From<HistoryError>>(
+        self,
+        measured: Result<T, E>,
+        dir: &Path,
+    ) -> Result<(T, usize), E> {
+        match (measured, self.judge(dir)) {
+            (_, Err(violation @ HistoryError::Violation(_))) => Err(violation.into()),
+            (Err(error), Ok(_) | Err(_)) => Err(error),
+            (Ok(measured), judged) => Ok((measured, judged?)),
+        }
     }
 
     /// Judges it; how many requests were judged. The folder `dir` gets the history, as evidence.
@@ -132,9 +169,16 @@ impl History {
 
     fn lines(self) -> Vec<u8> {
         let mut moments: Vec<(u64, Kind, usize)> = Vec::with_capacity(2 * self.calls.len());
+        // Whoever hears nothing waits until all is over.
+        let times = self
+            .calls
+            .iter()
+            .map(|call| call.returned.unwrap_or(call.invoked));
+        let end = times.max().unwrap_or_default();
         for (number, call) in self.calls.iter().enumerate() {
             moments.push((call.invoked, Kind::Invoke, number));
-            moments.push((call.returned, Kind::Ok, number));
+            let ended = call.returned.map_or((end, Kind::Info), |at| (at, Kind::Ok));
+            moments.push((ended.0, ended.1, number));
         }
         // What began when something else ended may have come before its end.
         moments.sort_by_key(|(time, kind, number)| (*time, *kind != Kind::Invoke, *number));
@@ -182,6 +226,10 @@ mod tests {
         history.judge(dir.path())
     }
 
+    fn refused() -> Answer {
+        Answer::Refused(String::from("try again"))
+    }
+
     const WRITE: Question = Question::Put { key: 0, stamp: 7 };
     const OVERWRITE: Question = Question::Put { key: 0, stamp: 8 };
     const READ: Question = Question::Get { key: 0 };
@@ -213,5 +261,44 @@ mod tests {
                 "{read:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_write_that_was_refused_may_take_effect_at_any_time_and_a_refused_read_says_nothing() {
+        let calls = [
+            (WRITE, Answer::Written, 1, 2),
+            (OVERWRITE, refused(), 3, 4),
+            (READ, Answer::Value(Some(7)), 5, 6),
+            (READ, refused(), 7, 8),
+            (READ, Answer::Value(Some(8)), 9, 10),
+        ];
+        assert_eq!(judged(&calls).unwrap(), 4);
+        let back = [&calls[..], &[(READ, Answer::Value(Some(7)), 11, 12)]].concat();
+        assert!(matches!(judged(&back), Err(HistoryError::Violation(_))));
+    }
+
+    #[test]
+    fn a_violation_outranks_why_else_a_measurement_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |read| {
+            let mut history = History::begin(1);
+            let at = |nanoseconds| history.begun + Duration::from_nanos(nanoseconds);
+            let times = [(at(1), at(2)), (at(3), at(4))];
+            history.answered(WRITE, &Answer::Written, times[0]);
+            history.answered(READ, &Answer::Value(read), times[1]);
+            history
+        };
+        let other = || HistoryError::Unknown(String::from("one was refused"));
+        let beside = |read, measured: Result<(), HistoryError>| with(read).judge_beside(measured, dir.path());
+        assert!(matches!(
+            beside(None, Err(other())),
+            Err(HistoryError::Violation(_))
+        ));
+        assert!(matches!(beside(None, Ok(())), Err(HistoryError::Violation(_))));
+        assert!(matches!(
+            beside(Some(7), Err(other())),
+            Err(HistoryError::Unknown(_))
+        ));
+        assert_eq!(beside(Some(7), Ok(())).unwrap(), ((), 2));
     }
 }

@@ -89,25 +89,32 @@ pub(super) fn measure(
     dir: &Path,
 ) -> Result<Round, MeasureError> {
     std::fs::create_dir_all(dir).map_err(|error| MeasureError::Machine("make a folder", error))?;
-    let mut running = system.start(options.nodes, dir)?;
-    let pinned = running.pin()?;
-    let protocol = || system.protocol(options.value_bytes);
     let mut history = History::begin(options.keys);
+    let round = observe(options, system, point, dir, &mut history);
+    let (round, checked) = history.judge_beside(round, dir)?;
+    Ok(Round { checked, ..round })
+}
+
+/// Measures, and leaves to be judged what clients saw, also where there is no result.
+fn observe(
+    options: &BenchOptions,
+    system: &System,
+    point: &Point,
+    dir: &Path,
+    history: &mut History,
+) -> Result<Round, MeasureError> {
+    let mut running = system.start(options.nodes, dir)?;
+    let _pinned = running.pin()?;
+    let protocol = || system.protocol(options.value_bytes);
     let leader = running.leader();
-    let each = |mut questions: Questions, history: &mut History| {
-        let course = Course {
-            rate: None,
-            warm_up: Duration::ZERO,
-            duration: EACH_TIME_MAX,
-        };
-        let done =
-            Load::connect(leader, 1, EACH_PIPELINE, &protocol)?.run(&course, &mut questions, history)?;
-        accepted(&done)
+    let each = |questions, history: &mut History| {
+        let mut load = Load::connect(leader, 1, EACH_PIPELINE, &protocol)?;
+        accepted(&load.run_all(questions, EACH_TIME_MAX, history)?)
     };
     if point.op.reads() {
-        each(Questions::fill(options.keys), &mut history)?;
+        each(Questions::fill(options.keys), history)?;
     }
-    let mut load = Load::connect(running.leader(), point.clients, point.pipeline, &protocol)?;
+    let mut load = Load::connect(leader, point.clients, point.pipeline, &protocol)?;
     let course = Course {
         rate: options.rate,
         warm_up: WARM_UP,
@@ -126,26 +133,25 @@ pub(super) fn measure(
         // In a thread of its own: looking at every process takes longer than many a request.
         let watch = scope.spawn(|| cpu::watch(&servers, WARM_UP, options.duration));
         let mut questions = Questions::draw(point.op, options.keys);
-        let measured = load.run(&course, &mut questions, &mut history);
+        let measured = load.run(&course, &mut questions, history);
         let used = watch.join().expect("watching does not panic");
         (measured, used)
     });
     let stages_after = stages();
     running.check()?;
     let measured = measured?;
-    let stages = stages_before
-        .zip(stages_after?)
-        .map(|(before, after)| Stages::between(&before, &after));
+    // A system that refuses may also have lost something.
+    let looked = each(Questions::look(history.keys()), history);
     accepted(&measured)?;
+    looked?;
     if measured.count() == 0 {
         return Err(MeasureError::Nothing);
     }
-    each(Questions::look(history.keys()), &mut history)?;
+    let stages = stages_before
+        .zip(stages_after?)
+        .map(|(before, after)| Stages::between(&before, &after));
     let memory = running.memory();
     let memory = memory.map_err(|error| MeasureError::Machine("read what memory the servers take", error))?;
-    drop(running);
-    drop(pinned);
-    let checked = history.judge(dir)?;
     let used = used.map_err(|error| MeasureError::Machine("read how busy the machine is", error))?;
     Ok(Round {
         per_second: measured.per_second(),
@@ -157,7 +163,7 @@ pub(super) fn measure(
         stages,
         done: measured.count(),
         memory,
-        checked,
+        checked: 0,
     })
 }
 

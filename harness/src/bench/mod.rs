@@ -41,6 +41,7 @@ pub(crate) use placement::Placement;
 pub(crate) use protocol::{VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 pub(crate) use system::SystemName;
 
+use crate::cluster::{Binary, BinaryError};
 use crate::exit::Exit;
 use crate::report::Paint;
 use baseline::Baseline;
@@ -54,7 +55,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use system::System;
+use system::{System, SystemError};
 
 /// How often the bar on the terminal moves: seldom, since it shares the machine with what is measured.
 const BEAT: Duration = Duration::from_millis(500);
@@ -113,9 +114,6 @@ pub(crate) fn bench(options: &BenchOptions) -> Exit {
         Ok(systems) => systems,
         Err(error) => return refused(&error.to_string()),
     };
-    if systems.is_empty() {
-        return refused("there is no system left to measure");
-    }
     let folder = match fresh_folder(&options.data) {
         Ok(folder) => folder,
         Err(error) => return refused(&format!("can't write below {}: {error}", options.data.display())),
@@ -175,14 +173,36 @@ fn refused(why: &str) -> Exit {
     Exit::Usage
 }
 
-/// The systems whose programs are there, in each placement; one line for each of the others.
-fn find_systems(options: &BenchOptions) -> Result<Vec<System>, PinError> {
-    let find = |name: &SystemName| {
-        System::find(*name, options.node_binary.as_deref(), &options.node_args)
-            .inspect_err(|error| eprintln!("harness: {name} is left out: {error}"))
-            .unwrap_or_default()
-    };
-    let found: Vec<System> = options.systems.iter().flat_map(find).collect();
+/// Why nothing can be measured as it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum FindError {
+    /// All others are compared with it.
+    #[error("{name}, which comes first, can't be measured: {error}")]
+    First { name: SystemName, error: SystemError },
+    /// What was named is not there.
+    #[error("{0}")]
+    Named(BinaryError),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+}
+
+/// The systems whose programs are there, in each placement; one line for each of the others that are only to be compared with.
+///
+/// # Errors
+/// The first one is not there, or the node program that was named; or they can't be pinned.
+fn find_systems(options: &BenchOptions) -> Result<Vec<System>, FindError> {
+    if let Some(named) = &options.node_binary {
+        // It measures the floor, too.
+        Binary::locate(Some(named)).map_err(FindError::Named)?;
+    }
+    let mut found: Vec<System> = Vec::new();
+    for (place, &name) in options.systems.iter().enumerate() {
+        match System::find(name, options.node_binary.as_deref(), &options.node_args) {
+            Ok(systems) => found.extend(systems),
+            Err(error) if place == 0 => return Err(FindError::First { name, error }),
+            Err(error) => eprintln!("harness: {name} is left out: {error}"),
+        }
+    }
     let mut systems = Vec::new();
     for placement in &options.placements {
         let processors = match placement {
@@ -338,7 +358,7 @@ impl Results {
         let told = if options.json {
             lines
         } else {
-            let table = table::render(&self.lines, Paint::for_stream(&io::stdout()));
+            let table = table::render(&self.lines, self.violation, Paint::for_stream(&io::stdout()));
             format!("{table}\n{}\n", folder.display())
         };
         // Whoever closes stdout early has seen enough.

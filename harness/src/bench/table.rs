@@ -24,8 +24,8 @@ const HEADINGS: [&str; 13] = [
     "first is",
 ];
 
-/// The table; times are in microseconds.
-pub(super) fn render(lines: &[Line], paint: Paint) -> String {
+/// The table; times are in microseconds. `violation`: a system has answered wrongly in a round, which is in no line.
+pub(super) fn render(lines: &[Line], violation: bool, paint: Paint) -> String {
     let mut text = String::new();
     let point = |line: &Line| (line.what.op, line.what.clients, line.what.pipeline);
     for lines in lines.chunk_by(|one, other| point(one) == point(other)) {
@@ -47,17 +47,29 @@ pub(super) fn render(lines: &[Line], paint: Paint) -> String {
         }
         text.push('\n');
     }
-    let checked: usize = lines.iter().map(|line| line.checked).sum();
-    let _ = writeln!(
-        text,
-        "The checker has judged {} of the requests, all of those on a sample of the keys: they are linearizable.",
-        grouped(checked as u64)
-    );
+    text.push_str(&judged(lines, violation));
     text.push_str("Times in µs; medians over rounds. cpu/op: of all servers. memory: of that server which took most, in MiB, in the end and at most. floor: p50 and p99 as multiples of the floor's.\n");
     text.push_str(
         "first is: how many times as many per second the first system does, by round: median, from … to.\n",
     );
     text
+}
+
+/// What the checker says of all rounds.
+fn judged(lines: &[Line], violation: bool) -> String {
+    let checked: usize = lines.iter().map(|line| line.checked).sum();
+    let checked = grouped(checked as u64);
+    if violation {
+        return format!(
+            "The checker has judged {checked} of the requests to be in order, and what clients saw in another round NOT to be linearizable: the lines above say which round, and the folder keeps its history.\n"
+        );
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "The checker has judged {checked} of the requests, all of those on a sample of the keys: they are linearizable.\n"
+    )
 }
 
 fn title(lines: &[Line]) -> String {
@@ -295,7 +307,18 @@ pub(super) mod tests {
 
     #[test]
     fn the_table_is_as_reviewed() {
-        insta::assert_snapshot!("table", render(&lines(), Paint::PLAIN));
+        insta::assert_snapshot!("table", render(&lines(), false, Paint::PLAIN));
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_linearizable_beside_a_violation_or_where_nothing_was_judged() {
+        let lines = lines();
+        let claims = |lines: &[Line], violation| {
+            render(lines, violation, Paint::PLAIN).contains("they are linearizable")
+        };
+        assert!(claims(&lines, false));
+        assert!(!claims(&lines, true) && !claims(&[], true) && !claims(&[], false));
+        assert!(render(&lines, true, Paint::PLAIN).contains("NOT to be linearizable"));
     }
 
     #[test]

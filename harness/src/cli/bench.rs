@@ -26,7 +26,7 @@ pub(super) struct BenchArgs {
     /// Which systems, with commas; all others are compared with the first one.
     ///
     /// node: this project's. etcd: with GOMAXPROCS as it is by default, and with 1. redis: on one node, with `appendonly yes` and `appendfsync always`. They take turns within each round,
-    /// with their data on the same file system. One that is not installed is left out, and a line says so.
+    /// with their data on the same file system. The first one must be installed; another one that is not is left out, and a line says so.
     #[arg(long, value_name = "NAMES", default_value = "node,etcd,redis", value_delimiter = ',', value_parser = system)]
     system: Vec<SystemName>,
     /// On which processors each system is measured: `free`, `pinned`, or both, with a comma; the first one comes first.
@@ -84,7 +84,7 @@ pub(super) struct BenchArgs {
     /// Observes something else instead, of three of this project's nodes: one is away while so many entries go by, and comes back.
     ///
     /// Shown are the latencies of puts in an open loop at half of the rate that saturates the nodes: with all of them, without the one, and
-    /// while it catches up by a snapshot; and the most that a node had on disk. The first number of `--clients` counts, and
+    /// while it catches up by a snapshot; and the most that a node had on disk. The first number of `--clients` counts, up to 500, and
     /// `--system`, `--placement`, `--nodes`, `--op`, `--rate`, `--rounds` and `--pipeline` have no say.
     #[arg(long, value_name = "ENTRIES", value_parser = entries, conflicts_with_all = ["baseline", "stages"])]
     away: Option<u64>,

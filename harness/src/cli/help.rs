@@ -61,6 +61,7 @@ A test that can't be carried through has a line too, unknown for the reason that
   violations         those that failed: {\"seed\":n,\"invariant\":…,\"what\":…,\"replay\":…,\"steps\":n}; replay is the command that repeats
                      it, steps is how long the story is; the first one was made smaller
   unjudged           how many histories were too much for the checker's memory; all other invariants were held there, too
+  shortfall          why it says little that none failed: fewer seeds than were asked for, or no link was cut; else null
   simulated_seconds  how much time passed in all worlds together
   seconds            how long it took
   steps              how many events there were
@@ -77,7 +78,8 @@ A test that can't be carried through has a line too, unknown for the reason that
   what         what broke
   replay       the command that repeats it, for a harness with seeded bugs
   layers       each layer that looked, in the same words:
-               {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…,\"trace_steps\":…,\"what\":…,\"replay\":…}
+               {\"layer\":…,\"found\":…,\"seconds\":n,\"effort\":…,\"trace_steps\":…,\"what\":…,\"replay\":…,\"shortfall\":…};
+               shortfall is why it says little that nothing was found: what was not looked at, or proved nothing; else null
 
 `harness bench` prints a line for each system at each point; all but counts and spreads are medians over rounds:
 

@@ -62,7 +62,8 @@ enum Command {
     ///
     /// A check that finds nothing may have looked at nothing. So each way in which real Raft systems have been wrong is built into the node,
     /// behind a cargo feature that nothing else turns on, and every layer has to find it within a budget. Exit code 1: a bug was not
-    /// found, one that breaks safety by real processes only, or something in the node as it is.
+    /// found, one that breaks safety by real processes only, or something in the node as it is. Exit code 2: nothing was found in the node as
+    /// it is, but not all of it was looked at.
     Mutants(MutantsArgs),
     /// Measures how long commits take and how many there are, beside other systems under the same load.
     ///
@@ -178,7 +179,7 @@ struct ReportArgs {
 
 #[derive(Debug, Args)]
 struct ModelArgs {
-    /// One world, by name; `all` those of every change, `nightly` those that take long; `list` prints what there is.
+    /// One world, by name; `all` those of every change, `nightly` some of the same kind with wider bounds; `list` prints what there is.
     #[arg(long, value_name = "NAME", default_value = values::ALL, value_parser = values::world)]
     world: String,
     /// How many threads; by default as many as there are cores.
@@ -247,7 +248,7 @@ struct SimulateArgs {
     /// Writes the faults of the same world into a folder, for `harness run --replay FOLDER`.
     #[arg(long, value_name = "FOLDER")]
     schedule: Option<PathBuf>,
-    /// Begins no more seeds after this time.
+    /// Begins no more seeds after this time. With fewer than `--seeds` says, it is unknown whether they hold.
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     time_limit: Option<Duration>,
     /// Seeds this bug into every node; `list` prints what there is.
@@ -269,7 +270,7 @@ struct SimulateArgs {
     /// Under which conditions the nodes run: `swarm`, `calm` or `cut-link`.
     ///
     /// swarm: each seed draws the settings of the nodes, which faults there are, and how strongly. calm: no faults. cut-link: one link of
-    /// the leader's is cut for good, and nobody may be deposed by that.
+    /// the leader's is cut for good, and nobody may be deposed by that; it takes 3 nodes.
     #[arg(long, value_name = "NAME", default_value = "swarm", value_parser = values::conditions)]
     conditions: sim::Conditions,
     /// Prints one JSON line to stdout; see `harness help json`.
@@ -458,6 +459,9 @@ fn execute_model(arguments: &ModelArgs) -> Exit {
     })
 }
 
+/// With fewer nodes, whoever loses a link hears nobody.
+const CUT_LINK_NODES_MIN: u64 = 3;
+
 fn execute_simulate(arguments: SimulateArgs) -> Exit {
     #[cfg(feature = "mutants")]
     if arguments.mutant.as_deref() == Some(values::LIST) {
@@ -465,6 +469,13 @@ fn execute_simulate(arguments: SimulateArgs) -> Exit {
             print(&format!("{name}\n"));
         }
         return Exit::Valid;
+    }
+    if arguments.conditions == sim::Conditions::CutLink
+        && arguments.nodes.is_some_and(|nodes| nodes < CUT_LINK_NODES_MIN)
+    {
+        return usage(&format!(
+            "--conditions cut-link takes {CUT_LINK_NODES_MIN} nodes or more: with fewer the leader's link is the only one"
+        ));
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = simulate::SimulateOptions {

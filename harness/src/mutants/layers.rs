@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 const FIRST_RUN_SEED: u64 = 1;
 
 /// What a run says of a cluster that does not serve.
-const STANDSTILLS: [&str; 2] = ["the cluster did not come back", "no operation was ok"];
+const STANDSTILLS: [&str; 3] = [
+    "the cluster did not come back",
+    "no operation was ok",
+    "served nobody",
+];
 
 /// A layer that looks for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub(super) struct Hunt {
     /// What it took, or what was done in vain: states, seeds or runs.
     pub(super) effort: String,
     pub(super) found: Option<Found>,
+    /// Why it does not say that there is nothing to be found.
+    pub(super) shortfall: Option<String>,
 }
 
 /// What was found.
@@ -85,8 +91,15 @@ pub(super) struct Found {
     pub(super) replay: String,
 }
 
-/// What it took, or what was done in vain; and what was found.
-pub(super) type Sought = (String, Option<Found>);
+/// What a layer has come to.
+#[derive(Clone, Debug)]
+pub(super) struct Sought {
+    /// What it took, or what was done in vain.
+    pub(super) effort: String,
+    pub(super) found: Option<Found>,
+    /// What of it was left out or came to nothing: finding nothing says nothing then.
+    pub(super) shortfall: Option<String>,
+}
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +119,11 @@ pub(super) fn hunt(
 ) -> Result<Hunt, HuntError> {
     let begun = Instant::now();
     let deadline = begun + budget.time;
-    let (effort, found) = match layer {
+    let Sought {
+        effort,
+        found,
+        shortfall,
+    } = match layer {
         Layer::Model => model(programs, quarry, budget, deadline)?,
         Layer::Simulate => simulate(programs, quarry.mutant, budget, deadline)?,
         Layer::Run => run(programs, quarry, deadline)?,
@@ -116,6 +133,7 @@ pub(super) fn hunt(
         seconds: begun.elapsed().as_secs_f64(),
         effort,
         found,
+        shortfall,
     })
 }
 
@@ -132,7 +150,11 @@ fn simulate(
         let line = simulate_from(programs, mutant, first, left, budget)?;
         seeds += number(&line, "seeds");
         let Some(violation) = line["violations"].get(0) else {
-            return Ok((format!("{seeds} seeds"), None));
+            return Ok(Sought {
+                effort: format!("{seeds} seeds"),
+                found: None,
+                shortfall: (seeds == 0).then(|| String::from("no seed was run")),
+            });
         };
         let seed = number(violation, "seed");
         if mutant.is_some() && fails_without(programs, seed)? {
@@ -144,7 +166,11 @@ fn simulate(
             trace_steps: Some(number(violation, "steps")),
             replay: text(&violation["replay"]),
         };
-        return Ok((format!("seed {seed}"), Some(found)));
+        return Ok(Sought {
+            effort: format!("seed {seed}"),
+            found: Some(found),
+            shortfall: None,
+        });
     }
 }
 
@@ -178,8 +204,7 @@ fn fails_without(programs: &Programs, seed: u64) -> Result<bool, HuntError> {
 fn run(programs: &Programs, quarry: Quarry<'_>, deadline: Instant) -> Result<Sought, HuntError> {
     let faults = Faults::against(quarry.mutant);
     let store = std::env::temp_dir().join(format!("rustyraft-mutants-{}", std::process::id()));
-    let mut runs: u32 = 0;
-    let mut silent = None;
+    let mut runs = Runs::default();
     for seed in FIRST_RUN_SEED.. {
         if Instant::now() >= deadline {
             break;
@@ -206,12 +231,12 @@ fn run(programs: &Programs, quarry: Quarry<'_>, deadline: Instant) -> Result<Sou
             Ok(None) => break,
             // One run may come to nothing, for reasons of the machine's; all of them may not.
             Err(error) => {
-                silent = Some(error);
+                runs.silent.push(error);
                 continue;
             }
         };
-        runs += 1;
         let reason = text(&line["reason"]);
+        runs.take(line["valid"].as_bool(), &reason);
         // What keeps a cluster from serving is no violation: the run proves nothing, and says that nobody served.
         let stands_still = !quarry.breaks_safety && STANDSTILLS.iter().any(|words| reason.contains(words));
         if line["valid"] == Value::Bool(false) || stands_still {
@@ -227,12 +252,63 @@ fn run(programs: &Programs, quarry: Quarry<'_>, deadline: Instant) -> Result<Sou
                     programs.node().display()
                 ),
             };
-            return Ok((in_words(runs), Some(found)));
+            return Ok(Sought {
+                effort: in_words(runs.said),
+                found: Some(found),
+                shortfall: None,
+            });
         }
     }
-    match silent {
-        Some(error) if runs == 0 => Err(error),
-        Some(_) | None => Ok((in_words(runs), None)),
+    runs.in_vain()
+}
+
+/// What runs have said.
+#[derive(Default)]
+struct Runs {
+    said: u32,
+    valid: u32,
+    /// Those that proved nothing, and why the first one did not.
+    unknown: u32,
+    first_reason: Option<String>,
+    /// Those that said nothing.
+    silent: Vec<HuntError>,
+}
+
+impl Runs {
+    /// `valid`: `None` where that is unknown.
+    fn take(&mut self, valid: Option<bool>, reason: &str) {
+        self.said += 1;
+        match valid {
+            Some(true) => self.valid += 1,
+            Some(false) => {}
+            None => {
+                self.unknown += 1;
+                self.first_reason.get_or_insert_with(|| reason.to_owned());
+            }
+        }
+    }
+
+    /// Nothing was found.
+    fn in_vain(self) -> Result<Sought, HuntError> {
+        let (all, silent) = (self.said, self.silent.len());
+        let shortfall = if let Some(reason) = self.first_reason {
+            Some(format!(
+                "{} proved nothing; the first one: {reason}",
+                in_words(self.unknown)
+            ))
+        } else if self.valid == 0 {
+            Some(String::from("no run came to its end"))
+        } else {
+            (silent > 0).then(|| format!("{silent} more said nothing"))
+        };
+        match self.silent.into_iter().next_back() {
+            Some(error) if all == 0 => Err(error),
+            Some(_) | None => Ok(Sought {
+                effort: in_words(all),
+                found: None,
+                shortfall,
+            }),
+        }
     }
 }
 
@@ -240,5 +316,34 @@ fn in_words(runs: u32) -> String {
     match runs {
         1 => String::from("1 run"),
         _ => format!("{runs} runs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortfall(said: &[(Option<bool>, &str)]) -> Option<String> {
+        let mut runs = Runs::default();
+        for (valid, reason) in said {
+            runs.take(*valid, reason);
+        }
+        runs.in_vain().unwrap().shortfall
+    }
+
+    #[test]
+    fn runs_that_found_nothing_say_so_if_one_is_valid_and_none_unknown() {
+        let (valid, unknown) = ((Some(true), ""), (None, "no read was ever ok"));
+        assert_eq!(shortfall(&[valid, valid]), None);
+        assert_eq!(shortfall(&[]).unwrap(), "no run came to its end");
+        let words = "1 run proved nothing; the first one: no read was ever ok";
+        assert_eq!(shortfall(&[valid, unknown]).unwrap(), words);
+        assert_eq!(shortfall(&[unknown]).unwrap(), words);
+    }
+
+    #[test]
+    fn a_cluster_that_never_served_stands_still() {
+        let error = crate::cluster::ClusterError::NotServing(Duration::from_secs(20)).to_string();
+        assert!(STANDSTILLS.iter().any(|words| error.contains(words)), "{error}");
     }
 }

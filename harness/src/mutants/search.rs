@@ -19,8 +19,11 @@ pub(super) fn model(
     budget: &Budget,
     deadline: Instant,
 ) -> Result<Sought, HuntError> {
-    let mut search = Search::default();
     let mut left = worlds_of_every_change();
+    let mut search = Search {
+        all: left.len() as u64,
+        ..Search::default()
+    };
     let rounds = match quarry.mutant {
         Some(_) => &[Some(FIRST_ROUND_MILLIONS), None][..],
         None => &[None][..],
@@ -61,9 +64,12 @@ fn worlds_of_every_change() -> Vec<&'static str> {
 /// What a search through the worlds has come to.
 #[derive(Default)]
 struct Search {
+    /// How many worlds there are.
+    all: u64,
     states: u64,
+    /// How many were complete.
     worlds: u64,
-    found: Option<Sought>,
+    found: Option<(String, Found)>,
 }
 
 impl Search {
@@ -78,7 +84,7 @@ impl Search {
                 trace_steps: Some(steps as u64),
                 replay,
             };
-            self.found = Some((effort, Some(found)));
+            self.found = Some((effort, found));
             return true;
         }
         if line["complete"] != Value::Bool(true) {
@@ -92,14 +98,28 @@ impl Search {
                 trace_steps: None,
                 replay,
             };
-            self.found.get_or_insert((effort, Some(found)));
+            self.found.get_or_insert((effort, found));
         }
         self.found.is_some() && !breaks_safety
     }
 
     fn ended(self) -> Sought {
-        let in_vain = (format!("{} states of {} worlds", self.states, self.worlds), None);
-        self.found.unwrap_or(in_vain)
+        let (effort, found) = match self.found {
+            Some((effort, found)) => (effort, Some(found)),
+            None => (format!("{} states of {} worlds", self.states, self.worlds), None),
+        };
+        let is_cut_short = found.is_none() && self.worlds < self.all;
+        Sought {
+            effort,
+            found,
+            shortfall: is_cut_short.then(|| {
+                format!(
+                    "{} of {} worlds were not searched to the end",
+                    self.all - self.worlds,
+                    self.all
+                )
+            }),
+        }
     }
 }
 
@@ -114,7 +134,10 @@ mod tests {
 
     /// What worlds say, one after the other: what is found, and whether the search is over.
     fn search(lines: &[Value], breaks_safety: bool) -> (bool, Sought) {
-        let mut search = Search::default();
+        let mut search = Search {
+            all: lines.len() as u64,
+            ..Search::default()
+        };
         let mut over = false;
         for line in lines {
             assert!(!over, "the search is over already");
@@ -126,8 +149,8 @@ mod tests {
     #[test]
     fn a_broken_promise_ends_a_search_also_of_a_world_that_is_not_complete() {
         let story = json!({"what": "durability: n1 forgets\nmore", "steps": ["a", "b"]});
-        let (over, (effort, found)) = search(&[line(true, &[], &[]), line(false, &[], &[story])], true);
-        let found = found.unwrap();
+        let (over, sought) = search(&[line(true, &[], &[]), line(false, &[], &[story])], true);
+        let (effort, found) = (sought.effort, sought.found.unwrap());
         assert!(over);
         assert_eq!(effort, "7 states of votes");
         assert_eq!(
@@ -140,19 +163,29 @@ mod tests {
     fn what_never_happens_counts_where_a_world_is_complete() {
         let cut_short = line(false, &["a read is answered"], &[]);
         let complete = line(true, &["a read is answered"], &[]);
-        assert!(search(std::slice::from_ref(&cut_short), false).1.1.is_none());
-        let (over, (_, found)) = search(&[cut_short, complete.clone()], false);
+        assert!(search(std::slice::from_ref(&cut_short), false).1.found.is_none());
+        let (over, sought) = search(&[cut_short, complete.clone()], false);
         assert!(over);
-        assert_eq!(found.unwrap().what, "never: a read is answered");
+        assert_eq!(sought.found.unwrap().what, "never: a read is answered");
         // A bug that breaks a promise may yet be seen to.
-        let (over, (_, found)) = search(&[complete], true);
-        assert!(!over && found.is_some());
+        let (over, sought) = search(&[complete], true);
+        assert!(!over && sought.found.is_some());
     }
 
     #[test]
     fn a_search_in_vain_says_what_was_seen() {
-        let (over, (effort, found)) = search(&[line(true, &[], &[]), line(true, &[], &[])], true);
-        assert!(!over && found.is_none());
-        assert_eq!(effort, "14 states of 2 worlds");
+        let (over, sought) = search(&[line(true, &[], &[]), line(true, &[], &[])], true);
+        assert!(!over && sought.found.is_none());
+        assert_eq!(sought.effort, "14 states of 2 worlds");
+        assert_eq!(sought.shortfall, None);
+    }
+
+    #[test]
+    fn a_search_that_was_cut_short_says_what_it_left_out() {
+        let (_, sought) = search(&[line(true, &[], &[]), line(false, &[], &[])], true);
+        assert_eq!(
+            sought.shortfall.unwrap(),
+            "1 of 2 worlds were not searched to the end"
+        );
     }
 }

@@ -20,6 +20,23 @@ impl Row {
         self.found().is_some()
     }
 
+    /// Why nobody can say that there is nothing in the node as it is, where nothing was found: a layer has not looked at all that it
+    /// has to.
+    pub(super) fn untold(&self) -> Option<String> {
+        if !self.is_clean || self.is_found() {
+            return None;
+        }
+        if self.hunts.is_empty() {
+            return Some(String::from("no layer looked"));
+        }
+        let shortfalls = self
+            .hunts
+            .iter()
+            .filter_map(|hunt| Some((hunt.layer, hunt.shortfall.as_deref()?)));
+        let words: Vec<String> = shortfalls.map(|(layer, why)| format!("{layer}: {why}")).collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
     fn found(&self) -> Option<&Hunt> {
         self.hunts.iter().find(|hunt| hunt.found.is_some())
     }
@@ -57,6 +74,7 @@ struct LayerLine<'a> {
     trace_steps: Option<u64>,
     what: Option<&'a str>,
     replay: Option<&'a str>,
+    shortfall: Option<&'a str>,
 }
 
 pub(super) fn print_title() {
@@ -116,6 +134,7 @@ fn line(row: &Row) -> Line<'_> {
                 trace_steps: hunt.found.as_ref().and_then(|found| found.trace_steps),
                 what: hunt.found.as_ref().map(|found| found.what.as_str()),
                 replay: hunt.found.as_ref().map(|found| found.replay.as_str()),
+                shortfall: hunt.shortfall.as_deref(),
             })
             .collect(),
     }
@@ -150,10 +169,10 @@ pub(super) fn score(rows: &[Row]) -> String {
         say(&format!("not found: {}\n", row.mutant));
     }
     for row in rows.iter().filter(|row| row.is_clean) {
-        say(if row.found().is_some() {
-            "the node as it is was found to be broken\n"
-        } else {
-            "the node as it is passed\n"
+        say(&match row.untold() {
+            Some(why) => format!("whether the node as it is passes is not told: {why}\n"),
+            None if row.is_found() => String::from("the node as it is was found to be broken\n"),
+            None => String::from("the node as it is passed\n"),
         });
     }
     let late = |row: &&&Row| row.breaks_safety && row.found().is_some_and(|hunt| hunt.layer == Layer::Run);
@@ -186,6 +205,7 @@ mod tests {
                 trace_steps: Some(12),
                 replay: String::from("harness simulate --seed 7"),
             }),
+            shortfall: None,
         }
     }
 
@@ -215,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn the_node_as_it_is_has_passed_only_if_all_was_looked_at() {
+        let whole = row(true, true, vec![hunt(Layer::Model, false)]);
+        assert_eq!(whole.untold(), None);
+        assert!(score(std::slice::from_ref(&whole)).contains("the node as it is passed"));
+        let mut cut = whole;
+        cut.hunts.push(Hunt {
+            shortfall: Some(String::from("no seed was run")),
+            ..hunt(Layer::Simulate, false)
+        });
+        assert_eq!(cut.untold().unwrap(), "simulate: no seed was run");
+        assert!(!score(std::slice::from_ref(&cut)).contains("passed"));
+        assert!(row(true, true, Vec::new()).untold().is_some());
+        // Of a bug that says that it was not found; and what was found is told.
+        cut.is_clean = false;
+        assert_eq!(cut.untold(), None);
+        assert_eq!(row(true, true, vec![hunt(Layer::Model, true)]).untold(), None);
+    }
+
+    #[test]
     fn the_line_of_a_bug_has_the_documented_fields() {
         let found = row(
             false,
@@ -223,7 +262,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_string(&line(&found)).unwrap(),
-            r#"{"mutant":"some-bug","found":true,"by":"simulate","seconds":1.5,"trace_steps":12,"effort":"seed 7","what":"durability: n1 forgets","replay":"harness simulate --seed 7","layers":[{"layer":"model","found":false,"seconds":1.5,"effort":"seed 7","trace_steps":null,"what":null,"replay":null},{"layer":"simulate","found":true,"seconds":1.5,"effort":"seed 7","trace_steps":12,"what":"durability: n1 forgets","replay":"harness simulate --seed 7"}]}"#
+            r#"{"mutant":"some-bug","found":true,"by":"simulate","seconds":1.5,"trace_steps":12,"effort":"seed 7","what":"durability: n1 forgets","replay":"harness simulate --seed 7","layers":[{"layer":"model","found":false,"seconds":1.5,"effort":"seed 7","trace_steps":null,"what":null,"replay":null,"shortfall":null},{"layer":"simulate","found":true,"seconds":1.5,"effort":"seed 7","trace_steps":12,"what":"durability: n1 forgets","replay":"harness simulate --seed 7","shortfall":null}]}"#
         );
         let missed = row(
             false,

@@ -1,7 +1,8 @@
 //! What is said of all seeds: a line of JSON, or words with the first failing world as a story.
 
 use super::{SimulateOptions, Small, Sum};
-use crate::report::grouped;
+use crate::exit::Exit;
+use crate::report::{grouped, print};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ struct Line {
     seeds: u64,
     violations: Vec<Violation>,
     unjudged: u64,
+    shortfall: Option<String>,
     simulated_seconds: f64,
     seconds: f64,
     steps: u64,
@@ -34,7 +36,7 @@ struct Violation {
 
 pub(super) fn print_json(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
     let violations = sum.failures.values().map(|failure| {
-        let small = small.filter(|small| small.seed == failure.seed);
+        let small = small.filter(|small| small.tells(failure));
         let told = small.and_then(|small| small.told.outcome.failure.as_ref());
         Violation {
             seed: failure.seed,
@@ -51,14 +53,17 @@ pub(super) fn print_json(options: &SimulateOptions, sum: &Sum, small: Option<&Sm
         seeds: sum.seeds,
         violations: violations.collect(),
         unjudged: sum.unjudged,
+        shortfall: sum.shortfall(options),
         simulated_seconds: sum.simulated_seconds(),
         seconds: took.as_secs_f64(),
         steps: sum.counts.get("steps").copied().unwrap_or_default(),
     };
-    println!(
-        "{}",
-        serde_json::to_string(&line).expect("a line has string keys")
-    );
+    let text = serde_json::to_string(&line).expect("a line has string keys");
+    print(&format!("{text}\n"));
+}
+
+fn say(line: &str) {
+    print(&format!("{line}\n"));
 }
 
 /// A failing world that was made smaller, as a story in the notation of the golden scripts, where it can be told so.
@@ -67,77 +72,91 @@ fn print_small(options: &SimulateOptions, small: &Small) {
         return;
     };
     if small.tried > 0 {
-        println!("made smaller in {} tries: {failure}", grouped(small.tried));
+        say(&format!(
+            "made smaller in {} tries: {failure}",
+            grouped(small.tried)
+        ));
     } else {
-        println!("{failure}");
+        say(&failure.to_string());
     }
     match &small.told.script {
         Ok(script) => {
             let from = script.len().saturating_sub(STORY_LINES_MAX);
             if from > 0 {
-                println!(
+                say(&format!(
                     "    {} (and {} lines more; --golden FILE writes all of it)",
                     script[0],
                     from - 1
-                );
+                ));
             }
             for line in &script[from..] {
-                println!("    {line}");
+                say(&format!("    {line}"));
             }
         }
         Err(why) => {
-            println!("  (as events, since a golden script can't tell it: {why})");
+            say(&format!(
+                "  (as events, since a golden script can't tell it: {why})"
+            ));
             let from = small.told.story.len().saturating_sub(STORY_LINES_MAX);
             for line in &small.told.story[from..] {
-                println!("    {line}");
+                say(&format!("    {line}"));
             }
         }
     }
-    println!("  again: {}\n", options.replay(small.seed, &small.reduction));
+    say(&format!(
+        "  again: {}\n",
+        options.replay(small.seed, &small.reduction)
+    ));
 }
 
 pub(super) fn print_words(options: &SimulateOptions, sum: &Sum, small: Option<&Small>, took: Duration) {
     if let Some(small) = small {
         print_small(options, small);
     }
-    let others = sum.failures.values().skip(usize::from(small.is_some()));
+    let others = sum
+        .failures
+        .values()
+        .filter(|failure| !small.is_some_and(|small| small.tells(failure)));
     for failure in others.clone().take(TOLD_MAX) {
-        println!("violation  {failure}");
-        println!(
+        say(&format!("violation  {failure}"));
+        say(&format!(
             "  again, with all of its story: {}\n",
             options.replay(failure.seed, &options.reduction)
-        );
+        ));
     }
     if others.clone().count() > TOLD_MAX {
         let more: Vec<String> = others
             .skip(TOLD_MAX)
             .map(|failure| failure.seed.to_string())
             .collect();
-        println!("and the seeds {}\n", more.join(", "));
+        say(&format!("and the seeds {}\n", more.join(", ")));
     }
-    let verdict = if sum.failures.is_empty() {
-        "valid    "
-    } else {
-        "violation"
+    let verdict = match sum.verdict(options) {
+        Exit::Violation => "violation",
+        Exit::Valid => "valid    ",
+        Exit::Unknown | Exit::Usage | Exit::Internal => "unknown  ",
     };
     let seconds = took.as_secs_f64();
-    println!(
+    say(&format!(
         "{verdict}  {} seeds from {}, {} of them failed; {:.0} simulated seconds in {seconds:.1} s",
         grouped(sum.seeds),
         options.first_seed,
         sum.failures.len(),
         sum.simulated_seconds()
-    );
+    ));
+    if let Some(why) = sum.shortfall(options) {
+        say(&format!("           {why}"));
+    }
     let counts: Vec<String> = sum
         .counts
         .iter()
         .map(|(name, count)| format!("{name} {}", grouped(*count)))
         .collect();
-    println!("           {}", counts.join(", "));
+    say(&format!("           {}", counts.join(", ")));
     if sum.unjudged > 0 {
-        println!(
+        say(&format!(
             "           {} histories were too much for the checker's memory; all other invariants held there, too",
             grouped(sum.unjudged)
-        );
+        ));
     }
 }

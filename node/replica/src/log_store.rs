@@ -105,14 +105,17 @@ impl<D: Disk> LogStore<D> {
             self.snapshot = Some(snapshot);
             return Ok(());
         }
+        // The snapshot takes the place of entries, not of the vote (bug zoo, *install-forgets-vote*).
+        let (term, vote) = match conflict {
+            Conflict::Keep | Conflict::Replace => {
+                (self.directory.hard_state.term, self.directory.hard_state.vote)
+            }
+            Conflict::Forget => (Term(0), None),
+        };
         let hard_state = HardState {
-            term: self.directory.hard_state.term.max(last.term),
+            term: term.max(last.term),
             // A vote of an older term is no vote.
-            vote: self
-                .directory
-                .hard_state
-                .vote
-                .filter(|_| self.directory.hard_state.term >= last.term),
+            vote: vote.filter(|_| term >= last.term),
             commit: last.index,
         };
         let batch = installation(&snapshot, hard_state, &[]);

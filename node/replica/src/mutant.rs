@@ -44,6 +44,8 @@ pub enum Mutant {
     RetryAppliedTwice,
     /// A log that conflicts with a snapshot from the leader stays behind it, if a crash comes before that was written into the log.
     SnapshotKeepsTail,
+    /// A snapshot that came whole before a crash is written into the log with its own term and without a vote.
+    InstallForgetsVote,
     /// A compaction takes the segment away in which the first entries behind the snapshot lie.
     CompactionGap,
     /// A snapshot names an index that its state does not have yet: applied first, and the effect later.
@@ -68,6 +70,7 @@ impl Mutant {
             ("append-after-torn-tail", Mutant::AppendAfterTornTail),
             ("retry-applied-twice", Mutant::RetryAppliedTwice),
             ("snapshot-keeps-tail", Mutant::SnapshotKeepsTail),
+            ("install-forgets-vote", Mutant::InstallForgetsVote),
             ("compaction-gap", Mutant::CompactionGap),
             ("applied-before-effect", Mutant::AppliedBeforeEffect),
             ("wiped-rejoin", Mutant::WipedRejoin),

@@ -86,6 +86,8 @@ pub(crate) enum Conflict {
     Replace,
     /// It stays: only a seeded bug has that.
     Keep,
+    /// The snapshot takes its place, and that of term and vote: only a seeded bug has that.
+    Forget,
 }
 
 /// Opens the log, has `replay` take in every record in order, and repairs a tear. `None` if there is no log, which is allowed only

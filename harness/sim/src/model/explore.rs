@@ -1,4 +1,4 @@
-//! stateright's Explorer over a world: a page on which states are looked at and steps are chosen.
+//! A world for stateright's Explorer, a page on which states are looked at and steps are chosen.
 
 use super::action::{Action, Left, Step, id};
 use super::run::{Explored, Explores, properties};
@@ -10,7 +10,6 @@ use raft::{Entry, EntryData};
 use stateright::{Model, Property};
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A world whose states can be read.
@@ -162,18 +161,19 @@ impl Model for Shown {
     }
 }
 
-/// Serves the Explorer for a world until the process ends. Nothing is explored ahead of who looks at it.
-///
-/// # Panics
-/// The address can't be listened on: see whether it can, first.
-pub fn serve(world: &World, address: SocketAddr, threads: usize) {
+/// A world as stateright's Explorer shows it; whoever has sockets serves that.
+pub fn shown(
+    world: &World,
+) -> impl Model<
+    State = impl Clone + fmt::Debug + Hash + PartialEq + Send + Sync + 'static,
+    Action = impl Clone + fmt::Debug + PartialEq + Send + Sync + 'static,
+> + Send
++ Sync
++ 'static {
     let world = World {
         // Names that change from state to state would confuse.
         symmetry: false,
         ..world.clone()
     };
     Shown(Explored::new(world))
-        .checker()
-        .threads(threads)
-        .serve(address);
 }

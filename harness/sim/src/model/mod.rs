@@ -37,7 +37,7 @@ mod universe;
 mod worlds;
 
 pub use catalogue::{by_name, worlds};
-pub use explore::serve;
+pub use explore::shown;
 pub use reach::Reach;
 pub use run::check;
 pub use search::{Limits, Progress, Watch, WorldReport};

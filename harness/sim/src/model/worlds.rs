@@ -13,7 +13,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(1);
 pub enum Tier {
     /// On every change.
     Ci,
-    /// At night: it takes minutes, or much memory.
+    /// At night: a bound is wider.
     Nightly,
 }
 

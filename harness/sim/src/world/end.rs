@@ -18,6 +18,9 @@ impl World {
             self.cuts[follower][leader] += 1;
             self.counts.cuts += 2;
             self.leaders_before_cut = Some(self.ghost.elections());
+        } else if !self.healed {
+            // The first election may take longer.
+            self.schedule(self.plan.tick, Event::CutLink);
         }
     }
 

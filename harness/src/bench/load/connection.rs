@@ -58,8 +58,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads until there is no more, and appends the answers.
-    pub(super) fn receive(&mut self, answers: &mut Vec<(usize, Answer)>) -> Result<(), super::LoadError> {
+    /// Reads until there is no more, and appends the answers. `closed`: the end of it was announced along with the last that came.
+    pub(super) fn receive(
+        &mut self,
+        closed: bool,
+        answers: &mut Vec<(usize, Answer)>,
+    ) -> Result<(), super::LoadError> {
         loop {
             if self.read == self.incoming.len() {
                 self.incoming.resize(2 * self.read, 0);
@@ -74,7 +78,7 @@ impl Connection {
                     self.read += bytes;
                     self.understand(answers)?;
                     // Whatever comes from now on is announced again.
-                    if bytes < room {
+                    if bytes < room && !closed {
                         return Ok(());
                     }
                 }

@@ -15,6 +15,8 @@ pub(in crate::bench) struct Measured {
     latencies: Histogram<u64>,
     /// How many requests were done in that time.
     done: u64,
+    /// How many were done at any time.
+    all_done: u64,
     refused: u64,
     first_refusal: Option<String>,
 }
@@ -28,6 +30,7 @@ impl Measured {
             latencies: Histogram::new_with_max(latency_max, 3)
                 .expect("three digits are one of the precisions it has"),
             done: 0,
+            all_done: 0,
             refused: 0,
             first_refusal: None,
         }
@@ -38,6 +41,7 @@ impl Measured {
     }
 
     pub(super) fn done(&mut self, due: Instant, answered: Instant) {
+        self.all_done += 1;
         let window = self.begin..self.end();
         if window.contains(&answered) {
             self.done += 1;
@@ -54,7 +58,12 @@ impl Measured {
         self.first_refusal.get_or_insert(reason);
     }
 
-    /// How many requests were done.
+    /// How many requests were done or refused, also before and after the time that is measured.
+    pub(super) fn answered(&self) -> u64 {
+        self.all_done + self.refused
+    }
+
+    /// How many requests were done in the time that is measured.
     pub(in crate::bench) fn count(&self) -> u64 {
         self.done
     }

@@ -23,7 +23,7 @@ pub(crate) use questions::Op;
 pub(super) use questions::Questions;
 
 use super::history::History;
-use super::protocol::{Answer, Garbled, Protocol, Question};
+use super::protocol::{Answer, NoAnswers, Protocol, Question};
 use connection::Connection;
 use std::collections::VecDeque;
 use std::io;
@@ -46,15 +46,27 @@ pub(super) enum LoadError {
     /// A connection broke.
     #[error("a connection broke: {0}")]
     Broken(#[from] io::Error),
-    /// What came is not the protocol.
-    #[error("the system does not speak its protocol: {0}")]
-    Garbled(#[from] Garbled),
+    /// There are no answers to be had.
+    #[error(transparent)]
+    NoAnswers(#[from] NoAnswers),
     /// The answer is to another question.
     #[error("a request got the answer of another one")]
     Misanswered,
     /// Answers did not come.
     #[error("{0} requests were not answered in time")]
     Unanswered(usize),
+    /// Not all was done that was to be done once.
+    #[error("only {done} of {all} keys were {what} within {}", humantime::format_duration(*.time))]
+    CutOff {
+        /// Written or read.
+        what: &'static str,
+        /// How many were.
+        done: u64,
+        /// How many should have been.
+        all: u64,
+        /// The time that there was.
+        time: Duration,
+    },
 }
 
 /// When requests are made.
@@ -71,8 +83,10 @@ pub(super) struct Course {
 /// A request in flight.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
-    /// When it was due; in a closed loop, when it was made.
+    /// When it was due, from which its latency counts; in a closed loop, when it was made.
     due: Instant,
+    /// When it was about to be written: no later than the system can have heard of it, which is what the checker must know.
+    sent: Instant,
     question: Question,
 }
 
@@ -126,11 +140,55 @@ impl Load {
         })
     }
 
-    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers. All of that goes into `history`.
+    /// Asks `questions` until they or the time of `course` are over, and waits for the last answers. All of that goes into `history`, also
+    /// where it fails.
     ///
     /// # Errors
     /// A connection broke, or answers did not come.
     pub(super) fn run(
+        &mut self,
+        course: &Course,
+        questions: &mut Questions,
+        history: &mut History,
+    ) -> Result<Measured, LoadError> {
+        let result = self.keep_asking(course, questions, history);
+        if result.is_err() {
+            for asked in self.asked.iter_mut().filter_map(Option::take) {
+                history.unanswered(asked.question, asked.sent);
+            }
+        }
+        result
+    }
+
+    /// Asks all of `questions`, which have an end, as fast as they are answered, and has none of them left out.
+    ///
+    /// # Errors
+    /// Those of [`Load::run`], and that they were not all answered within `time`; refusals are answers.
+    pub(super) fn run_all(
+        &mut self,
+        mut questions: Questions,
+        time: Duration,
+        history: &mut History,
+    ) -> Result<Measured, LoadError> {
+        let course = Course {
+            rate: None,
+            warm_up: Duration::ZERO,
+            duration: time,
+        };
+        let measured = self.run(&course, &mut questions, history)?;
+        let (done, (all, what)) = (measured.answered(), questions.whole());
+        if done < all {
+            return Err(LoadError::CutOff {
+                what,
+                done,
+                all,
+                time,
+            });
+        }
+        Ok(measured)
+    }
+
+    fn keep_asking(
         &mut self,
         course: &Course,
         questions: &mut Questions,
@@ -160,7 +218,12 @@ impl Load {
                     self.free.push_front(place);
                     break true;
                 };
-                self.ask(place, Asked { due, question });
+                let asked = Asked {
+                    due,
+                    sent: now,
+                    question,
+                };
+                self.ask(place, asked);
                 made += 1;
             };
             self.send()?;
@@ -173,9 +236,9 @@ impl Load {
             }
             let wait = next_due.map(|due| due.duration_since(now));
             self.waiter.wait(wait).map_err(LoadError::Wait)?;
-            for number in self.waiter.ready() {
+            for (number, closed) in self.waiter.ready() {
                 Self::receive(
-                    &mut self.connections[number],
+                    (&mut self.connections[number], closed),
                     number * self.pipeline,
                     &mut self.answers,
                     &mut self.asked,
@@ -204,20 +267,21 @@ impl Load {
     }
 
     fn receive(
-        connection: &mut Connection,
+        (connection, closed): (&mut Connection, bool),
         first_place: usize,
         answers: &mut Vec<(usize, Answer)>,
         asked: &mut [Option<Asked>],
         free: &mut VecDeque<usize>,
         (measured, history): (&mut Measured, &mut History),
     ) -> Result<(), LoadError> {
-        connection.receive(answers)?;
+        // What came before a connection broke is evidence, too.
+        let received = connection.receive(closed, answers);
         let now = Instant::now();
         for (place, answer) in answers.drain(..) {
             let place = first_place + place;
             let asked = asked.get_mut(place).and_then(Option::take);
-            let Asked { due, question } = asked.ok_or(LoadError::Misanswered)?;
-            history.answered(question, &answer, (due, now));
+            let Asked { due, sent, question } = asked.ok_or(LoadError::Misanswered)?;
+            history.answered(question, &answer, (sent, now));
             match (question, answer) {
                 (Question::Put { .. }, Answer::Written) | (Question::Get { .. }, Answer::Value(_)) => {
                     measured.done(due, now);
@@ -229,7 +293,7 @@ impl Load {
             }
             free.push_back(place);
         }
-        Ok(())
+        received
     }
 }
 

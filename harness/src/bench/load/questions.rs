@@ -88,6 +88,18 @@ impl Questions {
         }
     }
 
+    /// How many questions there are in all, and what they have done to each key.
+    ///
+    /// # Panics
+    /// They have no end.
+    pub(super) fn whole(&self) -> (u64, &'static str) {
+        match self.kind {
+            Kind::Fill => (u64::from(self.keys), "written"),
+            Kind::Look => (u64::from(self.keys), "read"),
+            Kind::Draw(_) => panic!("what is drawn has no end"),
+        }
+    }
+
     /// The next question, if there is one.
     pub(super) fn next(&mut self) -> Option<Question> {
         let stamp = self.asked;

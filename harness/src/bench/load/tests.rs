@@ -1,9 +1,10 @@
 use super::*;
+use crate::bench::history::HistoryError;
 use crate::bench::protocol::RedisProtocol;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -118,6 +119,55 @@ fn what_a_stall_delays_is_late_in_an_open_loop() {
 }
 
 #[test]
+fn a_read_that_waited_for_its_turn_must_see_what_was_written_meanwhile() {
+    let first = AtomicU64::new(1);
+    let kept = Mutex::new(None);
+    // Writes are acknowledged, and all but the first one are lost. The first request stalls until all of them are due.
+    let address = serve(move |words| {
+        if first.swap(0, Ordering::SeqCst) == 1 {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let mut kept = kept.lock().unwrap();
+        match words {
+            [_, _, value] => {
+                kept.get_or_insert(value.clone());
+                b"+OK\r\n".to_vec()
+            }
+            _ => match kept.as_ref() {
+                Some(value) => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
+                None => b"$-1\r\n".to_vec(),
+            },
+        }
+    });
+    let course = course(Some(1000), Duration::from_millis(200));
+    let mut history = history();
+    load(address, 1, 1)
+        .run(&course, &mut Questions::draw(Op::Mixed, 1), &mut history)
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let judged = history.judge(dir.path());
+    assert!(matches!(judged, Err(HistoryError::Violation(_))), "{judged:?}");
+}
+
+#[test]
+fn what_is_to_be_asked_once_for_each_key_fails_where_some_are_left_out() {
+    let address = serve(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        b"+OK\r\n".to_vec()
+    });
+    let mut load = load(address, 1, 1);
+    let whole = load.run_all(Questions::fill(3), LONG, &mut history());
+    assert_eq!(whole.unwrap().count(), 3);
+    let cut = load.run_all(Questions::fill(3), Duration::from_millis(10), &mut history());
+    assert!(matches!(cut, Err(LoadError::CutOff { all: 3, .. })), "{cut:?}");
+    let none = load.run_all(Questions::look(3), Duration::ZERO, &mut history());
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "only 0 of 3 keys were read within 0s"
+    );
+}
+
+#[test]
 fn refusals_are_no_answers() {
     let address = serve(|_| b"-ERR no room\r\n".to_vec());
     let measured = load(address, 1, 1)
@@ -125,6 +175,30 @@ fn refusals_are_no_answers() {
         .unwrap();
     assert_eq!((measured.count(), measured.latencies().len()), (0, 0));
     assert_eq!(measured.refusals(), Some((10, "ERR no room")));
+}
+
+#[test]
+fn what_was_answered_before_a_connection_broke_is_in_the_history_and_so_is_what_may_take_effect() {
+    let closing = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closing.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = closing.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let asked = (command(&mut reader), command(&mut reader));
+        assert!(asked.0.is_some() && asked.1.is_some());
+        stream.write_all(b"+OK\r\n").unwrap();
+    });
+    let mut history = History::begin(2);
+    let broken = load(address, 1, 2).run(&course(None, LONG), &mut Questions::fill(2), &mut history);
+    assert!(matches!(broken, Err(LoadError::Broken(_))), "{broken:?}");
+    let dir = tempfile::tempdir().unwrap();
+    history.judge(dir.path()).unwrap();
+    let lines = std::fs::read_to_string(dir.path().join(crate::run::HISTORY)).unwrap();
+    let ended: Vec<&str> = ["ok", "info"]
+        .into_iter()
+        .filter(|kind| lines.contains(&format!("\"type\":\"{kind}\"")))
+        .collect();
+    assert_eq!(ended, ["ok", "info"], "{lines}");
 }
 
 #[test]

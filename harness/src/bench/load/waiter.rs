@@ -45,9 +45,9 @@ impl Waiter {
         })
     }
 
-    /// From now on the socket is waited for: whenever something comes, and whenever it takes more after it was full.
+    /// From now on the socket is waited for: whenever something comes or it is closed, and whenever it takes more after it was full.
     pub(super) fn watch(&self, socket: impl AsFd, number: usize) -> io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT | EventFlags::ET;
         epoll::add(&self.epoll, socket, EventData::new_u64(number as u64), flags)?;
         Ok(())
     }
@@ -71,13 +71,13 @@ impl Waiter {
         }
     }
 
-    /// The numbers of the sockets that there is something for.
-    pub(super) fn ready(&self) -> impl Iterator<Item = usize> + '_ {
-        let numbers = self
-            .events
-            .iter()
-            .map(|event| event.data.u64())
-            .filter(|number| *number != TIMER);
-        numbers.map(|number| usize::try_from(number).expect("it was given as a usize"))
+    /// The numbers of the sockets that there is something for, and whether the other side has closed each: that is not told again.
+    pub(super) fn ready(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let events = self.events.iter().map(|event| (event.data.u64(), event.flags));
+        let sockets = events.filter(|(number, _)| *number != TIMER);
+        sockets.map(|(number, flags)| {
+            let number = usize::try_from(number).expect("it was given as a usize");
+            (number, flags.contains(EventFlags::RDHUP))
+        })
     }
 }

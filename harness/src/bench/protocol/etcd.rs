@@ -3,7 +3,7 @@
 use super::http2::{self, Frame, HEAD_BYTES, STREAM_AT, WINDOW_FIRST};
 use super::protobuf::{append_bytes, find_bytes};
 use super::template::{KEY_MARK, Template, marked_value, stamp_of};
-use super::{Answer, Garbled, Protocol, Question};
+use super::{Answer, Garbled, NoAnswers, Protocol, Question};
 use std::collections::VecDeque;
 
 /// After how many bytes of answers the server is allowed as many more.
@@ -142,7 +142,7 @@ impl Protocol for EtcdProtocol {
         input: &[u8],
         out: &mut Vec<u8>,
         answers: &mut Vec<(usize, Answer)>,
-    ) -> Result<usize, Garbled> {
+    ) -> Result<usize, NoAnswers> {
         let mut used = 0;
         while let Some((frame, bytes)) = http2::first_frame(&input[used..])? {
             used += bytes;

@@ -55,6 +55,17 @@ pub(super) enum Answer {
 #[error("{0}")]
 pub(super) struct Garbled(pub(super) String);
 
+/// Why no answers can be had on a connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoAnswers {
+    /// What came is not the protocol.
+    #[error("the system does not speak its protocol: {0}")]
+    Garbled(#[from] Garbled),
+    /// The system wants no connection, and says why.
+    #[error("the system refused a connection: {0}")]
+    Refused(String),
+}
+
 /// One connection's side of a protocol. Requests carry the number of the place that they take among those in flight.
 pub(super) trait Protocol {
     /// Appends what opens the connection to `out`. Requests may follow at once.
@@ -67,11 +78,11 @@ pub(super) trait Protocol {
     /// they had. What must be said in return goes to `out`.
     ///
     /// # Errors
-    /// The input is no answer, or one to a request that is not in flight.
+    /// The input is no answer, or one to a request that is not in flight, or a refusal of the connection.
     fn answers(
         &mut self,
         input: &[u8],
         out: &mut Vec<u8>,
         answers: &mut Vec<(usize, Answer)>,
-    ) -> Result<usize, Garbled>;
+    ) -> Result<usize, NoAnswers>;
 }

@@ -1,7 +1,7 @@
 //! The project's own node.
 
 use super::template::{KEY_MARK, Template, marked_value, stamp_of};
-use super::{Answer, Garbled, Protocol, Question};
+use super::{Answer, Garbled, NoAnswers, Protocol, Question};
 use bytes::Bytes;
 use serde::Serialize;
 use wire::client::{Reply, Request, RequestBody, Response};
@@ -37,7 +37,7 @@ impl NodeProtocol {
         }
     }
 
-    fn answer(&mut self, payload: &[u8]) -> Result<Option<(usize, Answer)>, Garbled> {
+    fn answer(&mut self, payload: &[u8]) -> Result<Option<(usize, Answer)>, NoAnswers> {
         let malformed = |error: wire::DecodeError| Garbled(error.to_string());
         if !self.welcomed {
             return match wire::decode(payload).map_err(malformed)? {
@@ -45,7 +45,7 @@ impl NodeProtocol {
                     self.welcomed = true;
                     Ok(None)
                 }
-                Welcome::Refused(refusal) => Err(Garbled(format!("refused: {refusal}"))),
+                Welcome::Refused(refusal) => Err(NoAnswers::Refused(refusal.to_string())),
             };
         }
         let response: Response = wire::decode(payload).map_err(malformed)?;
@@ -71,7 +71,7 @@ impl NodeProtocol {
                 | Reply::Sum(_)
                 | Reply::Transaction { .. },
             ) => {
-                return Err(Garbled(String::from("an answer to another question")));
+                return Err(Garbled(String::from("an answer to another question")).into());
             }
             Err(error) => Answer::Refused(error.to_string()),
         };
@@ -104,7 +104,7 @@ impl Protocol for NodeProtocol {
         input: &[u8],
         _out: &mut Vec<u8>,
         answers: &mut Vec<(usize, Answer)>,
-    ) -> Result<usize, Garbled> {
+    ) -> Result<usize, NoAnswers> {
         let mut rest = input;
         while let Some((length, behind)) = rest.split_first_chunk::<LENGTH_BYTES>() {
             let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
@@ -132,6 +132,17 @@ mod tests {
         let mut answers = Vec::new();
         let used = protocol.answers(input, &mut Vec::new(), &mut answers).unwrap();
         (used, answers)
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_is_not_taken_for_something_that_is_not_the_protocol() {
+        let refusal = wire::Refusal::Busy { max: 1024 };
+        let input = framed(&Welcome::Refused(refusal));
+        let refused = NodeProtocol::new(16).answers(&input, &mut Vec::new(), &mut Vec::new());
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "the system refused a connection: too many connections: this node takes 1024"
+        );
     }
 
     fn response(place: u64, result: Result<Reply, wire::client::Error>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Redis: RESP 2. Answers come in the order of the requests.
 
 use super::template::{KEY_MARK, Template, marked_value, stamp_of};
-use super::{Answer, Garbled, Protocol, Question};
+use super::{Answer, Garbled, NoAnswers, Protocol, Question};
 use std::collections::VecDeque;
 
 /// The longest line of an answer: an error, in words.
@@ -53,7 +53,7 @@ impl Protocol for RedisProtocol {
         input: &[u8],
         _out: &mut Vec<u8>,
         answers: &mut Vec<(usize, Answer)>,
-    ) -> Result<usize, Garbled> {
+    ) -> Result<usize, NoAnswers> {
         let mut used = 0;
         while let Some((answer, bytes)) = first_answer(&input[used..])? {
             let place = self.places.pop_front();

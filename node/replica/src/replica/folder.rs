@@ -42,6 +42,8 @@ pub(super) fn open_store<D: Disk>(
     };
     let conflict = if mutated!(options.mutant, SnapshotKeepsTail) {
         Conflict::Keep
+    } else if mutated!(options.mutant, InstallForgetsVote) {
+        Conflict::Forget
     } else {
         Conflict::Replace
     };

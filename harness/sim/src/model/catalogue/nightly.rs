@@ -1,4 +1,4 @@
-//! Larger worlds, which take minutes or much memory.
+//! Worlds like those of every change, with a bound that is wider: another term, command, candidate or crash. They take seconds.
 
 use super::super::reach::Reach;
 use super::super::worlds::{Scenery, Subject, Tier, World};

@@ -176,7 +176,7 @@ impl<D: Disk, L: Logger> Replica<D, L> {
         self.record_members();
     }
 
-    /// Takes in what another node says, unless its term is further ahead than [`TERMS_AHEAD_MAX`].
+    /// Takes in what another node says, unless its term is more than 2³² ahead of the own.
     ///
     /// # Panics
     /// The message shows that a promise was broken: see [`raft::Raft::step`].

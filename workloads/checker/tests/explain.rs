@@ -13,13 +13,13 @@ use std::fmt::Write as _;
 
 type Op = Operation<CasRegister>;
 
-fn operation(
+fn operation<M: Model>(
     process: u64,
-    op: RegisterOp<u64>,
-    ret: Option<RegisterRet<u64>>,
+    op: M::Op,
+    ret: Option<M::Ret>,
     invoked: u64,
     returned: u64,
-) -> Op {
+) -> Operation<M> {
     Operation {
         process,
         node: None,
@@ -354,23 +354,12 @@ fn values_of_any_length_are_cut_where_they_are_shown() {
     assert!(explanation.states[0].contains("xy\""), "{:?}", explanation.states);
 }
 
-fn kv(process: u64, op: KvOp, ret: Option<KvRet>, invoked: u64, returned: u64) -> Operation<KvAppend> {
-    Operation {
-        process,
-        node: None,
-        op,
-        ret,
-        invoked,
-        returned,
-    }
-}
-
 fn append(process: u64, text: &str, invoked: u64, returned: u64) -> Operation<KvAppend> {
-    kv(process, KvOp::append(text), Some(KvRet::Done), invoked, returned)
+    operation(process, KvOp::append(text), Some(KvRet::Done), invoked, returned)
 }
 
 fn get(process: u64, text: &str, invoked: u64, returned: u64) -> Operation<KvAppend> {
-    kv(process, KvOp::Get, Some(KvRet::value(text)), invoked, returned)
+    operation(process, KvOp::Get, Some(KvRet::value(text)), invoked, returned)
 }
 
 /// The operation that is named, and what is said of it.

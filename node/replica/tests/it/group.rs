@@ -270,6 +270,28 @@ impl Group {
         group
     }
 
+    /// The same, and a snapshot with `values` of the largest beside them is on its way to the first node, from its fourth piece on lost, for
+    /// `ticks`.
+    pub(crate) fn with_snapshot_cut_off(heard: u64, values: u64, ticks: usize) -> Group {
+        let mut group = Group::with_puts(40, heard);
+        let leader = group.nodes[1].as_mut().unwrap();
+        for key in 0..values {
+            leader.command(Ticket(100 + key), put(100 + key, &vec![b'v'; 1 << 20]));
+        }
+        group.alone = true;
+        group.settle();
+        group.nodes[1].as_mut().unwrap().snapshot(Ticket(200));
+        for _ in 0..3 {
+            group.tick();
+        }
+        group.alone = false;
+        group.lost_pieces_from = Some(3);
+        for _ in 0..ticks {
+            group.tick();
+        }
+        group
+    }
+
     /// Until the first node is as the others.
     pub(crate) fn converge(&mut self, case: &str) {
         for _ in 0..TICKS_MAX {

@@ -60,22 +60,7 @@ fn a_rotten_snapshot_is_not_sent_for_ever_another_one_is_taken_and_sent() {
 /// What the follower has of the beginning was sent before it rotted: it begins anew, and then the leader sees it.
 #[test]
 fn a_snapshot_that_rots_on_the_way_is_seen_when_it_is_sent_from_its_beginning() {
-    let mut group = Group::with_puts(40, 0);
-    let leader = group.nodes[1].as_mut().unwrap();
-    for key in 0..3_u64 {
-        leader.command(Ticket(100 + key), put(100 + key, &vec![b'v'; 1 << 20]));
-    }
-    group.alone = true;
-    group.settle();
-    group.nodes[1].as_mut().unwrap().snapshot(Ticket(200));
-    for _ in 0..3 {
-        group.tick();
-    }
-    group.alone = false;
-    group.lost_pieces_from = Some(3);
-    for _ in 0..20 {
-        group.tick();
-    }
+    let mut group = Group::with_snapshot_cut_off(0, 3, 20);
     assert!(group.pieces.len() > 3, "{:?}", group.pieces);
     let names = snapshots(&group.disks[1]);
     let length = group.disks[1]

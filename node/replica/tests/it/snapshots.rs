@@ -219,23 +219,8 @@ fn a_piece_that_is_lost_is_sent_again_and_one_that_is_damaged_does_no_harm() {
 /// The way of pieces, which a connection that is lost interrupts once.
 #[test]
 fn a_transfer_goes_on_where_it_stood_when_a_connection_was_lost() {
-    let mut group = Group::with_puts(40, 3);
     // Some pieces more than are sent ahead.
-    let leader = group.nodes[1].as_mut().unwrap();
-    for key in 0..4_u64 {
-        leader.command(Ticket(100 + key), put(100 + key, &vec![b'v'; 1 << 20]));
-    }
-    group.alone = true;
-    group.settle();
-    group.nodes[1].as_mut().unwrap().snapshot(Ticket(200));
-    for _ in 0..3 {
-        group.tick();
-    }
-    group.alone = false;
-    group.lost_pieces_from = Some(3);
-    for _ in 0..30 {
-        group.tick();
-    }
+    let mut group = Group::with_snapshot_cut_off(3, 4, 30);
     let arrived: Vec<u64> = group.pieces[..3].to_vec();
     assert_eq!(arrived[0], 0);
     group.nodes[1].as_mut().unwrap().unreachable(NodeId(1));

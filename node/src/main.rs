@@ -69,6 +69,8 @@ mod probe;
 mod scheduling;
 mod serve;
 mod server;
+#[cfg(test)]
+mod testing;
 
 use clap::CommandFactory;
 use cli::{Address, Cli, Command, Members, NoCommand, Reach, ServeArgs, WalCommand};

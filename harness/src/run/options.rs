@@ -34,6 +34,25 @@ pub struct Options {
     pub follower_reads: bool,
 }
 
+#[cfg(test)]
+impl Options {
+    /// Those of a brief test of `nodes` nodes, which one client asks and nothing hurts.
+    pub(in crate::run) fn brief(nodes: u64) -> Options {
+        Options {
+            workload: String::from("register"),
+            nodes,
+            concurrency: 1,
+            rate: None,
+            time_limit: Duration::from_secs(1),
+            nemesis: Vec::new(),
+            nemesis_interval: Duration::from_secs(1),
+            timeout: Duration::from_millis(500),
+            node_args: Vec::new(),
+            follower_reads: false,
+        }
+    }
+}
+
 /// How many clients there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {

@@ -363,23 +363,11 @@ fn listen_for_signals(interrupt: CancellationToken) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::cluster::fake;
-    use std::time::Duration;
 
     /// One test of one node of this program.
     fn series(store: &Path, serve: &str) -> Series {
         Series {
-            options: Options {
-                workload: String::from("register"),
-                nodes: 1,
-                concurrency: 1,
-                rate: None,
-                time_limit: Duration::from_secs(1),
-                nemesis: Vec::new(),
-                nemesis_interval: Duration::from_secs(1),
-                timeout: Duration::from_millis(500),
-                node_args: Vec::new(),
-                follower_reads: false,
-            },
+            options: Options::brief(1),
             seed: 1,
             schedule: None,
             replay: false,

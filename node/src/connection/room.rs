@@ -157,6 +157,7 @@ mod tests {
     use super::*;
     use crate::connection::Frame;
     use crate::connection::{Incoming, ReadError, append_frame};
+    use crate::testing::block_on;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
 
@@ -173,14 +174,6 @@ mod tests {
             buffer.resize(buffer.len() + BYTES, 0);
             buffer
         }
-    }
-
-    fn block_on<T>(task: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
-        runtime.block_on(task)
     }
 
     /// Both ends of a connection whose frames have `room`.

@@ -281,15 +281,8 @@ mod tests {
     use super::*;
     use crate::connection::append_frame;
     use crate::server::places::{IDLE_MIN, Places};
+    use crate::testing::block_on;
     use tokio::net::{TcpListener, TcpStream};
-
-    fn block_on<T>(task: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
-        runtime.block_on(task)
-    }
 
     /// A client, and its end of the connection, at which nobody listens.
     async fn client(held_by_all: &Rc<Cell<usize>>) -> (Rc<Client>, TcpStream) {

@@ -108,15 +108,13 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::block_on;
 
     #[test]
     fn however_many_come_at_once_a_turn_takes_in_what_fits() {
         const FRAME_BYTES: usize = 1 << 20;
         const FRAMES: usize = 100;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let inbox = Rc::new(Inbox::default());
             for _ in 0..FRAMES {
                 let inbox = Rc::clone(&inbox);

@@ -127,7 +127,8 @@ pub(crate) struct Server {
     taken_in: Duration,
 }
 
-/// What is the same for all who ask, while nothing else is taken in between. A few bytes ask for kilobytes, which take a while to be counted up.
+/// What all are told who ask for it among what is taken in at once: as it was when the first of them was answered, by when all had asked. A few
+/// bytes ask for kilobytes, which take a while to be counted up.
 #[derive(Debug, Default)]
 struct ToldOnce {
     status: Option<Told>,
@@ -333,16 +334,12 @@ impl Server {
                 self.replica.close_session(ticket, session);
             }
             Ok(Task::Status) => {
-                let told = self.told.status.take();
-                let told = told.unwrap_or_else(|| Told::new(&Ok(Reply::Status(self.status()))));
-                self.told.status = Some(told.clone());
-                self.answer(client, Answer::Shared { id, told });
+                let status = |server: &Server| Ok(Reply::Status(server.status()));
+                self.tell(client, id, |told| &mut told.status, status);
             }
             Ok(Task::Stages) => {
-                let told = self.told.stages.take();
-                let told = told.unwrap_or_else(|| Told::new(&Ok(Reply::Stages(self.stages.to_wire()))));
-                self.told.stages = Some(told.clone());
-                self.answer(client, Answer::Shared { id, told });
+                let stages = |server: &Server| Ok(Reply::Stages(server.stages.to_wire()));
+                self.tell(client, id, |told| &mut told.stages, stages);
             }
             Ok(Task::Reconfigure(changes)) => {
                 let ticket = self.ticket(client, id, None);
@@ -357,16 +354,27 @@ impl Server {
                 self.replica.snapshot(ticket);
             }
             Ok(Task::Members) => {
-                let told = self.told.members.take();
-                let told = told.unwrap_or_else(|| Told::new(&self.members()));
-                self.told.members = Some(told.clone());
-                self.answer(client, Answer::Shared { id, told });
+                self.tell(client, id, |told| &mut told.members, Server::members);
             }
             Err(error) => {
                 let result = Err(error);
                 self.answer(client, Answer::Read(Response { id, result }));
             }
         }
+    }
+
+    /// Answers what many may ask at once: what `make` makes of it for the first of them is kept where `place` says.
+    fn tell(
+        &mut self,
+        client: Rc<Client>,
+        id: u64,
+        place: impl Fn(&mut ToldOnce) -> &mut Option<Told>,
+        make: impl FnOnce(&Server) -> Result<Reply, Error>,
+    ) {
+        let told = place(&mut self.told).take();
+        let told = told.unwrap_or_else(|| Told::new(&make(self)));
+        *place(&mut self.told) = Some(told.clone());
+        self.answer(client, Answer::Shared { id, told });
     }
 
     fn members(&self) -> Result<Reply, Error> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::block_on;
 use bytes::Bytes;
 use replica::Options;
 use std::path::Path;
@@ -53,19 +54,12 @@ async fn begin(replica: Replica<DataFolder, EventLog>) -> Server {
     })
 }
 
-fn runtime() -> tokio::runtime::LocalRuntime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default())
-        .unwrap()
-}
-
 #[test]
 fn others_have_their_turn_while_a_long_log_is_applied() {
     const TURNS: u64 = 20;
     let dir = tempfile::tempdir().unwrap();
     write_log(dir.path(), 1000);
-    let status = runtime().block_on(async {
+    let status = block_on(async {
         // An entry a turn.
         let mut server = begin(replica(dir.path(), 1)).await;
         // Somebody else on this thread, who must have had some turns before the node is told to stop.
@@ -90,7 +84,7 @@ fn others_have_their_turn_while_a_long_log_is_applied() {
 #[test]
 fn what_came_is_taken_in_by_bounded_pieces_and_none_of_it_is_left() {
     let dir = tempfile::tempdir().unwrap();
-    runtime().block_on(async {
+    block_on(async {
         let mut server = begin(replica(dir.path(), usize::MAX)).await;
         let come = |server: &Server, count: usize| {
             for _ in 0..count {

@@ -170,16 +170,19 @@ fn is_an_order(operations: &[Op], order: &[usize]) -> bool {
     })
 }
 
-#[test]
-fn prefixes_are_orders_and_none_is_longer() {
-    // Knuth's MMIX generator: what matters is that it is always the same.
-    let mut state = 11_u64;
-    let mut below = |bound: u64| {
+/// Numbers below a bound, by Knuth's MMIX generator: what matters is that they are always the same.
+fn numbers(mut state: u64) -> impl FnMut(u64) -> u64 {
+    move |bound| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
-    };
+    }
+}
+
+#[test]
+fn prefixes_are_orders_and_none_is_longer() {
+    let mut below = numbers(11);
     let mut violations = 0;
     for _ in 0..3000 {
         let operations: Vec<Op> = (0..6)
@@ -516,13 +519,7 @@ fn hold_against_brute_force<M: Model>(
     seed: u64,
     make: impl Fn(&mut dyn FnMut(u64) -> u64) -> (M::Op, Option<M::Ret>),
 ) -> usize {
-    let mut state = seed;
-    let mut below = move |bound: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % bound
-    };
+    let mut below = numbers(seed);
     let mut violations = 0;
     for _ in 0..1500 {
         let operations: Vec<Operation<M>> = (0..6)

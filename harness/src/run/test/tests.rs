@@ -5,19 +5,7 @@ use crate::report::Valid;
 /// A test of two nodes of this program, interrupted before they serve, since they never do.
 async fn interrupted(folder: &Path, serve: &str) -> Results {
     let binary = Binary::locate(Some(&fake::program(folder, serve))).unwrap();
-    let options = Options {
-        workload: String::from("register"),
-        nodes: 2,
-        concurrency: 1,
-        rate: None,
-        time_limit: Duration::from_secs(1),
-        nemesis: Vec::new(),
-        nemesis_interval: Duration::from_secs(1),
-        timeout: Duration::from_millis(500),
-        node_args: Vec::new(),
-        follower_reads: false,
-    };
-    let mut test = Test::new(&binary, 1, options);
+    let mut test = Test::new(&binary, 1, Options::brief(2));
     let directory = RunDirectory::create(folder, &test).unwrap();
     let interrupt = CancellationToken::new();
     interrupt.cancel();

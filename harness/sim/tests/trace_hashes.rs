@@ -9,18 +9,18 @@ use std::fmt::Write as _;
 
 /// Conditions, seed, and the trace's hash.
 const PINNED: [(Conditions, u64, u64); 13] = [
-    (Conditions::Swarm, 0, 0xea45_5ae9_fdbb_e8a7),
-    (Conditions::Swarm, 1, 0xabcf_a792_d00e_c36b),
-    (Conditions::Swarm, 2, 0x9441_7e40_0ee9_fad6),
-    (Conditions::Swarm, 3, 0x66c7_a8cc_7001_e490),
-    (Conditions::Swarm, 5, 0x5d44_84ed_51c3_54f7),
-    (Conditions::Swarm, 43, 0xb44a_d08a_9600_f683),
-    (Conditions::Swarm, 373, 0x4f66_1429_7176_6a6f),
-    (Conditions::Swarm, 499, 0xdbea_be3a_ed04_d04d),
-    (Conditions::Swarm, 814, 0x3b42_ba4e_b9ee_f2d4),
-    (Conditions::Swarm, 4703, 0xb1b5_8eeb_4c24_6762),
-    (Conditions::Swarm, 99928, 0x878c_96ce_8821_a818),
-    (Conditions::Calm, 7, 0x0623_c2cb_bcd5_cf9e),
+    (Conditions::Swarm, 0, 0x0b38_572c_14a7_664b),
+    (Conditions::Swarm, 1, 0x0c30_9d03_2d0e_9aa1),
+    (Conditions::Swarm, 2, 0xaecb_ce21_96e8_c018),
+    (Conditions::Swarm, 3, 0x4eeb_7480_9f50_4b43),
+    (Conditions::Swarm, 5, 0x2f8a_f2bd_f519_13d1),
+    (Conditions::Swarm, 43, 0x6337_add8_eac0_b1c3),
+    (Conditions::Swarm, 373, 0xea04_4ae4_5105_20c2),
+    (Conditions::Swarm, 499, 0x14aa_e3bd_7c31_9d69),
+    (Conditions::Swarm, 814, 0x3389_fc41_b38d_1cb9),
+    (Conditions::Swarm, 4703, 0xfe54_e596_01d2_ffae),
+    (Conditions::Swarm, 99928, 0x52ef_5be9_fa85_e21b),
+    (Conditions::Calm, 7, 0x62f7_6302_1e6c_1c17),
     (Conditions::CutLink, 1, 0xeedf_d9df_f6f8_8442),
 ];
 

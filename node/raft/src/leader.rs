@@ -227,6 +227,7 @@ impl<S: Storage> Raft<S> {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
+        leader.tracker.asked();
         if renews {
             // These heartbeats are a round of their own, unless one is in flight: then they are that one's, once more.
             leader.reads.renew();
@@ -268,8 +269,7 @@ impl<S: Storage> Raft<S> {
         let Some(progress) = leader.tracker.get_mut(from) else {
             return;
         };
-        progress.heartbeat_answered();
-        let may_lack_entries = progress.matched() < last;
+        let may_lack_entries = progress.heartbeat_answered() && progress.matched() < last;
         let round = if mutated!(self.config, ReadContextReused) {
             leader.reads.round()
         } else {

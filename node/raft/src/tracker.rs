@@ -9,7 +9,8 @@
 //! - A window that is full of what was lost, or a loss that nothing follows, is found by the answer to a heartbeat (`lost_window_is_found`,
 //!   `losses_are_found_by_heartbeats`). An append that asks so carries no entries, and counts for nothing in the window.
 //! - Where the match is unknown, one append is on its way, and after a loss the next when a heartbeat was answered
-//!   (`probes_go_on_with_heartbeats`).
+//!   (`probes_go_on_with_heartbeats`): a regular one, of which there are few, and not one that confirms reads
+//!   (`reads_have_nothing_sent_again`).
 //! - While a snapshot is carried over, nothing else is sent, and what comes in late is heard
 //!   (`slow_follower_is_sent_a_snapshot_behind_its_window`, `snapshot_that_is_overtaken_is_not_what_is_waited_for`); an answer to a heartbeat
 //!   says nothing of it (`snapshot_on_its_way_outlasts_heartbeats`).
@@ -28,7 +29,7 @@ use alloc::vec::Vec;
 pub enum ProgressState {
     /// Where its log matches is unknown: one append at a time, until one is accepted.
     Probe {
-        /// One was sent and not answered; the next goes out after a heartbeat was answered.
+        /// One was sent and not answered; the next goes out after a regular heartbeat was answered.
         paused: bool,
     },
     /// Its log matches: appends are pipelined.
@@ -62,6 +63,8 @@ pub struct Progress {
     state: ProgressState,
     /// Whether it was heard from since the last quorum check.
     active: bool,
+    /// Whether a regular heartbeat went out after something that is not acknowledged: the answer tells whether that is lost.
+    is_asked: bool,
     /// How it catches up, if it is a learner.
     catch_up: Option<CatchUp>,
 }
@@ -73,6 +76,7 @@ impl Progress {
             next,
             state: ProgressState::Probe { paused: false },
             active: true,
+            is_asked: false,
             catch_up: None,
         }
     }
@@ -123,12 +127,32 @@ impl Progress {
         }
     }
 
-    /// It answered a heartbeat. A probe that was sent before that was answered or is lost, so the next one may go out.
-    pub(crate) fn heartbeat_answered(&mut self) {
+    /// A regular heartbeat goes out.
+    fn asked(&mut self) {
+        self.is_asked = self.lacks_answer();
+    }
+
+    /// Whether something was sent that may be lost: what became of a snapshot, the driver tells.
+    fn lacks_answer(&self) -> bool {
+        match &self.state {
+            ProgressState::Probe { paused } => *paused,
+            ProgressState::Replicate { .. } => self.matched.next() < self.next,
+            ProgressState::Snapshot { .. } => false,
+        }
+    }
+
+    /// It answered a heartbeat. Returns whether what is not acknowledged by now is to be asked for: a probe that was sent before is then taken
+    /// for lost, and the next one may go out. That is so once for each regular heartbeat. Those of reads may be as many as there are reads,
+    /// while a follower whose disk works acknowledges nothing.
+    pub(crate) fn heartbeat_answered(&mut self) -> bool {
         self.active = true;
-        if let ProgressState::Probe { paused } = &mut self.state {
+        let was_asked = core::mem::take(&mut self.is_asked);
+        if let ProgressState::Probe { paused } = &mut self.state
+            && was_asked
+        {
             *paused = false;
         }
+        was_asked
     }
 
     /// An append with entries up to `last` goes out. While probing, `next` stays where the match is asked for.
@@ -176,6 +200,7 @@ impl Progress {
                 }
             }
         }
+        self.is_asked &= self.lacks_answer();
         news
     }
 
@@ -192,8 +217,13 @@ impl Progress {
         if news {
             let next = candidate.min(probed.previous_or_zero()).next();
             self.next = next.max(self.matched.next());
-            self.state = ProgressState::Probe { paused: false };
+            self.probe(false);
         }
+    }
+
+    fn probe(&mut self, paused: bool) {
+        self.state = ProgressState::Probe { paused };
+        self.is_asked = false;
     }
 
     /// Messages to it may have been lost.
@@ -202,7 +232,7 @@ impl Progress {
             ProgressState::Probe { .. } => {}
             ProgressState::Replicate { .. } => {
                 self.next = self.matched.next();
-                self.state = ProgressState::Probe { paused: false };
+                self.probe(false);
             }
             // Nothing is sent again before it shows that it is there.
             ProgressState::Snapshot { .. } => self.snapshot_ended(false),
@@ -212,6 +242,7 @@ impl Progress {
     /// A snapshot up to `index` is to be carried over.
     pub(crate) fn snapshot_sent(&mut self, index: Index) {
         self.state = ProgressState::Snapshot { index };
+        self.is_asked = false;
     }
 
     /// The snapshot arrived, or was lost. Either way it is asked for a match next, once it answered a heartbeat.
@@ -222,7 +253,7 @@ impl Progress {
             } else {
                 self.next = self.matched.next();
             }
-            self.state = ProgressState::Probe { paused: true };
+            self.probe(true);
         }
     }
 }
@@ -337,6 +368,13 @@ impl ProgressTracker {
     /// The highest index that is known to be durable on `node`.
     pub(crate) fn matched(&self, node: NodeId) -> Index {
         self.get(node).map_or(Index(0), Progress::matched)
+    }
+
+    /// Regular heartbeats go out to everybody.
+    pub(crate) fn asked(&mut self) {
+        self.progress
+            .iter_mut()
+            .for_each(|(_, progress)| progress.asked());
     }
 
     /// Whether those others who were heard from since the last check are a quorum without `own`.

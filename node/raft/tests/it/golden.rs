@@ -111,6 +111,7 @@ scripts! {
     read_does_not_wait_for_who_was_removed
     read_is_aborted_by_a_step_down
     read_waits_for_the_terms_first_commit
+    reads_have_nothing_sent_again
     removed_leader_commits_what_came_with_its_removal
     removed_leader_hands_over
     removed_leader_may_have_to_stand_again

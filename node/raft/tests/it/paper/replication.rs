@@ -254,6 +254,8 @@ fn a_leader_sends_again_what_was_lost() {
     let mut server = leader_at_rest(3);
     server.raft.propose(7).unwrap();
     let lost = said_to(&server.settle(), OTHER).1;
+    server.raft.heartbeat_timeout();
+    server.settle();
     // It asks whether the follower has it, behind what it sent last.
     let settled = tell(&mut server, OTHER, 2, Message::HeartbeatResponse { round: 0 });
     assert_eq!(said_to(&settled, OTHER).1, append(at(2, 2), Vec::new(), 1));
@@ -273,6 +275,7 @@ fn a_leader_never_shortens_its_log() {
     for hint in [at(0, 0), at(1, 1), at(3, 1), at(9, 9)] {
         for probed in (0..5).map(Index) {
             tell(&mut server, OTHER, 2, Message::AppendRejected { probed, hint });
+            server.raft.heartbeat_timeout();
             tell(&mut server, OTHER, 2, Message::HeartbeatResponse { round: 0 });
             assert_eq!(server.raft.storage().log(), before);
             assert_eq!(server.raft.last(), at(4, 2));

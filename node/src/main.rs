@@ -74,6 +74,7 @@ mod testing;
 
 use clap::CommandFactory;
 use cli::{Address, Cli, Command, Members, NoCommand, Reach, ServeArgs, WalCommand};
+use client::Shown;
 use exit::Failure;
 use raft::NodeId;
 use serde::Serialize;
@@ -108,8 +109,9 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve(*args),
         Command::Data(command) => {
+            let shown = client::shown(&command);
             let (body, reach) = client::request_of(command)?;
-            request(body, &reach)
+            block_on(client::run(body, &reach, shown))
         }
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
         Command::Members { json, reach } => block_on(client::list(&reach, json)),
@@ -198,7 +200,7 @@ fn each_once(nodes: &[u64]) -> Result<(), Failure> {
 }
 
 fn request(body: RequestBody, reach: &Reach) -> Result<u8, Failure> {
-    block_on(client::run(body, reach))
+    block_on(client::run(body, reach, Shown::Bytes))
 }
 
 fn block_on(task: impl Future<Output = u8>) -> Result<u8, Failure> {

@@ -8,10 +8,16 @@ use std::ffi::OsString;
 pub(crate) enum DataCommand {
     /// Prints the value at a key.
     ///
-    /// The read is linearizable. Exits with 1 where the key has no value.
+    /// The read is linearizable. Exits with 1 where the key has no value, and where the value is a list: see `node items`.
     Get {
         /// The key.
         key: OsString,
+        /// Print the bytes of a list, too.
+        ///
+        /// A value is a list if its bytes are one: before each item, its length in four bytes. No text is one; other bytes that begin with
+        /// zeros may happen to be.
+        #[arg(long)]
+        raw: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -56,7 +62,7 @@ pub(crate) enum DataCommand {
     },
     /// Adds to the end of a value, and prints how many bytes it has then.
     ///
-    /// A key without a value counts for an empty one.
+    /// A key without a value counts for an empty one. Exits with 1 where the value is a list: `node push` adds to that.
     Append {
         /// The key.
         key: OsString,
@@ -75,6 +81,18 @@ pub(crate) enum DataCommand {
         /// What is added; may be negative.
         #[arg(default_value = "1", allow_negative_numbers = true)]
         amount: i64,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Prints the items of a list, first to last, a line each.
+    ///
+    /// The read is linearizable. Exits with 1 where the key has no value, as when all items were taken, and where the value is no list.
+    Items {
+        /// The key.
+        key: OsString,
+        /// Print a JSON array, in one line: of texts, and of `{"hex":…}` where an item is none.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -106,7 +124,7 @@ pub(crate) enum DataCommand {
     },
     /// Does several things at once, or others if a condition does not hold.
     ///
-    /// What each operation returned is printed in a line of its own. Exits with 1 where a condition did not hold; what stands behind
+    /// What each operation returned is printed in a line of its own, a list as a JSON array. Exits with 1 where a condition did not hold; what stands behind
     /// `--else` is done then. Exits with 1, too, where an operation can't be carried out; nothing is done then. See `node help transactions`.
     Txn {
         /// What must hold; several are given one by one, and all of them must: `holds KEY VALUE`, `differs KEY VALUE`, `absent KEY`, `present KEY`.

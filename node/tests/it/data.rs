@@ -77,6 +77,30 @@ fn values_grow_numbers_count_and_lists_have_two_ends() {
 }
 
 #[test]
+fn a_list_is_read_by_its_items_and_stays_a_list() {
+    let client = Client::start();
+    for item in ["1", "two words", ""] {
+        client.prints(&["push", "l", item], "");
+    }
+    client.prints(&["items", "l"], "1\ntwo words\n\n");
+    let json = "[\"1\",\"two words\",\"\"]\n";
+    client.prints(&["items", "l", "--json"], json);
+    client.prints(&["txn", "--then", "get l"], json);
+    client.refuses(&["get", "l"], 1, "the value is a list: `node items`");
+    client.prints(&["get", "l", "--raw"], "\0\0\0\x011\0\0\0\x09two words\0\0\0\0\n");
+    client.refuses(
+        &["append", "l", "x"],
+        1,
+        "not done: the command changed nothing: the value is a list",
+    );
+    client.refuses(&["txn", "--then", "append l x"], 1, "the value is a list");
+    client.prints(&["items", "l", "--json"], json);
+    client.refuses(&["items", "nothing"], 1, "the key has no value");
+    client.prints(&["put", "text", "x"], "");
+    client.refuses(&["items", "text"], 1, "the value is no list");
+}
+
+#[test]
 fn a_transaction_does_all_of_it_or_nothing() {
     let client = Client::start();
     client.prints(

@@ -245,10 +245,11 @@ fn help(topic: Option<&str>) -> Result<String, Failure> {
     command.build();
     match topic {
         None => Ok(format!(
-            "{}\nTopics: `node help exit-codes`, `node help members`, `node help transactions`\n",
+            "{}\nTopics: `node help exit-codes`, `node help json`, `node help members`, `node help transactions`\n",
             command.render_long_help()
         )),
         Some("exit-codes") => Ok(exit::HELP.to_string()),
+        Some("json") => Ok(cli::JSON_HELP.to_string()),
         Some("members") => Ok(cli::MEMBERS_HELP.to_string()),
         Some("transactions") => Ok(cli::TRANSACTIONS_HELP.to_string()),
         Some(topic) => {

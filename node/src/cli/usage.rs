@@ -80,6 +80,10 @@ mod tests {
                 "cannot be used with",
             ),
             (
+                &["serve", "--election-ticks", "5..3"],
+                "invalid value '5..3' for '--election-ticks <MIN..MAX>': MAX must be more than MIN",
+            ),
+            (
                 &["recover", "--data", "d", "--cluster-id", ""],
                 "it must have 1 to 64 bytes",
             ),

@@ -2,7 +2,9 @@
 
 mod ask;
 mod data;
+mod json;
 mod members;
+mod no_member;
 mod status;
 mod transaction;
 mod value;

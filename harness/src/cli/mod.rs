@@ -103,6 +103,7 @@ struct RunArgs {
     ///
     /// The default loads the nodes enough that each fault meets operations in flight, and leaves them time to breathe, so that
     /// what goes wrong is the fault's doing. With `max` each client begins an operation when the one before it has ended.
+    /// Otherwise they take turns, by a timer of a millisecond; one that still waits when its turn comes is late.
     #[arg(long, value_name = "HZ|max", default_value = "1000", value_parser = values::rate)]
     rate: Rate,
     /// For how long the cluster is loaded, faults included.

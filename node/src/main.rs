@@ -73,7 +73,7 @@ mod server;
 mod testing;
 
 use clap::CommandFactory;
-use cli::{Address, Cli, Command, Members, NoCommand, Reach, ServeArgs, WalCommand};
+use cli::{Address, Cli, Command, Members, Reach, ServeArgs, WalCommand};
 use client::Shown;
 use exit::Failure;
 use raft::NodeId;
@@ -82,6 +82,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::process::ExitCode;
+use usage::NoCommand;
 use wire::client::{MemberChange, RequestBody};
 
 /// Commits come in bursts: what a batch of commands takes in memory is given back at once. The C library's allocator merges and splits

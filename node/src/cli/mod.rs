@@ -16,7 +16,7 @@ pub(crate) use json_help::JSON_HELP;
 pub(crate) use members_help::MEMBERS_HELP;
 pub(crate) use serve::{LogLevel, Scheduling, ServeArgs, Settings};
 pub(crate) use transactions_help::TRANSACTIONS_HELP;
-pub(crate) use usage::{NoCommand, parse};
+pub(crate) use usage::parse;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

@@ -153,7 +153,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             json,
         ),
         Command::Version { json } => Ok(output::print(version(json).as_bytes())),
-        Command::Help { topic } => help(topic.as_deref()).map(|text| output::print(text.as_bytes())),
+        Command::Help { topic } => help(&topic).map(|text| output::print(text.as_bytes())),
     }
 }
 
@@ -241,24 +241,28 @@ fn version(json: bool) -> String {
     }
 }
 
-fn help(topic: Option<&str>) -> Result<String, Failure> {
-    let mut command = Cli::command();
-    command.build();
-    match topic {
-        None => Ok(format!(
+fn help(topic: &[String]) -> Result<String, Failure> {
+    let mut root = Cli::command();
+    root.build();
+    let words: Vec<&str> = topic.iter().map(String::as_str).collect();
+    Ok(match words[..] {
+        [] => format!(
             "{}\nTopics: `node help exit-codes`, `node help json`, `node help members`, `node help transactions`\n",
-            command.render_long_help()
-        )),
-        Some("exit-codes") => Ok(exit::HELP.to_string()),
-        Some("json") => Ok(cli::JSON_HELP.to_string()),
-        Some("members") => Ok(cli::MEMBERS_HELP.to_string()),
-        Some("transactions") => Ok(cli::TRANSACTIONS_HELP.to_string()),
-        Some(topic) => {
-            let explained = command.find_subcommand_mut(topic);
+            root.render_long_help()
+        ),
+        ["exit-codes"] => exit::HELP.to_string(),
+        ["json"] => cli::JSON_HELP.to_string(),
+        ["members"] => cli::MEMBERS_HELP.to_string(),
+        ["transactions"] => cli::TRANSACTIONS_HELP.to_string(),
+        _ => {
+            let explained = words
+                .iter()
+                .try_fold(&mut root, |command, word| command.find_subcommand_mut(word));
             let explained = explained.ok_or_else(|| {
+                let topic = topic.join(" ");
                 Failure::Usage(format!("there is no command or topic {topic:?}; see `node help`"))
             })?;
-            Ok(explained.render_long_help().to_string())
+            explained.render_long_help().to_string()
         }
-    }
+    })
 }

@@ -28,6 +28,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// What it holds afterwards.
+        #[arg(allow_negative_numbers = true)]
         value: OsString,
         #[command(flatten)]
         reach: Reach,
@@ -43,7 +44,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// What it must hold, unless `--absent`; then what it holds afterwards.
-        #[arg(required = true, num_args = 1..=2, value_names = ["EXPECTED", "NEW"])]
+        #[arg(required = true, num_args = 1..=2, allow_negative_numbers = true, value_names = ["EXPECTED", "NEW"])]
         values: Vec<OsString>,
         /// Expect the key to have no value.
         #[arg(long)]
@@ -67,6 +68,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// What is added.
+        #[arg(allow_negative_numbers = true)]
         suffix: OsString,
         #[command(flatten)]
         reach: Reach,
@@ -103,6 +105,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// The item.
+        #[arg(allow_negative_numbers = true)]
         item: OsString,
         /// Add it to the front instead.
         #[arg(long)]

@@ -173,8 +173,8 @@ pub(crate) enum Command {
     },
     /// Explains a command, or a topic: `exit-codes`, `json`, `members`, `transactions`.
     Help {
-        /// The command or topic.
-        topic: Option<String>,
+        /// The command or topic; of one command under another, both: `wal inspect`.
+        topic: Vec<String>,
     },
 }
 

@@ -142,7 +142,10 @@ async fn add_all(
         Outcome::NotDone(reason) => Outcome::NotDone(format!(
             "{reason}; {names} is left as a learner: `node add` goes on from there, `node remove` takes it back"
         )),
-        outcome @ (Outcome::Done(_) | Outcome::Unknown(_)) => outcome,
+        Outcome::Unknown(reason) => Outcome::Unknown(format!(
+            "{reason}; {names} may still be a learner, which `node members` shows: `node add` goes on from there, `node remove` takes it back"
+        )),
+        outcome @ Outcome::Done(_) => outcome,
     };
     done(outcome).map(|_| ())
 }

@@ -59,6 +59,8 @@ fn values_grow_numbers_count_and_lists_have_two_ends() {
     client.prints(&["incr", "n"], "1\n");
     client.prints(&["incr", "n", "41"], "42\n");
     client.prints(&["incr", "n", "-50"], "-8\n");
+    client.prints(&["cas", "n", "-8", "-9"], "");
+    client.prints(&["put", "n", "-8"], "");
     client.refuses(&["incr", "a"], 1, "the value is no number of 64 bits");
     client.refuses(
         &["incr", "n", "-9223372036854775808"],

@@ -179,6 +179,34 @@ fn who_asks_one_that_is_no_member_is_told_so_and_whom_to_ask() {
 }
 
 #[test]
+fn who_adds_a_node_that_does_not_catch_up_in_time_is_told_what_is_left_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    cluster.leader();
+    cluster.start_joining(dir.path(), 4);
+    cluster.kill(4);
+    let (named, endpoints) = (cluster.named(4), cluster.endpoints());
+    let args = [
+        "add",
+        &named,
+        "--wait",
+        "300ms",
+        "--timeout",
+        "30s",
+        "-e",
+        &endpoints,
+    ];
+    let output = run(&args);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("a learner") && said.contains("`node add` goes on from there"),
+        "{said}"
+    );
+    assert_eq!(parts(&cluster)[&4], "learner");
+}
+
+#[test]
 fn several_come_and_go_at_once_and_the_leader_may_be_among_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(dir.path());

@@ -17,9 +17,9 @@ Exit codes of `node`, the same in every command:
 
   0    done; a server that was told to stop by SIGTERM or SIGINT
   1    definitely not done, and never will be: the cluster could not be reached, had no leader or was busy until the time was
-       up, or refused the request; `get`, `delete` and `pop` also where there is nothing, `cas` where the key does not hold what
-       is expected, `txn` where a condition does not hold (what stands behind --else is done then), `status` where an endpoint
-       did not answer
+       up, or refused the request; `get`, `items`, `delete` and `pop` also where there is nothing, `get` where there is a list,
+       `cas` where the key does not hold what is expected, `txn` where a condition does not hold (what stands behind --else is
+       done then), `status` where an endpoint did not answer
   2    unknown: a write was sent, perhaps more than once, and no answer came until the time was up; it has taken effect once, or
        may yet, or never will. So too where members change, leadership is handed over or a snapshot is taken: it was asked for,
        and did not come about in time

@@ -75,18 +75,16 @@ fn look(folder: &Path, names: &[String], as_json: bool) -> Result<Seen, Failure>
         seen.tell("identity", None, &[Found::Corrupt { offset: 0, reason }], as_json);
     }
     for name in names {
-        let path = folder.join(name);
-        if name.starts_with("wal-") {
-            let contents = fs::read(&path).map_err(unreadable(&path))?;
-            if let Some(found) = inspector.segment(name, &contents) {
-                seen.segments += 1;
-                seen.is_log_corrupt |= is_corrupt(&found);
-                seen.tell(name, Some(contents.len() as u64), &found, as_json);
-            }
-        } else if let Some((bytes, found)) = look_at_snapshot(&mut inspector, &path, name)? {
+        let Some((is_segment, bytes, found)) = look_at(&mut inspector, &folder.join(name), name)? else {
+            continue;
+        };
+        if is_segment {
+            seen.segments += 1;
+            seen.is_log_corrupt |= is_corrupt(&found);
+        } else {
             seen.is_snapshot_corrupt |= is_corrupt(&found);
-            seen.tell(name, Some(bytes), &found, as_json);
         }
+        seen.tell(name, Some(bytes), &found, as_json);
     }
     if let Some((name, found)) = inspector.lost_snapshot() {
         seen.is_log_corrupt = true;
@@ -95,13 +93,14 @@ fn look(folder: &Path, names: &[String], as_json: bool) -> Result<Seen, Failure>
     Ok(seen)
 }
 
-/// How long the snapshot `name` is, and what it holds; `None` where that is none.
-fn look_at_snapshot(
+/// Whether the file `name` is a segment, how long it is, and what it holds; `None` where it is neither a segment nor a snapshot.
+fn look_at(
     inspector: &mut Inspector,
     path: &Path,
     name: &str,
-) -> Result<Option<(u64, Vec<Found>)>, Failure> {
-    if !(name.starts_with("snapshot") || name == "incoming.part") {
+) -> Result<Option<(bool, u64, Vec<Found>)>, Failure> {
+    let is_segment = name.starts_with("wal-");
+    if !(is_segment || name.starts_with("snapshot") || name == "incoming.part") {
         return Ok(None);
     }
     let file = fs::File::open(path).map_err(unreadable(path))?;
@@ -113,9 +112,14 @@ fn look_at_snapshot(
             reason: error.to_string(),
         })
     };
-    let found = inspector.snapshot(name, bytes, read).transpose();
+    let found = if is_segment {
+        inspector.segment(name, bytes, read)
+    } else {
+        inspector.snapshot(name, bytes, read)
+    };
+    let found = found.transpose();
     let found = found.map_err(|error| Failure::Usage(format!("{}: {}", path.display(), error.reason)))?;
-    Ok(found.map(|found| (bytes, found)))
+    Ok(found.map(|found| (is_segment, bytes, found)))
 }
 
 fn is_corrupt(found: &[Found]) -> bool {

@@ -73,7 +73,8 @@ mod server;
 mod testing;
 
 use clap::CommandFactory;
-use cli::{Address, Cli, Command, Members, NoCommand, Reach, ServeArgs, WalCommand};
+use cli::{Address, Cli, Command, Members, Reach, ServeArgs, WalCommand};
+use client::Shown;
 use exit::Failure;
 use raft::NodeId;
 use serde::Serialize;
@@ -81,6 +82,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::process::ExitCode;
+use usage::NoCommand;
 use wire::client::{MemberChange, RequestBody};
 
 /// Commits come in bursts: what a batch of commands takes in memory is given back at once. The C library's allocator merges and splits
@@ -108,8 +110,9 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args) => serve(*args),
         Command::Data(command) => {
+            let shown = client::shown(&command);
             let (body, reach) = client::request_of(command)?;
-            request(body, &reach)
+            block_on(client::run(body, &reach, shown))
         }
         Command::Status { json, reach } => block_on(client::status(&reach, json)),
         Command::Members { json, reach } => block_on(client::list(&reach, json)),
@@ -150,7 +153,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             json,
         ),
         Command::Version { json } => Ok(output::print(version(json).as_bytes())),
-        Command::Help { topic } => help(topic.as_deref()).map(|text| output::print(text.as_bytes())),
+        Command::Help { topic } => help(&topic).map(|text| output::print(text.as_bytes())),
     }
 }
 
@@ -198,7 +201,7 @@ fn each_once(nodes: &[u64]) -> Result<(), Failure> {
 }
 
 fn request(body: RequestBody, reach: &Reach) -> Result<u8, Failure> {
-    block_on(client::run(body, reach))
+    block_on(client::run(body, reach, Shown::Bytes))
 }
 
 fn block_on(task: impl Future<Output = u8>) -> Result<u8, Failure> {
@@ -238,23 +241,28 @@ fn version(json: bool) -> String {
     }
 }
 
-fn help(topic: Option<&str>) -> Result<String, Failure> {
-    let mut command = Cli::command();
-    command.build();
-    match topic {
-        None => Ok(format!(
-            "{}\nTopics: `node help exit-codes`, `node help members`, `node help transactions`\n",
-            command.render_long_help()
-        )),
-        Some("exit-codes") => Ok(exit::HELP.to_string()),
-        Some("members") => Ok(cli::MEMBERS_HELP.to_string()),
-        Some("transactions") => Ok(cli::TRANSACTIONS_HELP.to_string()),
-        Some(topic) => {
-            let explained = command.find_subcommand_mut(topic);
+fn help(topic: &[String]) -> Result<String, Failure> {
+    let mut root = Cli::command();
+    root.build();
+    let words: Vec<&str> = topic.iter().map(String::as_str).collect();
+    Ok(match words[..] {
+        [] => format!(
+            "{}\nTopics: `node help exit-codes`, `node help json`, `node help members`, `node help transactions`\n",
+            root.render_long_help()
+        ),
+        ["exit-codes"] => exit::HELP.to_string(),
+        ["json"] => cli::JSON_HELP.to_string(),
+        ["members"] => cli::MEMBERS_HELP.to_string(),
+        ["transactions"] => cli::TRANSACTIONS_HELP.to_string(),
+        _ => {
+            let explained = words
+                .iter()
+                .try_fold(&mut root, |command, word| command.find_subcommand_mut(word));
             let explained = explained.ok_or_else(|| {
+                let topic = topic.join(" ");
                 Failure::Usage(format!("there is no command or topic {topic:?}; see `node help`"))
             })?;
-            Ok(explained.render_long_help().to_string())
+            explained.render_long_help().to_string()
         }
-    }
+    })
 }

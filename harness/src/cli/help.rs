@@ -160,13 +160,15 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   test.json      what it takes to repeat it: seed, flags, versions, the schedule of faults; see `harness run --replay`
   history.jsonl  what every client did and saw, one line an event, in time order; written as it happens, so that it can be checked
                  even if the harness was killed
-  results.json   the line that `--json` prints, and more: latencies, why operations failed, what was checked; per_second: operations
-                 of the load, the final reads left out; recovery_seconds: from the end of the last fault to the end of the first
-                 operation that began after it and was ok, null if there was no fault
+  results.json   the line that `--json` prints, and more: latencies, from when operations were sent; why operations failed, what was
+                 checked; per_second: operations of the load, the final reads left out; recovery_seconds: from the end of the last
+                 fault to the end of the first operation that began after it and was ok, null if there was no fault
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
-  latency.svg    how long operations took, by kind and outcome, from when they were to begin; in report.html, too
-  rate.svg       how many there were a second; in report.html, too
+  latency.svg    how long operations of the load took, by kind and outcome, from when they were sent, as in the report; dashed, from
+                 their turn on: with `--rate`, what came too late because its client still waited counts from when it was to begin
+                 (the timer's own lateness, up to a millisecond or two, is left out); in report.html, too
+  rate.svg       how many of them there were a second; in report.html, too
   nodes/N/       each node's data and log
 ";
 

@@ -11,12 +11,12 @@ use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
 use crate::up::UpOptions;
 use crate::{model, mutants, run, simulate, up};
-use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use usage::NoCommand;
 
 /// Runs a real cluster under load and under fault, and says whether what its clients saw was right.
 ///
@@ -103,6 +103,7 @@ struct RunArgs {
     ///
     /// The default loads the nodes enough that each fault meets operations in flight, and leaves them time to breathe, so that
     /// what goes wrong is the fault's doing. With `max` each client begins an operation when the one before it has ended.
+    /// Otherwise they take turns, by a timer of a millisecond; one that still waits when its turn comes is late.
     #[arg(long, value_name = "HZ|max", default_value = "1000", value_parser = values::rate)]
     rate: Rate,
     /// For how long the cluster is loaded, faults included.
@@ -335,11 +336,11 @@ struct UpArgs {
 pub fn main() -> ExitCode {
     let exit = match parse(std::env::args_os()) {
         Ok(cli) => execute(cli.command),
-        Err(Refused::Shown(text)) => {
+        Err(NoCommand::Shown(text)) => {
             print(&text);
             Exit::Valid
         }
-        Err(Refused::Usage(line)) => usage(&line),
+        Err(NoCommand::Wrong(line)) => usage(&line),
     };
     exit.max(printed()).into()
 }
@@ -355,46 +356,12 @@ fn printed() -> Exit {
     }
 }
 
-/// Why there is no command to execute.
-#[derive(Debug)]
-enum Refused {
-    /// Help or version was asked for.
-    Shown(String),
-    /// The command line is wrong; one line says how, and what is allowed.
-    Usage(String),
-}
-
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refused> {
-    Cli::try_parse_from(arguments).map_err(|error| {
-        let (kind, rendered) = (error.kind(), error.render().to_string());
-        if kind == ErrorKind::DisplayHelp || kind == ErrorKind::DisplayVersion {
-            return Refused::Shown(rendered);
-        }
-        if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return Refused::Usage(format!("a command is needed; {COMMANDS}"));
-        }
-        let line = one_line(&rendered);
-        if kind == ErrorKind::InvalidSubcommand {
-            return Refused::Usage(format!("{line}; {COMMANDS}"));
-        }
-        Refused::Usage(line)
-    })
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, NoCommand> {
+    usage::parse(arguments, COMMANDS)
 }
 
 /// What is said to whoever names no command, or another one.
 const COMMANDS: &str = "there are run, check, report, model, simulate, mutants, bench, up and help";
-
-/// What clap says of an error over several paragraphs, without its usage, in one line.
-fn one_line(rendered: &str) -> String {
-    let lines: Vec<&str> = rendered
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let line = lines.join(" ").replace(" tip: ", "; ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
-}
 
 fn execute(command: Command) -> Exit {
     match command {

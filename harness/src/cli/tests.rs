@@ -6,8 +6,8 @@ fn refused(arguments: &str) -> String {
         .chain(arguments.split(' '))
         .map(OsString::from);
     match parse(arguments) {
-        Err(Refused::Usage(line)) => line,
-        Err(Refused::Shown(text)) => panic!("help was shown: {text}"),
+        Err(NoCommand::Wrong(line)) => line,
+        Err(NoCommand::Shown(text)) => panic!("help was shown: {text}"),
         Ok(cli) => panic!("accepted: {cli:?}"),
     }
 }

@@ -115,6 +115,9 @@ fn operations(text: &mut String, results: &Results, paint: Paint) {
     if let Some(per_second) = results.per_second {
         let _ = write!(line, ", {} a second", grouped(per_second.round() as u64));
     }
+    if results.latencies.iter().any(|of| of.outcome == Outcome::Ok) {
+        line.push_str("; times from when sent");
+    }
     row(text, paint, "operations", &line);
     let took = |microseconds| duration(Duration::from_micros(microseconds));
     for of in results.latencies.iter().filter(|of| of.outcome == Outcome::Ok) {

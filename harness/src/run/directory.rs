@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How many runs may begin within one millisecond.
 const SAME_TIME_MAX: u32 = 100;
@@ -142,7 +143,8 @@ impl RunDirectory {
     /// # Errors
     /// One of them can't be written.
     pub fn write_pictures(&self, results: &Results, judged: &Judged) -> Result<(), DirectoryError> {
-        let plots = Plots::of(&judged.log);
+        let lasted = Duration::try_from_secs_f64(results.summary.seconds).unwrap_or(Duration::MAX);
+        let plots = Plots::of(&judged.log, lasted);
         let violations = judged.report.violations().collect();
         let html = html::of_run(results, &judged.log, plots.as_ref(), violations);
         self.write(PAGE, html.as_bytes())?;

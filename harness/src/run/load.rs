@@ -147,6 +147,12 @@ impl Pace {
     }
 }
 
+/// When an operation was to begin whose client was free at `free`, and was woken at `woken`. What its client was late by, because nodes took
+/// long, counts as waiting. What the timer is late by, which tells milliseconds and no less, is nobody's fault.
+fn to_begin(turn: Instant, free: Instant, woken: Instant) -> Instant {
+    if free < turn { woken } else { turn }
+}
+
 /// Makes a client of a thread, by the thread's number.
 pub(super) type MakeClient = Arc<dyn Fn(usize) -> Client + Send + Sync>;
 
@@ -191,11 +197,13 @@ impl Thread {
         while !load.stop.is_cancelled() {
             let mut intended = None;
             if let Some(pace) = &mut self.pace {
-                let turn = pace.turn(Instant::now());
-                intended = Some(load.recorder.time_of(turn));
+                let free = Instant::now();
+                let turn = pace.turn(free);
                 if !unless(&load.stop, tokio::time::sleep_until(turn.into())).await {
                     break;
                 }
+                let to_begin = to_begin(turn, free, Instant::now());
+                intended = Some(load.recorder.time_of(to_begin));
             }
             let process = self.process().await;
             match load.with_generator(|generator| generator.next(self.number)) {
@@ -285,5 +293,17 @@ mod tests {
             .take_while(|turn| *turn <= late)
             .count();
         assert_eq!(caught_up, 11);
+    }
+
+    #[test]
+    fn an_operation_waits_for_its_client_and_not_for_the_timer() {
+        let begin = Instant::now();
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        assert_eq!(
+            to_begin(at(10), at(2), at(11)),
+            at(11),
+            "its client was free in time"
+        );
+        assert_eq!(to_begin(at(10), at(40), at(40)), at(10), "its client had to wait");
     }
 }

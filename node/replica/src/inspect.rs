@@ -2,7 +2,8 @@
 //!
 //! Nothing here trusts what it reads: a damaged log is what this is for.
 
-use crate::batch::{BLOCK_BYTES, Batch, Link};
+use crate::batch::{self, BLOCK_BYTES, Batch, Link};
+use crate::contents::Contents;
 use crate::disk::DiskError;
 use crate::identity;
 use crate::replay::lost_base;
@@ -159,9 +160,26 @@ impl Inspector {
         Some(Ok(found))
     }
 
-    /// What the segment holds whose file has this name and content; `None` if that is no segment's name.
-    pub fn segment(&mut self, name: &str, contents: &[u8]) -> Option<Vec<Found>> {
+    /// What the segment holds whose file has this name and so many bytes, which `read` gives as it does for [`Inspector::snapshot`]; `None` if
+    /// that is no segment's name.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub fn segment(
+        &mut self,
+        name: &str,
+        bytes: u64,
+        read: impl FnMut(u64, &mut [u8]) -> Result<(), DiskError>,
+    ) -> Option<Result<Vec<Found>, DiskError>> {
         let number = segment_number(name)?;
+        Some(self.contents(number, &mut Contents::new(bytes, read)))
+    }
+
+    fn contents<R: FnMut(u64, &mut [u8]) -> Result<(), DiskError>>(
+        &mut self,
+        number: u64,
+        contents: &mut Contents<R>,
+    ) -> Result<Vec<Found>, DiskError> {
         let mut found = Vec::new();
         if let Some(last) = self.last_number
             && number != last + 1
@@ -171,31 +189,37 @@ impl Inspector {
             self.link = None;
         }
         let is_first = self.last_number.replace(number).is_none();
+        let first = contents.batch(0, None)?;
         if self.secret.is_none() {
             // `generation` is its own inverse.
-            self.secret = Batch::parse(contents).map(|first| generation(number, first.generation));
+            self.secret = first.as_ref().map(|first| generation(number, first.generation));
         }
+        let gap = first.as_ref().and_then(|first| self.gap_before(first));
+        let is_another = first.is_some();
         let of_segment = self.secret.map(|secret| generation(number, secret));
-        let end = self.batches(number, contents, of_segment, &mut found);
-        if is_first && let Some(reason) = self.gap_before(contents) {
+        let end = match of_segment {
+            Some(own) => self.batches(number, contents, own, &mut found)?,
+            None => 0,
+        };
+        if is_first && let Some(reason) = gap {
             found.push(Found::Corrupt { offset: 0, reason });
         }
         // The identity is written when the log has begun.
         if is_first && end == 0 && self.is_identified {
-            let reason = match Batch::parse(contents) {
-                Some(_) => "an intact batch of another log is here: the identity beside it is not this log's",
-                None => "no intact batch is here, and the identity beside it proves that there was one",
+            let reason = if is_another {
+                "an intact batch of another log is here: the identity beside it is not this log's"
+            } else {
+                "no intact batch is here, and the identity beside it proves that there was one"
             };
             let reason = String::from(reason);
             found.push(Found::Corrupt { offset: 0, reason });
         }
-        self.rest(contents, end, of_segment, &mut found);
-        Some(found)
+        self.rest(contents, end, of_segment, &mut found)?;
+        Ok(found)
     }
 
     /// What is wrong with where the log begins, in words: what comes before must be in the latest snapshot.
-    fn gap_before(&self, contents: &[u8]) -> Option<String> {
-        let first = Batch::parse(contents)?;
+    fn gap_before(&self, first: &Batch<'_>) -> Option<String> {
         let Ok(Record::<Vec<Entry>>::Open { behind, .. }) = wire::decode(first.payload) else {
             return None;
         };
@@ -220,18 +244,18 @@ impl Inspector {
     }
 
     /// The batches at the beginning; where they end.
-    fn batches(
+    fn batches<R: FnMut(u64, &mut [u8]) -> Result<(), DiskError>>(
         &mut self,
         number: u64,
-        contents: &[u8],
-        of_segment: Option<u64>,
+        contents: &mut Contents<R>,
+        of_segment: u64,
         found: &mut Vec<Found>,
-    ) -> usize {
-        let mut offset = 0;
-        while let Some(batch) = contents.get(offset..).and_then(Batch::parse) {
-            let bytes = batch.padded_bytes();
+    ) -> Result<u64, DiskError> {
+        let (length, mut offset) = (contents.length(), 0);
+        while let Some(batch) = contents.batch(offset, Some(of_segment))? {
+            let bytes = batch.padded_bytes() as u64;
             let is_next = self.link.is_none_or(|link| link == batch.link);
-            if Some(batch.generation) != of_segment || !is_next || offset + bytes > contents.len() {
+            if !is_next || offset + bytes > length {
                 break;
             }
             let record = match wire::decode::<Record>(batch.payload) {
@@ -241,41 +265,49 @@ impl Inspector {
                         ..
                     } = &record
                     {
-                        self.installed = Some((number, offset as u64, Index(snapshot.last.index)));
+                        self.installed = Some((number, offset, Index(snapshot.last.index)));
                     }
                     in_words(&record)
                 }
                 Err(error) => {
                     let reason =
                         format!("the batch is intact, and holds no record that this build knows: {error}");
-                    found.push(Found::Corrupt {
-                        offset: offset as u64,
-                        reason,
-                    });
+                    found.push(Found::Corrupt { offset, reason });
                     String::from("?")
                 }
             };
             found.push(Found::Batch {
-                offset: offset as u64,
-                bytes: bytes as u64,
+                offset,
+                bytes,
                 sequence: batch.link.sequence,
                 record,
             });
             self.link = Some(batch.next_link());
             offset += bytes;
         }
-        offset
+        Ok(offset)
     }
 
     /// What lies behind the batches.
-    fn rest(&self, contents: &[u8], end: usize, of_segment: Option<u64>, found: &mut Vec<Found>) {
-        let blocks = (end..contents.len()).step_by(BLOCK_BYTES);
-        let later = blocks.into_iter().find(|offset| {
-            Batch::parse(&contents[*offset..]).is_some_and(|batch| {
-                let is_ours = Some(batch.generation) == of_segment;
-                is_ours && self.link.is_none_or(|link| batch.link.sequence >= link.sequence)
-            })
-        });
+    fn rest<R: FnMut(u64, &mut [u8]) -> Result<(), DiskError>>(
+        &self,
+        contents: &mut Contents<R>,
+        end: u64,
+        of_segment: Option<u64>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), DiskError> {
+        let (length, mut later, mut used) = (contents.length(), None, 0);
+        for offset in (end..length).step_by(BLOCK_BYTES) {
+            let block = contents.bytes(offset, BLOCK_BYTES as u64)?;
+            if block.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            used = (offset - end + BLOCK_BYTES as u64).min(length - end);
+            let is_own = of_segment.is_some() && batch::generation(block) == of_segment;
+            if later.is_none() && is_own && self.proves_a_loss(contents.batch(offset, of_segment)?) {
+                later = Some(offset);
+            }
+        }
         if let Some(later) = later {
             let reason = if later == end {
                 String::from("the batch here does not follow the one before it, or the file ends within it")
@@ -284,26 +316,26 @@ impl Inspector {
                     "no intact batch is here that belongs here, and the one at {later} proves that there was one"
                 )
             };
-            found.push(Found::Corrupt {
-                offset: end as u64,
-                reason,
-            });
+            found.push(Found::Corrupt { offset: end, reason });
         }
-        let remnant = contents[end..].iter().rposition(|byte| *byte != 0);
-        let used = remnant.map_or(0, |last| (last + 1).next_multiple_of(BLOCK_BYTES));
-        let used = used.min(contents.len() - end);
         if used > 0 {
             found.push(Found::Remnant {
-                offset: end as u64,
-                bytes: used as u64,
+                offset: end,
+                bytes: used,
             });
         }
-        if end + used < contents.len() {
+        if end + used < length {
             found.push(Found::Room {
-                offset: (end + used) as u64,
-                bytes: (contents.len() - end - used) as u64,
+                offset: end + used,
+                bytes: length - end - used,
             });
         }
+        Ok(())
+    }
+
+    /// Whether a batch of this segment, behind those that hang together, shows that there was one between.
+    fn proves_a_loss(&self, batch: Option<Batch<'_>>) -> bool {
+        batch.is_some_and(|batch| self.link.is_none_or(|link| batch.link.sequence >= link.sequence))
     }
 }
 

@@ -46,6 +46,7 @@
 extern crate alloc;
 
 mod batch;
+mod contents;
 mod directory;
 mod disk;
 mod identity;

@@ -3,7 +3,7 @@
 use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 use wire::limits::VALUE_BYTES_MAX;
-use wire::list::List;
+use wire::list::{List, is_list};
 use wire::record::{End, Operation, OperationAnswer, Unfit};
 
 /// What a key holds, and what operations make of it one after the other.
@@ -78,7 +78,7 @@ impl Draft {
                 OperationAnswer::Deleted(was_there)
             }
             Operation::Append { suffix, .. } => {
-                let value = joined(self.held.value().map_or(&[], |old| old), suffix.as_ref())?;
+                let value = self.appended(suffix.as_ref(), work)?;
                 let length = value.len() as u64;
                 *work += length;
                 self.hold(Some(value));
@@ -112,6 +112,16 @@ impl Draft {
     fn hold(&mut self, value: Option<Bytes>) {
         self.held = Held::of(value);
         self.is_changed = true;
+    }
+
+    /// A list would be one no more, and nothing would tell that it was.
+    fn appended(&self, suffix: &[u8], work: &mut u64) -> Result<Bytes, Unfit> {
+        let held: &[u8] = self.held.value().map_or(&[], |held| held);
+        if is_list(held) {
+            *work += held.len() as u64;
+            return Err(Unfit::IsList);
+        }
+        joined(held, suffix)
     }
 
     fn push(&mut self, item: &[u8], end: End, work: &mut u64) -> Result<(), Unfit> {

@@ -18,12 +18,13 @@
 mod contents;
 
 use crate::batch::{BLOCK_BYTES, Link};
+use crate::contents::Contents;
 use crate::disk::{Disk, DiskError, FileId};
 use crate::replay::Replay;
 use crate::wal::{PREPARING, Preparing, Segment, Wal, file_name, generation, segment_number};
 use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, vec::Vec};
-use contents::{Contents, Trouble};
+use contents::Trouble;
 use raft::ConfigError;
 
 /// Why a data folder can't be opened.
@@ -124,7 +125,7 @@ pub(crate) fn open<D: Disk>(
         }
         let (file, bytes) = disk.open(&file_name(number))?;
         let is_last = place + 1 == numbers.len();
-        let mut contents = Contents::new(&disk, file, bytes);
+        let mut contents = Contents::new(bytes, |offset, buffer| disk.read(file, offset, buffer));
         if let Some(secret) = secret.filter(|_| is_last) {
             contents.look_no_further_if_not_begun(generation(number, secret))?;
         }

@@ -48,6 +48,9 @@ impl FromStr for Address {
         if host.is_empty() || host.contains(char::is_whitespace) {
             return Err(format!("{text:?} is not HOST:PORT: it names no host"));
         }
+        if host.contains('/') {
+            return Err(format!("{text:?} is not HOST:PORT: no host has a slash in it"));
+        }
         if port.parse::<u16>().is_err() {
             return Err(format!("{text:?} is not HOST:PORT: {port:?} is no port"));
         }
@@ -170,6 +173,7 @@ mod tests {
             ("1=a:1,2=a:1", "a:1 is said to be that of n1 and of n2"),
             ("1=a", "HOST:PORT"),
             ("1=:1", "names no host"),
+            ("1=http://a:1", "no host has a slash"),
             ("1=a:65536", "no port"),
         ] {
             let error = text.parse::<Members>().unwrap_err();

@@ -8,10 +8,16 @@ use std::ffi::OsString;
 pub(crate) enum DataCommand {
     /// Prints the value at a key.
     ///
-    /// The read is linearizable. Exits with 1 where the key has no value.
+    /// The read is linearizable. Exits with 1 where the key has no value, and where the value is a list: see `node items`.
     Get {
         /// The key.
         key: OsString,
+        /// Print the bytes of a list, too.
+        ///
+        /// A value is a list if its bytes are one: before each item, its length in four bytes. No text is one; other bytes that begin with
+        /// zeros may happen to be.
+        #[arg(long)]
+        raw: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -22,6 +28,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// What it holds afterwards.
+        #[arg(allow_negative_numbers = true)]
         value: OsString,
         #[command(flatten)]
         reach: Reach,
@@ -37,7 +44,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// What it must hold, unless `--absent`; then what it holds afterwards.
-        #[arg(required = true, num_args = 1..=2, value_names = ["EXPECTED", "NEW"])]
+        #[arg(required = true, num_args = 1..=2, allow_negative_numbers = true, value_names = ["EXPECTED", "NEW"])]
         values: Vec<OsString>,
         /// Expect the key to have no value.
         #[arg(long)]
@@ -56,11 +63,12 @@ pub(crate) enum DataCommand {
     },
     /// Adds to the end of a value, and prints how many bytes it has then.
     ///
-    /// A key without a value counts for an empty one.
+    /// A key without a value counts for an empty one. Exits with 1 where the value is a list: `node push` adds to that.
     Append {
         /// The key.
         key: OsString,
         /// What is added.
+        #[arg(allow_negative_numbers = true)]
         suffix: OsString,
         #[command(flatten)]
         reach: Reach,
@@ -78,6 +86,18 @@ pub(crate) enum DataCommand {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Prints the items of a list, first to last, a line each.
+    ///
+    /// The read is linearizable. Exits with 1 where the key has no value, as when all items were taken, and where the value is no list.
+    Items {
+        /// The key.
+        key: OsString,
+        /// Print a JSON array, in one line: of texts, and of `{"hex":…}` where an item is none.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Adds an item to the end of a list.
     ///
     /// A key without a value counts for an empty list. Exits with 1 where the value is no list.
@@ -85,6 +105,7 @@ pub(crate) enum DataCommand {
         /// The key.
         key: OsString,
         /// The item.
+        #[arg(allow_negative_numbers = true)]
         item: OsString,
         /// Add it to the front instead.
         #[arg(long)]
@@ -106,7 +127,7 @@ pub(crate) enum DataCommand {
     },
     /// Does several things at once, or others if a condition does not hold.
     ///
-    /// What each operation returned is printed in a line of its own. Exits with 1 where a condition did not hold; what stands behind
+    /// What each operation returned is printed in a line of its own, a list as a JSON array. Exits with 1 where a condition did not hold; what stands behind
     /// `--else` is done then. Exits with 1, too, where an operation can't be carried out; nothing is done then. See `node help transactions`.
     Txn {
         /// What must hold; several are given one by one, and all of them must: `holds KEY VALUE`, `differs KEY VALUE`, `absent KEY`, `present KEY`.

@@ -3,17 +3,20 @@
 mod address;
 mod config_file;
 mod data;
+mod json_help;
 mod members_help;
 mod serve;
+mod ticks;
 mod transactions_help;
 mod usage;
 
 pub(crate) use address::{Address, Members};
 pub(crate) use data::DataCommand;
+pub(crate) use json_help::JSON_HELP;
 pub(crate) use members_help::MEMBERS_HELP;
 pub(crate) use serve::{LogLevel, Scheduling, ServeArgs, Settings};
 pub(crate) use transactions_help::TRANSACTIONS_HELP;
-pub(crate) use usage::{NoCommand, parse};
+pub(crate) use usage::parse;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -42,14 +45,16 @@ pub(crate) enum Command {
     /// Every node answers from what it knows itself. Exits with 1 where an endpoint did not answer.
     Status {
         /// Print a JSON array instead of a table.
+        ///
+        /// It also says where each node's time went since it started; `node help json` has the fields.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        reach: Reach,
+        reach: ReachEach,
     },
     /// Shows who takes part, as the leader has it: voters and learners, where they are reached, and which data folder is whose.
     Members {
-        /// Print a JSON array instead of a table.
+        /// Print a JSON array instead of a table; `node help json` has the fields.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -118,7 +123,7 @@ pub(crate) enum Command {
     /// Nodes do that by themselves when the log has grown by as much as the state holds; see the column SNAPSHOT of `node status`.
     Snapshot {
         #[command(flatten)]
-        reach: Reach,
+        reach: ReachEach,
     },
     /// Looks at a node's write-ahead log and its snapshots.
     Wal {
@@ -166,10 +171,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Explains a command, or a topic: `exit-codes`, `members`, `transactions`.
+    /// Explains a command, or a topic: `exit-codes`, `json`, `members`, `transactions`.
     Help {
-        /// The command or topic.
-        topic: Option<String>,
+        /// The command or topic; of one command under another, both: `wal inspect`.
+        topic: Vec<String>,
     },
 }
 
@@ -208,6 +213,24 @@ pub(crate) struct Reach {
     )]
     pub(crate) endpoints: Vec<Address>,
     /// How long to try, all in all.
+    #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
+    pub(crate) timeout: Duration,
+}
+
+/// How a client reaches nodes that it asks each for itself.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReachEach {
+    /// The nodes that are asked, each of them: `HOST:PORT,…`.
+    #[arg(
+        long,
+        short,
+        required = true,
+        value_delimiter = ',',
+        value_parser = endpoint,
+        value_name = "HOST:PORT,…"
+    )]
+    pub(crate) endpoints: Vec<Address>,
+    /// How long to wait for each of them.
     #[arg(long, default_value = "5s", value_parser = positive_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
 }
@@ -267,6 +290,23 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn endpoints_are_said_to_be_tried_in_turn_where_one_of_them_is_enough() {
+        let mut command = Cli::command();
+        command.build();
+        for (name, in_turn) in [
+            ("status", false),
+            ("snapshot", false),
+            ("get", true),
+            ("members", true),
+        ] {
+            let subcommand = command.find_subcommand_mut(name).expect("it is there");
+            let help = subcommand.render_long_help().to_string();
+            assert_eq!(help.contains("tried in turn"), in_turn, "{name}: {help}");
+            assert_eq!(help.contains("each of them"), !in_turn, "{name}: {help}");
+        }
     }
 
     #[test]

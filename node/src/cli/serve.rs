@@ -1,6 +1,7 @@
 //! What `node serve` is told, by flags and by a file, and whether it can work.
 
 use super::address::{Address, Members};
+use super::ticks::{self, ElectionTicks};
 use super::{config_file, positive_duration};
 use crate::exit::Failure;
 use clap::{Args, ValueEnum};
@@ -15,8 +16,6 @@ use wire::limits::CLUSTER_ID_BYTES_MAX;
 
 const TICK: Duration = Duration::from_millis(10);
 const TICK_MAX: Duration = Duration::from_secs(10);
-const ELECTION_TICKS: ElectionTicks = ElectionTicks { min: 15, max: 30 };
-const HEARTBEAT_TICKS: u32 = 4;
 /// A node that looks for longer would hardly ever sleep: its clock ticks.
 const SPIN_MAX: Duration = Duration::from_millis(10);
 const SESSION_LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -81,7 +80,7 @@ pub(crate) struct ServeArgs {
     /// [default: 15..30]
     #[arg(long, value_name = "MIN..MAX")]
     pub(crate) election_ticks: Option<ElectionTicks>,
-    /// Every how many ticks a leader lets itself be heard [default: 4]
+    /// Every how many ticks a leader lets itself be heard; less than the MIN of `--election-ticks` [default: 4]
     #[arg(long, value_name = "TICKS")]
     pub(crate) heartbeat_ticks: Option<u32>,
     /// Decides the random election time-outs, together with the id [default: drawn at random]
@@ -205,38 +204,6 @@ impl TryFrom<String> for Spin {
     type Error = String;
 
     fn try_from(text: String) -> Result<Spin, String> {
-        text.parse()
-    }
-}
-
-/// The range of election time-outs, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct ElectionTicks {
-    pub(crate) min: u32,
-    pub(crate) max: u32,
-}
-
-impl FromStr for ElectionTicks {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ElectionTicks, String> {
-        let parse = |(min, max): (&str, &str)| {
-            Some(ElectionTicks {
-                min: min.parse().ok()?,
-                max: max.parse().ok()?,
-            })
-        };
-        text.split_once("..")
-            .and_then(parse)
-            .ok_or_else(|| format!("{text:?} is not MIN..MAX, as in 15..30"))
-    }
-}
-
-impl TryFrom<String> for ElectionTicks {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<ElectionTicks, String> {
         text.parse()
     }
 }
@@ -376,13 +343,7 @@ impl ServeArgs {
         if spin.is_some_and(|longest| longest > SPIN_MAX) {
             return Err("--spin must be 10ms or less, or never".to_string());
         }
-        let ElectionTicks { min, max } = self.election_ticks.unwrap_or(ELECTION_TICKS);
-        let timing = Timing {
-            election_ticks_min: min,
-            election_ticks_max: max,
-            heartbeat_ticks: self.heartbeat_ticks.unwrap_or(HEARTBEAT_TICKS),
-        };
-        timing.validate().map_err(|error| error.to_string())?;
+        let timing = ticks::timing(self.election_ticks, self.heartbeat_ticks)?;
         let session_lifetime = self.session_lifetime.map_or(SESSION_LIFETIME, |period| period.0);
         if session_lifetime < SESSION_LIFETIME_MIN {
             return Err("--session-lifetime must be from 1s to 1day".to_string());
@@ -563,7 +524,7 @@ mod tests {
                 |args| args.peers = "1=a:1,2=b:0".parse().ok(),
                 "--peers \"b:0\": nobody is reached at port 0",
             ),
-            (|args| args.heartbeat_ticks = Some(15), "heartbeat_ticks"),
+            (|args| args.heartbeat_ticks = Some(15), "--heartbeat-ticks 15"),
             (|args| args.tick = Some(Period(Duration::from_nanos(1))), "--tick"),
             (|args| args.spin = Some(Spin(Duration::from_secs(1))), "--spin"),
             (

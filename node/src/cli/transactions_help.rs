@@ -14,7 +14,7 @@ Conditions, of which all must hold (without any, they do):
 
 Operations, in order; each sees what those before it have done, and has a line of its own in what is printed:
 
-  get KEY                          the value, or (nil)
+  get KEY                          the value, or (nil); of a list, its items as a JSON array
   put KEY VALUE                    ok
   delete KEY                       deleted, or (nil)
   append KEY SUFFIX                how many bytes the value has then
@@ -23,5 +23,5 @@ Operations, in order; each sees what those before it have done, and has a line o
   pop KEY, pop-back KEY            the item, or (nil)
 
 Words are separated by blanks, and quoted as in a shell: 'put greeting \"good morning\"'. Where an operation can't be carried out
-(what is stored is no number, or no list), the whole transaction changes nothing.
+(what is stored is no number, or no list, or one that bytes are to be appended to), the whole transaction changes nothing.
 ";

@@ -1,47 +1,12 @@
-//! What is said of a command line that can't be understood: one line.
+//! What is said of a command line that can't be understood.
 
 use super::Cli;
-use clap::Parser;
-use clap::error::ErrorKind;
 use std::ffi::OsString;
-
-/// Why a command line is not a command.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoCommand {
-    /// It asks for help or the version: this.
-    Shown(String),
-    /// It can't be understood; in one line.
-    Wrong(String),
-}
+use usage::NoCommand;
 
 /// Understands a command line.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, NoCommand> {
-    Cli::try_parse_from(arguments).map_err(|error| {
-        let (kind, rendered) = (error.kind(), error.render().to_string());
-        if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-            return NoCommand::Shown(rendered);
-        }
-        if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return NoCommand::Wrong("a command is needed; `node help` names them".to_string());
-        }
-        let line = one_line(&rendered);
-        if kind == ErrorKind::InvalidSubcommand {
-            return NoCommand::Wrong(format!("{line}; `node help` names the commands"));
-        }
-        NoCommand::Wrong(line)
-    })
-}
-
-/// What clap says of an error over several paragraphs, without its usage, in one line.
-fn one_line(rendered: &str) -> String {
-    let lines: Vec<&str> = rendered
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let line = lines.join(" ").replace(" tip: ", "; ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+    usage::parse(arguments, "`node help` names the commands")
 }
 
 #[cfg(test)]
@@ -80,6 +45,10 @@ mod tests {
                 "cannot be used with",
             ),
             (
+                &["serve", "--election-ticks", "5..3"],
+                "invalid value '5..3' for '--election-ticks <MIN..MAX>': MAX must be more than MIN",
+            ),
+            (
                 &["recover", "--data", "d", "--cluster-id", ""],
                 "it must have 1 to 64 bytes",
             ),
@@ -90,14 +59,6 @@ mod tests {
                 "{arguments:?}: {line:?} does not say {part:?}"
             );
             assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
-        }
-    }
-
-    #[test]
-    fn help_and_version_are_shown() {
-        for argument in ["--help", "--version"] {
-            let shown = parse(["node", argument].map(OsString::from));
-            assert!(matches!(shown, Err(NoCommand::Shown(_))), "{argument}");
         }
     }
 }

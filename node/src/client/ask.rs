@@ -3,6 +3,7 @@
 //! A command is given in a session of its own, so that it can be sent again where no answer came, and takes effect once all the same.
 //! Where the time is up before an answer came, nobody knows whether it did.
 
+use super::no_member::no_member;
 use crate::cli::{Address, Reach};
 use crate::connection::{Dialled, Frame, append_frame, dial};
 use std::time::Duration;
@@ -151,6 +152,7 @@ impl<'a> Asker<'a> {
                 let next = self.endpoints.next().expect("at least one endpoint is required");
                 next.as_str().to_string()
             });
+            let mut names_no_leader = false;
             let reason = match attempt(&address, &request, self.deadline, is_sent_once).await {
                 Attempt::Answered(Ok(reply)) => {
                     self.next = Some(address);
@@ -173,6 +175,7 @@ impl<'a> Asker<'a> {
                 }
                 Attempt::Answered(Err(error)) => {
                     in_doubt |= !error.is_definite();
+                    names_no_leader = matches!(error, Error::NotLeader { leader: None });
                     format!("{address}: {error}")
                 }
                 Attempt::NotSent(reason) => format!("{address}: {reason}"),
@@ -186,6 +189,9 @@ impl<'a> Asker<'a> {
                 return Outcome::Unknown(format!("not tried again: {reason}"));
             }
             if Instant::now() + PAUSE >= self.deadline {
+                if names_no_leader && let Some(why) = no_member(&address).await {
+                    return ended(in_doubt && !changes_nothing, why);
+                }
                 let tried = humantime::format_duration(self.reach.timeout);
                 let reason = format!("the time is up ({tried}); last of all, {reason}");
                 return ended(in_doubt && !changes_nothing, reason);

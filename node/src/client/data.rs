@@ -1,6 +1,6 @@
 //! What `node get`, `node put` and the other commands about what is stored ask for.
 
-use super::transaction;
+use super::{Shown, transaction};
 use crate::cli::{DataCommand, Reach};
 use crate::exit::Failure;
 use bytes::Bytes;
@@ -14,6 +14,24 @@ fn bytes(argument: OsString) -> Bytes {
     Bytes::from(argument.into_vec())
 }
 
+/// What is printed of the value that a command reads or takes.
+pub(crate) fn shown(command: &DataCommand) -> Shown {
+    match command {
+        DataCommand::Get { raw: false, .. } => Shown::Unlisted,
+        DataCommand::Items { json: false, .. } => Shown::Items,
+        DataCommand::Items { json: true, .. } => Shown::JsonItems,
+        DataCommand::Get { raw: true, .. }
+        | DataCommand::Put { .. }
+        | DataCommand::Cas { .. }
+        | DataCommand::Delete { .. }
+        | DataCommand::Append { .. }
+        | DataCommand::Incr { .. }
+        | DataCommand::Push { .. }
+        | DataCommand::Pop { .. }
+        | DataCommand::Txn { .. } => Shown::Bytes,
+    }
+}
+
 /// The request that a command stands for, and whom it is for.
 ///
 /// # Errors
@@ -24,7 +42,9 @@ pub(crate) fn request(command: DataCommand) -> Result<(RequestBody, Reach), Fail
         command: Command::Operation(operation),
     };
     Ok(match command {
-        DataCommand::Get { key, reach } => (RequestBody::Get { key: bytes(key) }, reach),
+        DataCommand::Get { key, reach, .. } | DataCommand::Items { key, reach, .. } => {
+            (RequestBody::Get { key: bytes(key) }, reach)
+        }
         DataCommand::Put { key, value, reach } => {
             let (key, value) = (bytes(key), bytes(value));
             (RequestBody::Put { key, value }, reach)

@@ -1,12 +1,12 @@
 //! `node members`, `node add`, `node snapshot`.
 
 use super::ask::{Attempt, Outcome, ask, attempt};
-use super::status::{aligned, json_member, misanswered};
+use super::json;
+use super::status::{aligned, misanswered};
 use super::{done, done_at};
-use crate::cli::{Address, Reach};
+use crate::cli::{Address, Reach, ReachEach};
 use crate::{exit, output};
 use raft::NodeId;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,9 +19,7 @@ pub(crate) async fn list(reach: &Reach, as_json: bool) -> u8 {
         Err(code) => return code,
     };
     let text = if as_json {
-        let members: Vec<Value> = members.iter().map(json_member).collect();
-        let text = serde_json::to_string_pretty(&members).expect("numbers and texts are always JSON");
-        format!("{text}\n")
+        json::members(&members)
     } else {
         let mut rows = vec![
             ["NODE", "PART", "ADDRESS", "DATA FOLDER"]
@@ -144,13 +142,16 @@ async fn add_all(
         Outcome::NotDone(reason) => Outcome::NotDone(format!(
             "{reason}; {names} is left as a learner: `node add` goes on from there, `node remove` takes it back"
         )),
-        outcome @ (Outcome::Done(_) | Outcome::Unknown(_)) => outcome,
+        Outcome::Unknown(reason) => Outcome::Unknown(format!(
+            "{reason}; {names} may still be a learner, which `node members` shows: `node add` goes on from there, `node remove` takes it back"
+        )),
+        outcome @ Outcome::Done(_) => outcome,
     };
     done(outcome).map(|_| ())
 }
 
 /// Has each endpoint take a snapshot, and tells what it covers. Returns the exit code.
-pub(crate) async fn snapshot(reach: &Reach) -> u8 {
+pub(crate) async fn snapshot(reach: &ReachEach) -> u8 {
     let mut code = exit::DONE;
     let request = Request {
         id: 1,

@@ -2,24 +2,29 @@
 
 mod ask;
 mod data;
+mod json;
 mod members;
+mod no_member;
 mod status;
 mod transaction;
+mod value;
 
-pub(crate) use data::request as request_of;
+pub(crate) use data::{request as request_of, shown};
 pub(crate) use members::{add, list, snapshot};
 pub(crate) use status::status;
+pub(crate) use value::Shown;
 
 use crate::cli::{Address, Reach};
 use crate::{exit, output};
 use ask::{Outcome, ask};
+use value::{in_one_line, line};
 use wire::client::{Reply, RequestBody};
 use wire::record::OperationAnswer;
 
-/// Asks the cluster, prints what it answers, and returns the exit code.
-pub(crate) async fn run(body: RequestBody, reach: &Reach) -> u8 {
+/// Asks the cluster, prints what it answers, of a value what is to be shown, and returns the exit code.
+pub(crate) async fn run(body: RequestBody, reach: &Reach, shown: Shown) -> u8 {
     match done(ask(body, reach).await) {
-        Ok(reply) => print(reply),
+        Ok(reply) => print(reply, shown),
         Err(code) => code,
     }
 }
@@ -51,9 +56,12 @@ impl Outcome {
     }
 }
 
-fn print(reply: Reply) -> u8 {
+fn print(reply: Reply, shown: Shown) -> u8 {
     match reply {
-        Reply::Value(Some(value)) => output::print(&line(&value)),
+        Reply::Value(Some(value)) => match shown.text(&value) {
+            Ok(text) => output::print(&text),
+            Err(why) => nothing(&why),
+        },
         Reply::Value(None) => nothing("the key has no value"),
         Reply::Length(length) => output::print(format!("{length}\n").as_bytes()),
         Reply::Sum(sum) => output::print(format!("{sum}\n").as_bytes()),
@@ -78,16 +86,10 @@ fn print(reply: Reply) -> u8 {
     }
 }
 
-fn line(value: &[u8]) -> Vec<u8> {
-    let mut line = value.to_vec();
-    line.push(b'\n');
-    line
-}
-
 /// What an operation of a transaction returned.
 fn answer_line(answer: OperationAnswer) -> Vec<u8> {
     let text = match answer {
-        OperationAnswer::Value(Some(value)) => return line(&value),
+        OperationAnswer::Value(Some(value)) => return in_one_line(&value),
         OperationAnswer::Value(None) | OperationAnswer::Deleted(false) => "(nil)".to_string(),
         OperationAnswer::Written => "ok".to_string(),
         OperationAnswer::Deleted(true) => "deleted".to_string(),

@@ -1,13 +1,12 @@
 //! `node status`: how each endpoint is.
 
 use super::ask::{client_hello, exchange};
-use crate::cli::{Address, Reach};
+use super::json;
+use crate::cli::{Address, ReachEach};
 use crate::connection::dial;
 use crate::{exit, output};
-use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use wire::client::{Member, NodeRole, Reply, Request, RequestBody, StageTimes, Status};
+use wire::client::{NodeRole, Reply, Request, RequestBody, StageTimes, Status};
 
 const HEADINGS: [&str; 10] = [
     "ENDPOINT",
@@ -25,24 +24,25 @@ const HEADINGS: [&str; 10] = [
 const PROGRESS_HEADINGS: [&str; 7] = ["NODE", "PART", "MATCHED", "BEHIND", "STATE", "IN FLIGHT", "HEARD"];
 
 /// What an endpoint answered.
-struct Line {
-    endpoint: Address,
-    answer: Result<Status, String>,
+pub(super) struct Line {
+    pub(super) endpoint: Address,
+    pub(super) answer: Result<Status, String>,
     /// Where its time went; asked for only where it is shown, and `None` if it does not know.
-    stages: Option<Vec<StageTimes>>,
+    pub(super) stages: Option<Vec<StageTimes>>,
 }
 
 /// Asks all endpoints at once, prints what they say, and returns the exit code.
-pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
+pub(crate) async fn status(reach: &ReachEach, as_json: bool) -> u8 {
+    let deadline = Instant::now() + reach.timeout;
     let asked: Vec<_> = reach
         .endpoints
         .iter()
         .map(|endpoint| {
-            let (endpoint, timeout) = (endpoint.clone(), reach.timeout);
+            let endpoint = endpoint.clone();
             tokio::task::spawn_local(async move {
-                let answer = ask_status(&endpoint, timeout).await;
+                let answer = ask_status(endpoint.as_str(), deadline).await;
                 let stages = if as_json && answer.is_ok() {
-                    ask_stages(&endpoint, timeout).await
+                    ask_stages(endpoint.as_str(), deadline).await
                 } else {
                     None
                 };
@@ -58,15 +58,19 @@ pub(crate) async fn status(reach: &Reach, as_json: bool) -> u8 {
     for line in asked {
         lines.push(line.await.expect("asking for a status does not panic"));
     }
-    let text = if as_json { json_text(&lines) } else { table(&lines) };
+    let text = if as_json {
+        json::statuses(&lines)
+    } else {
+        table(&lines)
+    };
     match output::print(text.as_bytes()) {
         exit::DONE if lines.iter().any(|line| line.answer.is_err()) => exit::NOT_DONE,
         code => code,
     }
 }
 
-async fn ask_status(endpoint: &Address, timeout: Duration) -> Result<Status, String> {
-    let reply = ask(endpoint, RequestBody::Status, timeout).await?;
+pub(super) async fn ask_status(endpoint: &str, deadline: Instant) -> Result<Status, String> {
+    let reply = ask(endpoint, RequestBody::Status, deadline).await?;
     if let Reply::Status(status) = reply {
         return Ok(status);
     }
@@ -74,8 +78,8 @@ async fn ask_status(endpoint: &Address, timeout: Duration) -> Result<Status, Str
 }
 
 /// A node that is older than the question closes the connection.
-async fn ask_stages(endpoint: &Address, timeout: Duration) -> Option<Vec<StageTimes>> {
-    match ask(endpoint, RequestBody::Stages, timeout).await {
+async fn ask_stages(endpoint: &str, deadline: Instant) -> Option<Vec<StageTimes>> {
+    match ask(endpoint, RequestBody::Stages, deadline).await {
         Ok(Reply::Stages(stages)) => Some(stages),
         Ok(_) | Err(_) => None,
     }
@@ -86,9 +90,9 @@ pub(super) fn misanswered(reply: &Reply) -> String {
     format!("it answered something else than was asked: {reply:?}")
 }
 
-pub(super) async fn ask(endpoint: &Address, body: RequestBody, timeout: Duration) -> Result<Reply, String> {
-    let deadline = Instant::now() + timeout;
-    let dialled = dial(endpoint.as_str(), &client_hello(), timeout)
+async fn ask(endpoint: &str, body: RequestBody, deadline: Instant) -> Result<Reply, String> {
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    let dialled = dial(endpoint, &client_hello(), time_left)
         .await
         .map_err(|error| error.to_string())?;
     let request = Request { id: 1, body };
@@ -100,7 +104,7 @@ pub(super) async fn ask(endpoint: &Address, body: RequestBody, timeout: Duration
     }
 }
 
-fn role(role: NodeRole) -> &'static str {
+pub(super) fn role(role: NodeRole) -> &'static str {
     match role {
         NodeRole::Follower => "follower",
         NodeRole::PreCandidate => "pre-candidate",
@@ -195,85 +199,4 @@ fn row(endpoint: &Address, status: &Status) -> [String; HEADINGS.len()] {
         status.snapshot_index.to_string(),
         format!("{:016x}", status.state_hash),
     ]
-}
-
-fn json_text(lines: &[Line]) -> String {
-    let lines: Vec<Value> = lines.iter().map(json_line).collect();
-    let mut text = serde_json::to_string_pretty(&lines).expect("numbers and texts are always JSON");
-    text.push('\n');
-    text
-}
-
-fn json_line(
-    Line {
-        endpoint,
-        answer,
-        stages,
-    }: &Line,
-) -> Value {
-    let status = match answer {
-        Ok(status) => status,
-        Err(reason) => return json!({ "endpoint": endpoint.as_str(), "error": reason }),
-    };
-    let progress = |peer: &wire::client::PeerStatus| {
-        json!({
-            "node": peer.node,
-            "matched": peer.matched,
-            "next": peer.next,
-            "state": peer.state,
-            "in_flight": peer.in_flight,
-            "active": peer.active,
-            "caught_up": peer.caught_up,
-        })
-    };
-    json!({
-        "endpoint": endpoint.as_str(),
-        "node": status.node,
-        "cluster_id": status.cluster_id,
-        "role": role(status.role),
-        "term": status.term,
-        "leader": status.leader,
-        "last_index": status.last_index,
-        "commit_index": status.commit_index,
-        "applied_index": status.applied_index,
-        // A text: not every reader of JSON keeps 64 bits.
-        "state_hash": format!("{:016x}", status.state_hash),
-        "first_index": status.first_index,
-        "snapshot_index": status.snapshot_index,
-        "voters": status.voters,
-        "members": status.members.iter().map(json_member).collect::<Vec<Value>>(),
-        "progress": status.progress.iter().map(progress).collect::<Vec<Value>>(),
-        "stages": stages.as_deref().map(json_stages),
-    })
-}
-
-/// A member as JSON has it.
-pub(super) fn json_member(member: &Member) -> Value {
-    json!({
-        "node": member.node,
-        "part": member.role.name(),
-        "address": member.address,
-        "data_folder": member.incarnation.map(|incarnation| format!("{incarnation:032x}")),
-    })
-}
-
-/// Each stage's times in microseconds: how many, some quantiles, and all of them as pairs of a time and how often.
-fn json_stages(stages: &[StageTimes]) -> Value {
-    let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1e3;
-    let stage = |times: &StageTimes| {
-        let quantile = |per_mille| times.quantile(per_mille).map(microseconds);
-        let counted = times
-            .times
-            .iter()
-            .map(|time| json!([microseconds(time.nanoseconds), time.count]));
-        let value = json!({
-            "count": times.count(),
-            "p50_us": quantile(500),
-            "p99_us": quantile(990),
-            "max_us": quantile(1000),
-            "times": counted.collect::<Vec<Value>>(),
-        });
-        (times.stage.name().to_string(), value)
-    };
-    Value::Object(stages.iter().map(stage).collect())
 }

@@ -193,6 +193,7 @@ fn bad_usage_has_its_code() {
         &["serve"],
         &["serve", "--id", "0"],
         &["help", "frobnicate"],
+        &["help", "wal", "frobnicate"],
     ] {
         let output = run(args);
         assert_eq!(code(&output), Some(254), "{args:?}");
@@ -219,6 +220,8 @@ fn help_and_version_are_printed_to_stdout() {
         (&["version"], "protocol 1 to 2"),
         (&["help", "txn"], "--else"),
         (&["help", "transactions"], "push-front"),
+        (&["help", "json"], "state_hash"),
+        (&["help", "wal", "inspect"], "Usage: node wal inspect"),
     ] {
         let output = run(args);
         assert_eq!(code(&output), Some(0), "{args:?}");

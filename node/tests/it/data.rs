@@ -59,6 +59,8 @@ fn values_grow_numbers_count_and_lists_have_two_ends() {
     client.prints(&["incr", "n"], "1\n");
     client.prints(&["incr", "n", "41"], "42\n");
     client.prints(&["incr", "n", "-50"], "-8\n");
+    client.prints(&["cas", "n", "-8", "-9"], "");
+    client.prints(&["put", "n", "-8"], "");
     client.refuses(&["incr", "a"], 1, "the value is no number of 64 bits");
     client.refuses(
         &["incr", "n", "-9223372036854775808"],
@@ -74,6 +76,30 @@ fn values_grow_numbers_count_and_lists_have_two_ends() {
     client.prints(&["pop", "l"], "2\n");
     client.refuses(&["pop", "l"], 1, "the key has no value");
     client.refuses(&["push", "a", "x"], 1, "the value is no list");
+}
+
+#[test]
+fn a_list_is_read_by_its_items_and_stays_a_list() {
+    let client = Client::start();
+    for item in ["1", "two words", ""] {
+        client.prints(&["push", "l", item], "");
+    }
+    client.prints(&["items", "l"], "1\ntwo words\n\n");
+    let json = "[\"1\",\"two words\",\"\"]\n";
+    client.prints(&["items", "l", "--json"], json);
+    client.prints(&["txn", "--then", "get l"], json);
+    client.refuses(&["get", "l"], 1, "the value is a list: `node items`");
+    client.prints(&["get", "l", "--raw"], "\0\0\0\x011\0\0\0\x09two words\0\0\0\0\n");
+    client.refuses(
+        &["append", "l", "x"],
+        1,
+        "not done: the command changed nothing: the value is a list",
+    );
+    client.refuses(&["txn", "--then", "append l x"], 1, "the value is a list");
+    client.prints(&["items", "l", "--json"], json);
+    client.refuses(&["items", "nothing"], 1, "the key has no value");
+    client.prints(&["put", "text", "x"], "");
+    client.refuses(&["items", "text"], 1, "the value is no list");
 }
 
 #[test]

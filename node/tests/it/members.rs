@@ -143,6 +143,70 @@ fn a_node_that_was_removed_is_told_so_and_does_not_fill_its_log() {
 }
 
 #[test]
+fn who_asks_one_that_is_no_member_is_told_so_and_whom_to_ask() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    wait_for_folders(&cluster);
+    let leader = cluster.leader();
+    let removed = if leader == 3 { 2 } else { 3 };
+    cluster.start_joining(dir.path(), 4);
+    done(&cluster, &["remove", &removed.to_string()]);
+    let refused = |id: u64, args: &[&str]| {
+        let endpoint = cluster.nodes[&id].endpoint();
+        let mut args = args.to_vec();
+        args.extend(["--endpoints", &endpoint, "--timeout", "500ms"]);
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        text(&output.stderr)
+    };
+    let four = cluster.named(4);
+    // Until the leader has told all that it had to tell, the removed node may still name it, and the request goes there.
+    let said = eventually("it knows of no leader", || {
+        let said = refused(removed, &["remove", "9"]);
+        said.contains("which was removed from the cluster")
+            .then_some(said)
+    });
+    assert!(
+        said.starts_with("not done: ") && said.contains(&format!("is node {removed}, which")),
+        "{said}"
+    );
+    assert!(said.contains(&format!("; node {leader} leads it, at ")), "{said}");
+    eventually("it is said that node 4 is no member yet", || {
+        let said = refused(4, &["add", &four]);
+        said.contains("is node 4, which waits to be a member")
+            .then_some(())
+    });
+}
+
+#[test]
+fn who_adds_a_node_that_does_not_catch_up_in_time_is_told_what_is_left_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(dir.path());
+    cluster.leader();
+    cluster.start_joining(dir.path(), 4);
+    cluster.kill(4);
+    let (named, endpoints) = (cluster.named(4), cluster.endpoints());
+    let args = [
+        "add",
+        &named,
+        "--wait",
+        "300ms",
+        "--timeout",
+        "30s",
+        "-e",
+        &endpoints,
+    ];
+    let output = run(&args);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("a learner") && said.contains("`node add` goes on from there"),
+        "{said}"
+    );
+    assert_eq!(parts(&cluster)[&4], "learner");
+}
+
+#[test]
 fn several_come_and_go_at_once_and_the_leader_may_be_among_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(dir.path());

@@ -65,7 +65,7 @@ pub enum Operation<B = Bytes> {
         /// The key.
         key: B,
     },
-    /// Adds bytes to the end of a value; an absent one counts for empty.
+    /// Adds bytes to the end of a value that is no list (see [`crate::list::is_list`]); an absent one counts for empty.
     Append {
         /// The key.
         key: B,
@@ -236,6 +236,9 @@ pub enum Unfit {
         crate::limits::TRANSACTION_ANSWER_BYTES_MAX
     )]
     AnswerTooLong,
+    /// The value is a list, which bytes behind its last item would make none.
+    #[error("the value is a list")]
+    IsList,
 }
 
 /// Names a command of a session: however often it comes, it is carried out once (Ongaro's dissertation, §6.3; Lee and others,

@@ -6,6 +6,9 @@
 //! │ length   │ item   │ length   │ item   │       lengths are big-endian; an empty list is no value at all
 //! └──────────┴────────┴──────────┴────────┴─ ─
 //! ```
+//!
+//! A value is a list if its bytes are one, as it is a number if they are digits; nothing else tells. No text is: the length of an item begins
+//! with a zero byte, since no value has 16 MiB. Other bytes that begin with zeros may happen to be one.
 
 use crate::payload::DecodeError;
 use crate::record::End;
@@ -25,6 +28,15 @@ fn first_bytes(list: &[u8]) -> Option<usize> {
         .ok()?
         .checked_add(LENGTH_BYTES)?;
     (bytes <= list.len()).then_some(bytes)
+}
+
+/// Whether a value of these bytes is a list; an empty value is none.
+pub fn is_list(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some(bytes) = first_bytes(rest) {
+        rest = &rest[bytes..];
+    }
+    rest.is_empty() && !value.is_empty()
 }
 
 /// The items of a list, first to last.
@@ -168,6 +180,14 @@ mod tests {
         }
         assert!(List::new(bytes).is_some() && List::new(Bytes::new()).is_some());
         assert!(List::new(Bytes::from_static(&[255; 9])).is_none());
+    }
+
+    #[test]
+    fn texts_and_empty_values_are_no_lists() {
+        for value in ["", "0", "text", "\n\n\n\n", "12345678"] {
+            assert!(!is_list(value.as_bytes()), "{value:?}");
+        }
+        assert!(is_list(of(&[b"one", b""]).bytes()));
     }
 
     #[test]

@@ -303,6 +303,7 @@ fn what_clients_are_told() {
         Unfit::NotList,
         Unfit::ValueTooLong,
         Unfit::AnswerTooLong,
+        Unfit::IsList,
     ];
     for (place, unfit) in unfit.into_iter().enumerate() {
         pinned(

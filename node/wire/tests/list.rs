@@ -70,6 +70,7 @@ proptest! {
         let expected = defined(&bytes);
         let items = list::items(&bytes).ok();
         prop_assert_eq!(&items, &expected.as_ref().map(|items| items.iter().cloned().map(Bytes::from).collect()));
+        prop_assert_eq!(list::is_list(&bytes), expected.is_some() && !bytes.is_empty());
         let list = List::new(bytes);
         prop_assert_eq!(list.is_some(), expected.is_some());
         let (Some(mut list), Some(mut expected)) = (list, expected) else { return Ok(()) };

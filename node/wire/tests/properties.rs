@@ -358,6 +358,7 @@ fn unfit() -> impl Strategy<Value = Unfit> {
         Just(Unfit::NotList),
         Just(Unfit::ValueTooLong),
         Just(Unfit::AnswerTooLong),
+        Just(Unfit::IsList),
     ]
 }
 

@@ -1,23 +1,28 @@
 //! What the plots share: panels below each other with one clock, axes, faults, and a legend.
 
-use super::ended;
+use super::{Load, ended};
 use crate::report::faults::{Fault, faults};
 use crate::report::xml::escaped;
-use checker::Log;
 use std::fmt::Write as _;
 
 /// How wide a plot is, and how high one of its panels, in pixels.
 const WIDTH: f64 = 960.0;
-const PANEL: f64 = 190.0;
+const PANEL: f64 = 202.0;
 /// What is around a panel's plane.
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
-const ABOVE: f64 = 36.0;
+const ABOVE: f64 = 48.0;
 const BELOW: f64 = 24.0;
 /// How high the legend is.
 const LEGEND: f64 = 30.0;
-/// How wide a letter is, about.
-const LETTER: f64 = 6.6;
+/// How wide a letter is, about: of the legend, and of a fault's name.
+const LETTER: f64 = 7.4;
+const SMALL_LETTER: f64 = 6.2;
+/// What is between two names of faults at least.
+const APART: f64 = 4.0;
+/// In how many rows the names of faults stand, in turns, and how high one is.
+const ROWS: usize = 2;
+const ROW: f64 = 12.0;
 /// How many ticks there are about on an axis of time.
 const TICKS: f64 = 10.0;
 
@@ -28,7 +33,7 @@ font:12px system-ui,sans-serif;max-width:100%;height:auto;display:block}\
 @media(prefers-color-scheme:dark){.plot{--ok:#5c9be0;--info:#dca94a;--fail:#5c646d;--bad:#f06464;--order:#ab86f0;--text:#e4e7ea;--dim:#8e97a1;--line:#2d3338;--fault:#f0646426}}\
 .plot text{fill:var(--dim)}.plot .name{fill:var(--text);font-weight:600}.plot .grid{stroke:var(--line)}.plot .fault{fill:var(--fault)}.plot .fault-name{fill:var(--bad);font-size:11px}\
 .plot path{fill:none;stroke-linecap:round;stroke-linejoin:round}.plot .ok{stroke:var(--ok)}.plot .fail{stroke:var(--fail)}.plot .info{stroke:var(--info)}\
-.plot .marks{stroke-width:3}.plot .line{stroke-width:1.5}.plot .upper,.plot .half,.plot .sent{stroke:var(--text);stroke-width:1.3}.plot .half{stroke:var(--order)}.plot .sent{stroke-dasharray:4 4}";
+.plot .marks{stroke-width:3}.plot .line{stroke-width:1.5}.plot .upper,.plot .half,.plot .turn{stroke:var(--text);stroke-width:1.3}.plot .half{stroke:var(--order)}.plot .turn{stroke-dasharray:4 4}";
 
 /// The plane of a panel, in pixels.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +55,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// Begins a plot of `panels` panels, called `title`, with a legend of classes and words.
-    pub(super) fn new(log: &Log, title: &str, panels: usize, legend: &[(&str, &str)]) -> Frame {
+    pub(super) fn new(load: &Load<'_>, title: &str, panels: usize, legend: &[(&str, &str)]) -> Frame {
         let height = LEGEND + panels as f64 * PANEL;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -68,14 +73,14 @@ impl Frame {
                 class => writeln!(svg, "<path class=\"{class}\" d=\"M{x} {y}h18\"/>"),
             };
             let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\">{words}</text>", x + 24.0, y + 4.0);
-            x += 24.0 + LETTER * words.len() as f64 + 18.0;
+            x += 24.0 + LETTER * words.chars().count() as f64 + 10.0;
         }
-        let times = log.calls.iter().filter_map(ended);
+        let times = load.calls().filter_map(ended);
         Frame {
             svg,
-            from: log.calls.iter().map(|call| call.intended).min().unwrap_or(0),
+            from: load.calls().map(|call| call.intended).min().unwrap_or(0),
             to: times.max().unwrap_or(0),
-            faults: faults(&log.remarks),
+            faults: faults(&load.log.remarks),
         }
     }
 
@@ -102,21 +107,8 @@ impl Frame {
         };
         let (top, bottom) = (plane.top, plane.bottom);
         self.text("name", LEFT, above + 12.0, "start", name);
-        let mut named_to = LEFT;
         for place in 0..self.faults.len() {
-            let fault = &self.faults[place];
-            let (_, end) = self.span();
-            let (left, right) = (self.x(fault.from), self.x(fault.to.unwrap_or(end)));
-            let (width, height) = ((right - left).max(1.0), bottom - top);
-            let name = fault.name.clone();
-            let _ = writeln!(
-                self.svg,
-                "<rect class=\"fault\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\"/>"
-            );
-            if left >= named_to {
-                named_to = left + LETTER * name.chars().count() as f64;
-                self.text("fault-name", left, top - 6.0, "start", &name);
-            }
+            self.fault(place, plane);
         }
         let (from, to) = self.span();
         let step = nice((to - from) as f64 / 1e9 / TICKS);
@@ -139,6 +131,26 @@ impl Frame {
             );
         }
         plane
+    }
+
+    /// Draws the time under a fault, and above it as much of its name as there is room for; pointing at it tells all of it.
+    fn fault(&mut self, place: usize, plane: Plane) {
+        let (_, end) = self.span();
+        let fault = &self.faults[place];
+        let (left, right) = (self.x(fault.from), self.x(fault.to.unwrap_or(end)));
+        let (top, width, height) = (plane.top, (right - left).max(1.0), plane.bottom - plane.top);
+        let next = self.faults.get(place + ROWS).map(|next| self.x(next.from));
+        let room = next.map_or(plane.right, |next| next - APART) - left;
+        let label = label(&fault.name, room);
+        let name = escaped(&fault.name);
+        let _ = writeln!(
+            self.svg,
+            "<rect class=\"fault\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\"><title>{name}</title></rect>"
+        );
+        if let Some(label) = label {
+            let row = top - 6.0 - ROW * (place % ROWS) as f64;
+            self.text("fault-name", left, row, "start", &label);
+        }
     }
 
     /// Draws a line of the grid across a panel, with its value beside it.
@@ -168,6 +180,14 @@ impl Frame {
             "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
         );
     }
+}
+
+/// As much of a fault's name as there is room for: all of it, some of its words, or nothing.
+fn label(name: &str, room: f64) -> Option<String> {
+    let shortened = name.rmatch_indices(' ');
+    let shortened = shortened.map(|(end, _)| format!("{}…", name[..end].trim_end_matches(',')));
+    let mut longest_first = [name.to_owned()].into_iter().chain(shortened);
+    longest_first.find(|words| SMALL_LETTER * words.chars().count() as f64 <= room)
 }
 
 /// A line through points, in pixels; a `None` is a gap.

@@ -1,9 +1,8 @@
 //! How long operations took.
 
 use super::frame::{Frame, Plane, line};
-use super::{class, ended};
+use super::{Load, class, ended};
 use crate::report::duration;
-use checker::Log;
 use checker::history::{Call, End};
 use hdrhistogram::Histogram;
 use std::collections::BTreeSet;
@@ -18,8 +17,8 @@ const PARTS: u64 = 60;
 const MICROSECONDS_MAX: u64 = 600_000_000;
 
 /// The plot, with a panel for each of `kinds`.
-pub(super) fn draw(log: &Log, kinds: &[&str]) -> String {
-    let paced = log.calls.iter().any(|call| call.intended < call.invoked);
+pub(super) fn draw(load: &Load<'_>, kinds: &[&str]) -> String {
+    let paced = load.calls().any(|call| call.intended < call.invoked);
     let mut legend = vec![
         ("marks ok", "ok"),
         ("marks fail", "failed"),
@@ -28,15 +27,15 @@ pub(super) fn draw(log: &Log, kinds: &[&str]) -> String {
         ("upper", "99 of 100 are"),
     ];
     if paced {
-        legend.push(("sent", "…, from when sent"));
+        legend.push(("turn", "99 of 100, from their turn on"));
     }
     legend.push(("fault", "fault"));
-    let title = "Latency of operations, from when they were to begin";
-    let mut frame = Frame::new(log, title, kinds.len(), &legend);
-    let scale = Scale::of(log);
+    let title = "Latency of operations of the load, from when they were sent";
+    let mut frame = Frame::new(load, title, kinds.len(), &legend);
+    let scale = Scale::of(load);
     for (number, kind) in kinds.iter().enumerate() {
-        let calls = || log.calls.iter().filter(|call| &*call.f == *kind);
-        let plane = frame.panel(number, kind);
+        let calls = || load.calls().filter(|call| &*call.f == *kind);
+        let plane = frame.panel(number, &format!("{kind}, from when sent to the answer"));
         for power in scale.low..=scale.high {
             let y = scale.y(plane, 10_u64.pow(power));
             frame.level(plane, y, &duration(Duration::from_micros(10_u64.pow(power))));
@@ -46,12 +45,12 @@ pub(super) fn draw(log: &Log, kinds: &[&str]) -> String {
             frame.path(&format!("marks {}", class(end)), &path);
         }
         let succeeded = || calls().filter(|call| call.end == End::Ok);
-        let parts = Parts::of(&frame, succeeded(), |call| call.intended);
+        let parts = Parts::of(&frame, succeeded(), |call| call.invoked);
         frame.path("half", &parts.line(&frame, plane, scale, 0.5));
         frame.path("upper", &parts.line(&frame, plane, scale, 0.99));
         if paced {
-            let parts = Parts::of(&frame, succeeded(), |call| call.invoked);
-            frame.path("sent", &parts.line(&frame, plane, scale, 0.99));
+            let parts = Parts::of(&frame, succeeded(), |call| call.intended);
+            frame.path("turn", &parts.line(&frame, plane, scale, 0.99));
         }
     }
     frame.finish()
@@ -72,10 +71,10 @@ struct Scale {
 
 impl Scale {
     /// Reaches from the shortest latency of what succeeded to the longest of all. What is refused at once is drawn at the bottom.
-    fn of(log: &Log) -> Scale {
+    fn of(load: &Load<'_>) -> Scale {
         let (mut low, mut high) = (MICROSECONDS_MAX, 1);
-        for call in &log.calls {
-            // From when it was sent it took less than from when it was to begin.
+        for call in load.calls() {
+            // From its turn on it took longer than from when it was sent.
             for took in [
                 microseconds(call, call.intended),
                 microseconds(call, call.invoked),
@@ -99,12 +98,12 @@ impl Scale {
     }
 }
 
-/// A mark for each call where it was to begin; those in one cell are one.
+/// A mark for each call where it was sent; those in one cell are one.
 fn marks<'a>(frame: &Frame, plane: Plane, scale: Scale, calls: impl Iterator<Item = &'a Call>) -> String {
     let cells: BTreeSet<(u32, u32)> = calls
         .filter_map(|call| {
-            let y = scale.y(plane, microseconds(call, call.intended)?);
-            Some(((frame.x(call.intended) / CELL) as u32, (y / CELL) as u32))
+            let y = scale.y(plane, microseconds(call, call.invoked)?);
+            Some(((frame.x(call.invoked) / CELL) as u32, (y / CELL) as u32))
         })
         .collect();
     let mut path = String::new();

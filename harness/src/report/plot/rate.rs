@@ -1,9 +1,8 @@
 //! How many operations ended a second, by how they ended.
 
 use super::frame::{Frame, line, nice};
-use super::{class, ended};
+use super::{Load, class, ended};
 use crate::report::grouped;
-use checker::Log;
 use checker::history::End;
 
 /// Into how many parts the time is cut, about.
@@ -12,7 +11,7 @@ const PARTS: f64 = 120.0;
 const LEVELS: f64 = 4.0;
 
 /// The plot, with a panel for each of `kinds`.
-pub(super) fn draw(log: &Log, kinds: &[&str]) -> String {
+pub(super) fn draw(load: &Load<'_>, kinds: &[&str]) -> String {
     let legend = [
         ("line ok", "ok"),
         ("line fail", "failed"),
@@ -20,25 +19,23 @@ pub(super) fn draw(log: &Log, kinds: &[&str]) -> String {
         ("fault", "fault"),
     ];
     let mut frame = Frame::new(
-        log,
-        "Operations a second, by how they ended",
+        load,
+        "Operations of the load a second, by how they ended",
         kinds.len(),
         &legend,
     );
     let (from, to) = frame.span();
     let part = (nice((to - from) as f64 / 1e9 / PARTS) * 1e9).max(1.0);
-    let parts = ((to - from) as f64 / part) as usize + 1;
+    // What is left of the time behind the last whole part would make a rate of next to nothing.
+    let parts = (((to - from) as f64 / part) as usize).max(1);
     for (number, kind) in kinds.iter().enumerate() {
-        let plane = frame.panel(number, kind);
+        let plane = frame.panel(number, &format!("{kind}, a second"));
         let rates = [End::Ok, End::Fail, End::Info].map(|end| {
             let mut rates = vec![0.0; parts];
-            for call in log
-                .calls
-                .iter()
-                .filter(|call| &*call.f == *kind && call.end == end)
-            {
-                if let Some(time) = ended(call) {
-                    rates[(time.saturating_sub(from) as f64 / part) as usize] += 1e9 / part;
+            for call in load.calls().filter(|call| &*call.f == *kind && call.end == end) {
+                let of = |time: u64| (time.saturating_sub(from) as f64 / part) as usize;
+                if let Some(rate) = ended(call).and_then(|time| rates.get_mut(of(time))) {
+                    *rate += 1e9 / part;
                 }
             }
             (end, rates)

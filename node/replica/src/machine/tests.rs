@@ -162,6 +162,25 @@ fn a_value_that_is_no_list_stays_as_it_is() {
     }
 }
 
+#[test]
+fn nothing_is_appended_to_a_list_by_itself_or_in_a_transaction() {
+    let mut machine = StateMachine::default();
+    done(&mut machine, push("k", "item", End::Back)).unwrap();
+    let before = machine.clone();
+    let refused = done(&mut machine, append("k", b"x".to_vec()));
+    assert_eq!(refused, Err(Unfit::IsList));
+    // It has become a list within the transaction, and what comes before is undone.
+    let pushed = vec![add("n", 1), push("new", "item", End::Back), append("new", vec![])];
+    let refused = machine.apply(transaction(vec![], pushed, vec![]));
+    assert_eq!(refused, Err(Unfit::IsList));
+    assert_eq!(machine, before);
+    assert_eq!(machine.state_hash(), before.state_hash());
+    // A key whose list was emptied has no value.
+    let emptied = vec![pop("k", End::Front), append("k", b"text".to_vec())];
+    assert!(machine.apply(transaction(vec![], emptied, vec![])).is_ok());
+    assert_eq!(machine.get(b"k"), Some(bytes("text")));
+}
+
 fn transaction(conditions: Vec<Condition>, then: Vec<Operation>, otherwise: Vec<Operation>) -> Command {
     Command::Transaction(Transaction {
         conditions,

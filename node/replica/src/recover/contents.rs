@@ -1,17 +1,12 @@
-//! What a segment holds, looked through in pieces.
-//!
-//! A node that starts looks through all of its log. So no more of it is in memory at once than a piece, or a batch, if that is larger; and
-//! whoever else has something on this disk gets between.
+//! What a node that starts looks for in a segment.
 
 use crate::batch::{self, BLOCK_BYTES, Batch, HEADER_BYTES, Link};
-use crate::disk::{Disk, DiskError, FileId};
+use crate::contents::{Contents, PIECE_BYTES};
+use crate::disk::DiskError;
 use crate::replay::Replay;
 use crate::wal::Location;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-
-/// How many bytes are read at once.
-const PIECE_BYTES: u64 = 256 << 10;
 
 const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
@@ -57,73 +52,7 @@ pub(super) struct Rest {
     pub(super) torn: u64,
 }
 
-/// A file that holds a segment.
-pub(super) struct Contents<'a, D: Disk> {
-    disk: &'a D,
-    file: FileId,
-    /// How much of the file counts.
-    length: u64,
-    /// Where the piece begins that is in memory.
-    offset: u64,
-    piece: Vec<u8>,
-}
-
-impl<D: Disk> Contents<'_, D> {
-    pub(super) fn new(disk: &D, file: FileId, length: u64) -> Contents<'_, D> {
-        Contents {
-            disk,
-            file,
-            length,
-            offset: 0,
-            piece: Vec::new(),
-        }
-    }
-
-    /// So many bytes from `offset` on, or as many as there are.
-    fn bytes(&mut self, offset: u64, length: u64) -> Result<&[u8], DiskError> {
-        let left = self.length.saturating_sub(offset);
-        let length = length.min(left);
-        let there = self.offset + self.piece.len() as u64;
-        if offset < self.offset || offset + length > there {
-            let bytes = length.max(PIECE_BYTES.min(left));
-            let mut piece = core::mem::take(&mut self.piece);
-            piece.resize(in_memory(bytes), 0);
-            piece.shrink_to(in_memory(PIECE_BYTES));
-            self.disk.read(self.file, offset, &mut piece)?;
-            (self.offset, self.piece) = (offset, piece);
-        }
-        let from = in_memory(offset - self.offset);
-        Ok(&self.piece[from..from + in_memory(length)])
-    }
-
-    /// The intact batch at `offset`, if there is one, and if it is of this generation where one is given. The rest of one that is not is not
-    /// even read: its length may be anything.
-    pub(super) fn batch(
-        &mut self,
-        offset: u64,
-        of_segment: Option<u64>,
-    ) -> Result<Option<Batch<'_>>, DiskError> {
-        let left = self.length.saturating_sub(offset);
-        let header = self.bytes(offset, HEADER_BYTES as u64)?;
-        let is_other = |generation| of_segment.is_some_and(|own| own != generation);
-        let (Some(payload), Some(false)) = (
-            batch::payload_bytes(header),
-            batch::generation(header).map(is_other),
-        ) else {
-            return Ok(None);
-        };
-        let length = HEADER_BYTES as u64 + payload as u64;
-        if length > left {
-            return Ok(None);
-        }
-        Ok(Batch::parse(self.bytes(offset, length)?))
-    }
-
-    /// The generation that the header at the beginning tells, if there is one.
-    pub(super) fn generation(&mut self) -> Result<Option<u64>, DiskError> {
-        Ok(batch::generation(self.bytes(0, HEADER_BYTES as u64)?))
-    }
-
+impl<R: FnMut(u64, &mut [u8]) -> Result<(), DiskError>> Contents<R> {
     /// If this, which is the last segment and must be of the generation `expected`, begins with an intact batch of another one, and no batch of
     /// its own was begun at its beginning, no more of it counts: an older use has left that, and had this one begun, its first batch would
     /// stand there.
@@ -133,7 +62,7 @@ impl<D: Disk> Contents<'_, D> {
         let mut blocks = beginning.chunks(BLOCK_BYTES);
         let is_begun = blocks.any(|block| batch::generation(block) == Some(expected));
         if is_older && !is_begun {
-            self.length = self.length.min(PIECE_BYTES);
+            self.end_at(PIECE_BYTES);
         }
         Ok(())
     }
@@ -155,7 +84,7 @@ impl<D: Disk> Contents<'_, D> {
         if of_segment.is_none() {
             return Ok(batches);
         }
-        let length = self.length;
+        let length = self.length();
         while let Some(batch) = self.batch(batches.end, of_segment)? {
             let offset = batches.end;
             let end = offset + batch.padded_bytes() as u64;
@@ -183,7 +112,7 @@ impl<D: Disk> Contents<'_, D> {
     /// What lies behind `batches`, up to an intact one of this segment. Any batch counts for one where its generation is not known.
     pub(super) fn rest(&mut self, of_segment: Option<u64>, batches: &Batches) -> Result<Rest, DiskError> {
         let (mut rest, mut older) = (Rest::default(), None);
-        for offset in (batches.end..self.length).step_by(BLOCK_BYTES) {
+        for offset in (batches.end..self.length()).step_by(BLOCK_BYTES) {
             let block = self.bytes(offset, BLOCK_BYTES as u64)?;
             if *block == ZEROS[..block.len()] {
                 continue;
@@ -207,8 +136,4 @@ impl<D: Disk> Contents<'_, D> {
         rest.torn = older.unwrap_or(rest.used);
         Ok(rest)
     }
-}
-
-fn in_memory(bytes: u64) -> usize {
-    usize::try_from(bytes).expect("a piece of a segment fits in memory")
 }

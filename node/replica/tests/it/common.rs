@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft::{Entry, EntryData, Envelope, Index, LogPosition, Logger, Message, NodeId, RoleKind, Silent, Term};
-use replica::{Disk, Fatal, OpenError, Options, Outbox, Replica};
+use replica::{Disk, DiskError, Fatal, Found, Inspector, OpenError, Options, Outbox, Replica};
 use sim::SimDisk;
 use wire::peer::Packet;
 use wire::record::Command;
@@ -141,4 +141,19 @@ pub(crate) fn acknowledged(out: &Outbox) -> Index {
 /// The position at the end of a log.
 pub(crate) fn end(log: &Log) -> LogPosition {
     log.last().map(Entry::position).unwrap_or_default()
+}
+
+/// What gives `contents` to an inspector.
+pub(crate) fn reader(contents: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), DiskError> + '_ {
+    |offset, buffer| {
+        let from = usize::try_from(offset).unwrap();
+        buffer.copy_from_slice(&contents[from..from + buffer.len()]);
+        Ok(())
+    }
+}
+
+/// What `inspector` finds in a segment of these contents.
+pub(crate) fn segment(inspector: &mut Inspector, name: &str, contents: &[u8]) -> Option<Vec<Found>> {
+    let found = inspector.segment(name, contents.len() as u64, reader(contents));
+    found.map(|found| found.expect("what is in memory can be read"))
 }

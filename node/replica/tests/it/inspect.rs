@@ -1,6 +1,6 @@
 //! Looking at a log, whole and damaged; and the way out when a majority is lost.
 
-use crate::common::{open, options, put, turn};
+use crate::common::{open, options, put, reader, segment, turn};
 use raft::{Index, NodeId, RoleKind};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +29,7 @@ fn inspect(disk: &SimDisk, damage: impl Fn(&str, &mut Vec<u8>)) -> Vec<Found> {
     for (name, _) in disk.files() {
         let mut contents = disk.peek(&name).unwrap();
         damage(&name, &mut contents);
-        all.extend(inspector.segment(&name, &contents).into_iter().flatten());
+        all.extend(segment(&mut inspector, &name, &contents).into_iter().flatten());
     }
     all
 }
@@ -91,6 +91,35 @@ fn damage_before_the_last_batch_is_corruption_and_behind_it_a_remnant() {
 }
 
 #[test]
+fn a_segment_is_looked_through_in_pieces() {
+    let disk = SimDisk::new();
+    let mut options = options(1);
+    options.segment_bytes = 4 << 20;
+    let mut node = open(&disk, &options).unwrap();
+    node.campaign();
+    for key in 0..100 {
+        turn(&mut node, &mut Outbox::default()).unwrap();
+        node.command(Ticket(key), put(key, &[7; 9000]));
+    }
+    turn(&mut node, &mut Outbox::default()).unwrap();
+    let contents = disk.peek(FIRST).unwrap();
+    assert_eq!(contents.len(), 4 << 20);
+    let identity = disk.peek("identity").unwrap();
+    let mut inspector = Inspector::new(Some(&identity));
+    let (mut longest, mut all) = (0, 0);
+    let mut read = reader(&contents);
+    let found = inspector.segment(FIRST, contents.len() as u64, |offset, buffer| {
+        longest = longest.max(buffer.len());
+        all += buffer.len();
+        read(offset, buffer)
+    });
+    let found = found.unwrap().unwrap();
+    assert!(batches(&found) > 100 && !is_corrupt(&found), "{found:?}");
+    assert!(longest <= 256 << 10, "{longest} bytes at once");
+    assert!(all < 2 * contents.len(), "{all} bytes were read");
+}
+
+#[test]
 fn a_missing_segment_is_corruption() {
     let disk = disk(20);
     let found = inspect(&disk, |_, _| {});
@@ -122,9 +151,9 @@ fn whatever_lies_there_is_looked_at_without_harm() {
         }
         let identity = disk.peek("identity").filter(|_| round % 2 == 0);
         let mut inspector = Inspector::new(identity.as_deref());
-        inspector.segment(FIRST, &damaged).unwrap();
+        segment(&mut inspector, FIRST, &damaged).unwrap();
     }
-    assert_eq!(Inspector::new(None).segment("wal-1.log", &contents), None);
+    assert_eq!(segment(&mut Inspector::new(None), "wal-1.log", &contents), None);
 }
 
 /// The disk of a node that is its own majority, with a snapshot that has several parts, and its name.
@@ -248,14 +277,12 @@ fn a_log_that_begins_behind_what_a_whole_snapshot_covers_is_corrupt() {
             let mut contents = disk.peek(&name).unwrap();
             if name.starts_with("snapshot-") && with_snapshot {
                 contents[40] ^= damage;
-                let read = |offset: u64, buffer: &mut [u8]| {
-                    let from = usize::try_from(offset).unwrap();
-                    buffer.copy_from_slice(&contents[from..from + buffer.len()]);
-                    Ok(())
-                };
-                inspector.snapshot(&name, bytes, read).unwrap().unwrap();
+                inspector
+                    .snapshot(&name, bytes, reader(&contents))
+                    .unwrap()
+                    .unwrap();
             }
-            all.extend(inspector.segment(&name, &contents).into_iter().flatten());
+            all.extend(segment(&mut inspector, &name, &contents).into_iter().flatten());
         }
         all
     };

@@ -1,6 +1,6 @@
 //! Files that are gone from a folder: a node that lacks what it once had, or holds what is older, does not start.
 
-use crate::common::{put, turn};
+use crate::common::{put, reader, segment, turn};
 use crate::group::{Group, hash_of, options, value};
 use raft::Silent;
 use replica::{Disk as _, Found, Inspector, OpenError, Outbox, Replica, Ticket};
@@ -38,15 +38,10 @@ fn inspected(disk: &SimDisk) -> Option<(String, Found)> {
     let mut inspector = Inspector::new(Some(&identity));
     for (name, bytes) in disk.files() {
         let contents = disk.peek(&name).unwrap();
-        let read = |offset: u64, buffer: &mut [u8]| {
-            let from = usize::try_from(offset).unwrap();
-            buffer.copy_from_slice(&contents[from..from + buffer.len()]);
-            Ok(())
-        };
-        if let Some(found) = inspector.snapshot(&name, bytes, read) {
+        if let Some(found) = inspector.snapshot(&name, bytes, reader(&contents)) {
             found.unwrap();
         }
-        inspector.segment(&name, &contents);
+        segment(&mut inspector, &name, &contents);
     }
     inspector.lost_snapshot()
 }
@@ -57,7 +52,7 @@ fn installations(disk: &SimDisk) -> Vec<(String, u64)> {
     let mut inspector = Inspector::new(Some(&identity));
     let mut all = Vec::new();
     for (name, _) in disk.files() {
-        let found = inspector.segment(&name, &disk.peek(&name).unwrap());
+        let found = segment(&mut inspector, &name, &disk.peek(&name).unwrap());
         for found in found.into_iter().flatten() {
             if let Found::Batch { offset, record, .. } = found
                 && record.contains("takes the log's place")

@@ -39,6 +39,9 @@ pub trait Watch {
 
     /// How many operations wait for nothing any more: they were judged, or left.
     fn judged(&self) -> u64;
+
+    /// How many wait, for their own outcomes or for those of others. What is told of them is kept in memory until then.
+    fn waiting(&self) -> u64;
 }
 
 /// A watch by the model `M`.
@@ -108,6 +111,10 @@ impl<M: Vocabulary> Watch for Watched<'_, M> {
 
     fn judged(&self) -> u64 {
         self.invoked - self.unjudged
+    }
+
+    fn waiting(&self) -> u64 {
+        self.unjudged
     }
 }
 

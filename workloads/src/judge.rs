@@ -32,11 +32,12 @@ pub fn judge(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError
     )
 }
 
-/// Holds a history of `workload` against its model while it is recorded, within the limits for each object.
+/// Holds a history of `workload` against its model while it is recorded, within the limits for each object; `None` where its model is for
+/// whole histories.
 ///
 /// # Panics
 /// The workload's model is none of the [`checker::registry`].
-pub fn watch<'a>(workload: &dyn Workload, limits: Limits<'a>) -> Box<dyn Watch + 'a> {
+pub fn watch<'a>(workload: &dyn Workload, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
     let mut models = registry().iter();
     let model = models.find(|model| model.name == workload.model());
     model

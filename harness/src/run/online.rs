@@ -74,11 +74,14 @@ impl Shared {
 }
 
 impl Online {
-    /// Starts to check a history of `workload`, which the listener is told.
+    /// Starts to check a history of `workload`, which the listener is told; `None` where its model is for whole histories.
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub(super) fn start(workload: &'static dyn Workload) -> io::Result<(Online, Listener)> {
+    pub(super) fn start(workload: &'static dyn Workload) -> io::Result<Option<(Online, Listener)>> {
+        if workloads::watch(workload, Limits::default()).is_none() {
+            return Ok(None);
+        }
         let shared = Arc::new(Shared::default());
         let (sender, blocks) = mpsc::channel::<Vec<u8>>();
         let of_thread = Arc::clone(&shared);
@@ -101,7 +104,7 @@ impl Online {
                 let _ = sender.send(lines.to_vec());
             }
         };
-        Ok((Online { shared, thread }, Box::new(listener)))
+        Ok(Some((Online { shared, thread }, Box::new(listener))))
     }
 
     /// Waits until a violation is seen.
@@ -144,7 +147,7 @@ fn check(workload: &dyn Workload, shared: &Shared, blocks: &mpsc::Receiver<Vec<u
         should_stop: &should_stop,
         ..Limits::default()
     };
-    let mut watch = workloads::watch(workload, limits);
+    let mut watch = workloads::watch(workload, limits).expect("it was looked at before");
     for lines in blocks {
         if !shared.is_over() {
             shared.take_in(watch.as_mut(), &lines);
@@ -165,7 +168,9 @@ mod tests {
     }
 
     fn start() -> (Online, Listener) {
-        Online::start(workloads::by_name("register").unwrap()).unwrap()
+        Online::start(workloads::by_name("register").unwrap())
+            .unwrap()
+            .unwrap()
     }
 
     #[tokio::test]

@@ -289,10 +289,10 @@ fn record(
     history: &Path,
     online: bool,
 ) -> io::Result<(Option<Online>, Recorder)> {
-    if !online {
+    let online = if online { Online::start(workload)? } else { None };
+    let Some((online, listener)) = online else {
         return Ok((None, Recorder::create(history, workload.name())?));
-    }
-    let (online, listener) = Online::start(workload)?;
+    };
     let recorder = Recorder::create_heard(history, workload.name(), listener)?;
     Ok((Some(online), recorder))
 }

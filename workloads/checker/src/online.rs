@@ -92,10 +92,10 @@ impl<'a, M: Model> Online<'a, M> {
         }
     }
 
-    /// The same that takes no more than a test can wait for; what is too much is [left](Online::is_left).
-    pub(crate) fn beside(init: M, limits: Limits<'a>) -> Self {
+    /// The same that takes no more steps than a test can wait for; what is too much is [left](Online::is_left).
+    pub(crate) fn patient(init: M, limits: Limits<'a>) -> Self {
         let mut online = Online::new(init.clone(), limits);
-        online.engine.reset(init, Effort::Beside);
+        online.engine.reset(init, Effort::Patient);
         online
     }
 

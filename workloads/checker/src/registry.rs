@@ -20,13 +20,15 @@ pub struct ModelEntry {
     /// One line for those who choose.
     pub about: &'static str,
     check: Check,
-    watch: MakeWatch,
+    /// `None` where histories are of one object whose states grow with them, which is nothing for the general engine.
+    watch: Option<MakeWatch>,
 }
 
 impl ModelEntry {
-    /// Holds a history of numbers against this model while it is recorded, within the limits for each object.
-    pub fn watch<'a>(&self, limits: Limits<'a>) -> Box<dyn Watch + 'a> {
-        (self.watch)(limits)
+    /// Holds a history of numbers against this model while it is recorded, within the limits for each object; `None` where that is only
+    /// worth trying once all of it is there.
+    pub fn watch<'a>(&self, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
+        self.watch.map(|watch| watch(limits))
     }
 }
 
@@ -42,7 +44,7 @@ macro_rules! of_values {
             check: |log, options| {
                 check_with::<$model<u64>>(log, options).or_else(|_| check_with::<$model<Value>>(log, options))
             },
-            watch: watch::<$model<u64>>,
+            watch: Some(watch::<$model<u64>>),
         }
     };
 }
@@ -54,7 +56,7 @@ macro_rules! plain {
             name: <$model as Vocabulary>::NAME,
             about: $about,
             check: check_with::<$model>,
-            watch: watch::<$model>,
+            watch: Some(watch::<$model>),
         }
     };
 }
@@ -96,7 +98,7 @@ const REGISTRY: &[ModelEntry] = &[
         name: <PriorityQueue as Vocabulary>::NAME,
         about: "queues that give the least first: insert v, delete-min → v, or nil if empty; of whole numbers, or of strings",
         check: check_priority_queue,
-        watch: watch::<PriorityQueue<u64>>,
+        watch: Some(watch::<PriorityQueue<u64>>),
     },
     plain!(Counter, "counters: add n, read → n"),
     plain!(
@@ -111,12 +113,15 @@ const REGISTRY: &[ModelEntry] = &[
         Bank,
         "accounts: transfer {from a, to b, amount n}, read → {a balance, …}; the total never changes"
     ),
-    of_values!(UniqueIds, "sources of ids that give each out once: generate → id"),
+    ModelEntry {
+        watch: None,
+        ..of_values!(UniqueIds, "sources of ids that give each out once: generate → id")
+    },
     ModelEntry {
         name: <ListAppend as Vocabulary>::NAME,
         about: "transactions over lists: txn [[append k v] [r k nil] …] → the steps with the lists read; strict serializability",
         check: check_lists,
-        watch: watch::<ListAppend>,
+        watch: None,
     },
 ];
 

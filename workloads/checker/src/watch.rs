@@ -4,7 +4,7 @@
 //! engine, the only one that needs not know the end. So what is a violation here is one there, whichever engine judges the whole, since what
 //! no order explains in a prefix none explains in a history.
 //!
-//! Nothing is *valid* here. What takes more steps or memory than a test can wait for is *left*: what becomes of that object is for the check
+//! Nothing is *valid* here. An object that takes more steps or memory than a test can wait for is *left*: what becomes of it is for the check
 //! at the end. So is what was not used for long, where there are very many objects.
 
 use crate::check::object_name;
@@ -184,7 +184,7 @@ impl<'a, M: Vocabulary> Watched<'a, M> {
                 let place = self.objects.len();
                 self.places.insert(call.key.clone(), place);
                 self.objects.push(Object {
-                    online: Some(Box::new(Online::beside(self.init.clone(), self.limits))),
+                    online: Some(Box::new(Online::patient(self.init.clone(), self.limits))),
                     used: 0,
                 });
                 self.kept += 1;

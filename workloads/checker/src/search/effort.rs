@@ -29,10 +29,6 @@ impl Default for Reductions {
 
 /// See [`Effort::steps_max`].
 const BEAM_STEPS_MAX: u32 = 1 << 12;
-/// See [`Effort::patience`]: so many steps, and so many more for each return.
-const PATIENT_STEPS: (u64, u64) = (1 << 14, 8);
-/// The same beside a test, where nothing else is tried afterwards, but others wait: some ten milliseconds.
-const BESIDE_STEPS: (u64, u64) = (1 << 18, 64);
 
 /// How much a search takes upon itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +37,6 @@ pub(crate) enum Effort {
     Full,
     /// All configurations, as long as they are few.
     Patient,
-    /// The same beside a test, where what is too much is left to the check at the end.
-    Beside,
     /// So many configurations at each return, the most sparing ones, and lost operations only where nothing goes on without: what
     /// is not rejected has an order, and what is rejected may have one too.
     Beam(usize),
@@ -54,7 +48,7 @@ impl Effort {
     /// How many configurations it keeps at each return, where it does not keep all.
     pub(super) fn width(self) -> Option<usize> {
         match self {
-            Effort::Full | Effort::Patient | Effort::Beside => None,
+            Effort::Full | Effort::Patient => None,
             Effort::Beam(width) | Effort::Glance(width) => Some(width),
         }
     }
@@ -62,7 +56,7 @@ impl Effort {
     /// After so many steps towards a return it goes no further, if it has reached any configuration.
     pub(super) fn steps_max(self) -> u32 {
         match self {
-            Effort::Full | Effort::Patient | Effort::Beside => u32::MAX,
+            Effort::Full | Effort::Patient => u32::MAX,
             Effort::Beam(_) | Effort::Glance(_) => BEAM_STEPS_MAX,
         }
     }
@@ -70,19 +64,17 @@ impl Effort {
     /// When it has reached so many configurations at a return it goes no further.
     pub(super) fn enough(self) -> usize {
         match self {
-            Effort::Full | Effort::Patient | Effort::Beside | Effort::Beam(_) => usize::MAX,
+            Effort::Full | Effort::Patient | Effort::Beam(_) => usize::MAX,
             Effort::Glance(width) => 2 * width,
         }
     }
 
-    /// How many steps it takes before so many returns are behind it, if it ends where steps are many.
-    pub(super) fn patience(self, returns: u64) -> Option<u64> {
-        let (steps, for_each) = match self {
-            Effort::Full | Effort::Beam(_) => return None,
-            Effort::Patient | Effort::Glance(_) => PATIENT_STEPS,
-            Effort::Beside => BESIDE_STEPS,
-        };
-        Some(steps + returns * for_each)
+    /// Whether it ends where steps are many.
+    pub(super) fn gives_up(self) -> bool {
+        match self {
+            Effort::Full | Effort::Beam(_) => false,
+            Effort::Patient | Effort::Glance(_) => true,
+        }
     }
 }
 

@@ -39,6 +39,9 @@ use crate::slots::Slots;
 
 /// How many transitions a search looks at between two looks at its limits.
 const WORK_BETWEEN_LOOKS: u64 = 4096;
+/// A search that [gives up](Effort::gives_up) takes so many steps, and so many more for each return.
+const PATIENT_STEPS: u64 = 1 << 14;
+const PATIENT_STEPS_PER_RETURN: u64 = 8;
 
 /// A read that must still take effect.
 #[derive(Clone, Copy, Debug)]
@@ -278,8 +281,8 @@ impl<const W: usize> Search<W> {
         }
         self.work = 0;
         self.looks += 1;
-        let patience = self.effort.patience(self.returns);
-        if patience.is_some_and(|patience| self.steps > patience) {
+        let patience = PATIENT_STEPS + self.returns * PATIENT_STEPS_PER_RETURN;
+        if self.effort.gives_up() && self.steps > patience {
             return Err(Stop::Effort);
         }
         if (budget.should_stop)() {

@@ -1,7 +1,7 @@
 //! From a history to a verdict.
 
-use crate::workload::{all, by_name};
-use checker::{CheckError, CheckOptions, Log, ReadError, Report, check_log};
+use crate::workload::{Workload, all, by_name};
+use checker::{CheckError, CheckOptions, Limits, Log, ReadError, Report, Watch, check_log, registry};
 
 /// Holds a history against the model that was asked for, or else that of the workload that its first line names, or else the one
 /// that its operations tell. An empty history is unknown.
@@ -30,4 +30,17 @@ pub fn judge(log: &Log, options: &CheckOptions<'_>) -> Result<Report, CheckError
             ..options.clone()
         },
     )
+}
+
+/// Holds a history of `workload` against its model while it is recorded, within the limits for each object; `None` where its model is for
+/// whole histories.
+///
+/// # Panics
+/// The workload's model is none of the [`checker::registry`].
+pub fn watch<'a>(workload: &dyn Workload, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
+    let mut models = registry().iter();
+    let model = models.find(|model| model.name == workload.model());
+    model
+        .expect("a workload names a model that there is")
+        .watch(limits)
 }

@@ -26,7 +26,7 @@ mod unique_ids;
 mod workload;
 
 pub use bank::{ACCOUNTS, FIRST_BALANCE};
-pub use judge::judge;
+pub use judge::{judge, watch};
 pub use op::{Completion, Op, Ret, piece};
 pub use step::Step;
 pub use workload::{Generator, Setting, Workload, all, by_name};

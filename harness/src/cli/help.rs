@@ -19,7 +19,7 @@ Exit codes of `harness`, the same in every command:
        the end; a node ended by itself, or otherwise than it was told to; the history could not be written; the check reached
        a limit; or the run was interrupted
   254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
-  255  internal: the harness or this machine failed
+  255  internal: the harness or this machine failed; or the check beside a run saw a violation, and the one at the end finds none
 
 Over several tests or files a violation outranks everything; then come 255, 254, unknown, and valid.
 ";
@@ -162,7 +162,9 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
                  even if the harness was killed
   results.json   the line that `--json` prints, and more: latencies, from when operations were sent; why operations failed, what was
                  checked; per_second: operations of the load, the final reads left out; recovery_seconds: from the end of the last
-                 fault to the end of the first operation that began after it and was ok, null if there was no fault
+                 fault to the end of the first operation that began after it and was ok, null if there was no fault; ended_early, only
+                 where a violation was seen while the run went on: {\"seconds\":…,\"operations\":n,\"object\":…,\"confirmed\":…}, confirmed is
+                 whether the check at the end found one, too, null where it could not tell
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
   latency.svg    how long operations of the load took, by kind and outcome, from when they were sent, as in the report; dashed, from

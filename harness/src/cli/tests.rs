@@ -119,6 +119,7 @@ fn without_flags_the_main_job_is_run() {
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
         follower_reads: false,
+        online: true,
     };
     assert_eq!(options, expected);
 }
@@ -126,9 +127,10 @@ fn without_flags_the_main_job_is_run() {
 #[test]
 fn flags_are_understood() {
     let arguments = accepted(
-        "--nodes 3 --concurrency 4n --rate max --nemesis pause,kill,pause --node-arg --mutant --node-arg stale-local-read",
+        "--nodes 3 --concurrency 4n --rate max --nemesis pause,kill,pause --node-arg --mutant --node-arg stale-local-read --no-online",
     );
     let options = options(&arguments).unwrap();
+    assert!(!options.online);
     assert_eq!((options.concurrency, options.rate), (12, None));
     assert_eq!(
         options.nemesis,

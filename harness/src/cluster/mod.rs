@@ -474,14 +474,45 @@ impl Cluster {
             .clone()
     }
 
-    /// Stops every node where it stands, so that somebody can look at it.
+    /// Stops every node where it stands, so that it stays as it is; and waits until they stand still.
     pub async fn freeze_all(&self) {
+        for member in &self.0.members {
+            // All of them first: while one is waited for, others would go on.
+            if let Some(process) = member.lock().as_ref() {
+                member.paused.store(true, Ordering::Relaxed);
+                process.signal(rustix::process::Signal::STOP);
+            }
+        }
         for node in self.all_nodes() {
             if self.is_up(node) {
                 // One that can't be stopped has just died; there is nothing left of it to freeze.
                 let _ = self.pause(node).await;
             }
         }
+    }
+
+    /// Lets every node go on that stands still.
+    ///
+    /// # Errors
+    /// One still stands after a while.
+    pub async fn resume_all(&self) -> Result<(), ClusterError> {
+        for node in self.all_nodes() {
+            if self.is_up(node) && self.is_paused(node) {
+                self.resume(node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills every node, so that its data stays as it is.
+    ///
+    /// # Errors
+    /// One is still there after a while.
+    pub async fn kill_all(&self) -> Result<(), ClusterError> {
+        for node in self.all_nodes() {
+            self.kill(node).await?;
+        }
+        Ok(())
     }
 
     /// Stops every node cleanly, and those that don't stop by force; which these were. How the others ended, if it was not as they were

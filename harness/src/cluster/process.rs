@@ -100,10 +100,15 @@ struct ReadyLine {
 /// A node's process.
 pub(super) struct NodeProcess {
     pid: u32,
-    /// Names the process even if its number is used again.
-    handle: OwnedFd,
+    leash: Leash,
     address: SocketAddr,
     exit: watch::Receiver<Option<ExitStatus>>,
+}
+
+/// Holds a process, which is killed when nobody holds it any more.
+struct Leash {
+    /// Names the process even if its number is used again.
+    handle: OwnedFd,
     exit_is_expected: Arc<AtomicBool>,
 }
 
@@ -142,8 +147,11 @@ impl NodeProcess {
         let (ready, ready_line) = oneshot::channel();
         let (exit_sender, mut exit) = watch::channel(None);
         // A node that ends while it starts ends by itself too: what it finds on its disk may be what breaks it.
-        let exit_is_expected = Arc::new(AtomicBool::new(false));
-        let expected = Arc::clone(&exit_is_expected);
+        let leash = Leash {
+            handle,
+            exit_is_expected: Arc::new(AtomicBool::new(false)),
+        };
+        let expected = Arc::clone(&leash.exit_is_expected);
         let watched_log = log.clone();
         std::thread::Builder::new()
             .name(format!("node {node}"))
@@ -167,22 +175,14 @@ impl NodeProcess {
                 }
                 exit_sender.send_replace(Some(status));
             })
-            .map_err(|error| {
-                kill(&handle);
-                system("start a watching thread", error)
-            })?;
+            .map_err(|error| system("start a watching thread", error))?;
 
         let line = tokio::time::timeout(limit, ready_line).await;
         let failed = |reason: String| ClusterError::Start { node, reason };
-        let give_up = || {
-            exit_is_expected.store(true, Ordering::SeqCst);
-            kill(&handle);
-        };
         let address = match line {
             Ok(Ok(line)) => match line.strip_prefix("ready ").map(serde_json::from_str::<ReadyLine>) {
                 Some(Ok(ready)) => ready.listen,
                 _ => {
-                    give_up();
                     return Err(failed(format!(
                         "its first line is no ready line: {:?}",
                         line.trim_end()
@@ -202,7 +202,6 @@ impl NodeProcess {
                 return Err(failed(format!("{status}: {words}")));
             }
             Err(_) => {
-                give_up();
                 let limit = humantime::format_duration(limit);
                 return Err(failed(format!(
                     "it said nothing for {limit}; its log is {}",
@@ -212,10 +211,9 @@ impl NodeProcess {
         };
         Ok(NodeProcess {
             pid,
-            handle,
+            leash,
             address,
             exit,
-            exit_is_expected,
         })
     }
 
@@ -233,12 +231,12 @@ impl NodeProcess {
 
     /// From now on it may end without that being news.
     pub(super) fn expect_exit(&mut self) {
-        self.exit_is_expected.store(true, Ordering::SeqCst);
+        self.leash.expect_exit();
     }
 
     /// Sends a signal; a process that is gone is past hearing it.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = rustix::process::pidfd_send_signal(&self.handle, signal);
+        let _ = rustix::process::pidfd_send_signal(&self.leash.handle, signal);
     }
 
     /// Waits until it is gone; `false` if it isn't within `limit`.
@@ -249,16 +247,18 @@ impl NodeProcess {
     }
 }
 
-impl Drop for NodeProcess {
-    fn drop(&mut self) {
-        self.expect_exit();
-        kill(&self.handle);
+impl Leash {
+    fn expect_exit(&self) {
+        self.exit_is_expected.store(true, Ordering::SeqCst);
     }
 }
 
-fn kill(handle: &OwnedFd) {
-    // One that is gone needs no killing.
-    let _ = rustix::process::pidfd_send_signal(handle, Signal::KILL);
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.expect_exit();
+        // One that is gone needs no killing.
+        let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
+    }
 }
 
 fn open_handle(pid: u32) -> std::io::Result<OwnedFd> {

@@ -22,8 +22,10 @@ impl Spawner {
             .name("spawner".to_owned())
             .spawn(move || {
                 for (mut command, reply) in inbox {
-                    // A caller that is gone is no reason to keep its process: dropping the reply drops the child's pipes.
-                    let _ = reply.send(spawn_tied(&mut command));
+                    if let Err(Ok(mut unwanted)) = reply.send(spawn_tied(&mut command)) {
+                        // Whoever asked is gone. One that can't be killed is gone, too.
+                        let _ = unwanted.kill().and_then(|()| unwanted.wait());
+                    }
                 }
             })?;
         Ok(Spawner(jobs))

@@ -186,6 +186,7 @@ pub struct Outcome {
 pub struct Nemesis {
     drafts: Vec<Draft>,
     cluster: Cluster,
+    leave: CancellationToken,
 }
 
 impl Nemesis {
@@ -195,7 +196,16 @@ impl Nemesis {
             Some(schedule) => schedule.faults.into_iter().map(Draft::from).collect(),
             None => drafts(&plan, cluster.nodes().len()),
         };
-        Nemesis { drafts, cluster }
+        Nemesis {
+            drafts,
+            cluster,
+            leave: CancellationToken::new(),
+        }
+    }
+
+    /// The same, which leaves everything as it is, and at once, when `leave` says so.
+    pub fn leaving(self, leave: CancellationToken) -> Nemesis {
+        Nemesis { leave, ..self }
     }
 
     /// Injects faults, one after another, until all are done or `stop` says so; what has begun is undone.
@@ -203,7 +213,7 @@ impl Nemesis {
         let begun = Instant::now();
         let mut outcome = Outcome::default();
         for draft in self.drafts {
-            if !sleep_until(begun + draft.start, &stop).await {
+            if !sleep_until(begun + draft.start, &stop).await || self.leave.is_cancelled() {
                 break;
             }
             let fault = draft.aimed(&self.cluster);
@@ -226,12 +236,13 @@ impl Nemesis {
             *outcome.applied.entry(kind).or_default() += 1;
             let swallowed = fault.swallowed(&self.cluster);
             let led = Led::by(&self.cluster.observe());
-            let mut effective = match fault.begin(&self.cluster).await {
-                Ok(()) => true,
-                Err(error) => {
+            let mut effective = match self.leave.run_until_cancelled(fault.begin(&self.cluster)).await {
+                Some(Ok(())) => true,
+                Some(Err(error)) => {
                     outcome.troubles.push(error.to_string());
                     false
                 }
+                None => false,
             };
             effective &= match kind {
                 // Who led already has answered that it leads, and nothing has happened.
@@ -241,10 +252,13 @@ impl Nemesis {
             sleep_until(begun + draft.stop, &stop).await;
             let stop_ms = millis(begun.elapsed());
             effective &= kind != Kind::Partition || fault.swallowed(&self.cluster) > swallowed;
-            if let Err(error) = undo(&fault, &self.cluster).await {
-                outcome.troubles.push(error.to_string());
+            let undone = self.leave.run_until_cancelled(undo(&fault, &self.cluster)).await;
+            if let Some(undone) = undone {
+                outcome
+                    .troubles
+                    .extend(undone.err().map(|error| error.to_string()));
+                tell(Phase::Stop);
             }
-            tell(Phase::Stop);
             *outcome.took_effect.entry(kind).or_default() += u32::from(effective);
             outcome.schedule.faults.push(ScheduledFault {
                 start_ms,

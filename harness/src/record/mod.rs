@@ -5,6 +5,8 @@
 //! it is sound: no result stands in it whose cause is missing. A thread of its own brings what was appended to the file, no later
 //! than [`FLUSH_INTERVAL`] afterwards, so that the history survives the harness's own death.
 //!
+//! Who wants to hear what is recorded, as it happens, hears it from that thread ([`Listener`]): the very bytes, in their order.
+//!
 //! Under the same lock the recorder counts, so that a status line costs nothing more.
 
 mod tally;
@@ -34,6 +36,9 @@ pub struct Invoked {
     process: u64,
     time: u64,
 }
+
+/// Hears whole lines once they are written, behind the first one. It must not block.
+pub type Listener = Box<dyn FnMut(&[u8]) + Send>;
 
 /// See the module's documentation.
 pub struct Recorder {
@@ -68,14 +73,22 @@ impl Recorder {
     /// # Errors
     /// The file can't be made or written.
     pub fn create(path: &Path, workload: &str) -> io::Result<Recorder> {
+        Recorder::create_heard(path, workload, Box::new(|_| {}))
+    }
+
+    /// The same, which `listener` hears.
+    ///
+    /// # Errors
+    /// The file can't be made or written.
+    pub fn create_heard(path: &Path, workload: &str, listener: Listener) -> io::Result<Recorder> {
         let mut file = File::create_new(path)?;
         let mut header = Vec::new();
         Header::new(workload).write(&mut header);
         file.write_all(&header)?;
-        Recorder::begin(file)
+        Recorder::begin(file, listener)
     }
 
-    fn begin(file: File) -> io::Result<Recorder> {
+    fn begin(file: File, listener: Listener) -> io::Result<Recorder> {
         let shared = Arc::new(Shared {
             start: Instant::now(),
             state: Mutex::default(),
@@ -84,7 +97,7 @@ impl Recorder {
         let of_flusher = Arc::clone(&shared);
         let flusher = std::thread::Builder::new()
             .name(String::from("history"))
-            .spawn(move || flush_until_end(&of_flusher, file))?;
+            .spawn(move || flush_until_end(&of_flusher, file, listener))?;
         Ok(Recorder {
             shared,
             flusher: Some(flusher),
@@ -192,6 +205,11 @@ impl Recorder {
         Some(Duration::from_nanos(state.served_again? - state.calm_since?))
     }
 
+    /// How many operations were invoked.
+    pub fn invocations(&self) -> u64 {
+        self.lock().tally.invocations()
+    }
+
     /// How many operations there were, by outcome.
     pub fn counts(&self) -> Counts {
         self.lock().tally.counts()
@@ -277,7 +295,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// Two buffers take turns: one is appended to while the other is written.
-fn flush_until_end(shared: &Shared, mut file: File) {
+fn flush_until_end(shared: &Shared, mut file: File, mut listener: Listener) {
     let mut writing = Vec::new();
     loop {
         let state = shared.state.lock().expect(NO_PANIC);
@@ -290,6 +308,9 @@ fn flush_until_end(shared: &Shared, mut file: File) {
         drop(state);
         shared.changed.notify_all();
         let written = file.write_all(&writing);
+        if written.is_ok() && !writing.is_empty() {
+            listener(&writing);
+        }
         writing.clear();
         if let Err(error) = written {
             let mut state = shared.state.lock().expect(NO_PANIC);

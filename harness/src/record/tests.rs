@@ -123,9 +123,31 @@ fn what_is_recorded_reaches_the_file_while_the_run_goes_on() {
 }
 
 #[test]
+fn who_listens_hears_what_is_in_the_file_behind_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let listener = Box::new(move |lines: &[u8]| {
+        assert_eq!(lines.last(), Some(&b'\n'), "lines are whole");
+        hears.lock().unwrap().extend_from_slice(lines);
+    });
+    let recorder = Recorder::create_heard(&path, "register", listener).unwrap();
+    for pause in [0, 30, 0] {
+        let invoked = recorder.invoke(0, &WRITE, 1, None);
+        std::thread::sleep(Duration::from_millis(pause));
+        recorder.complete(invoked, &WRITE, &Completion::Ok(Ret::Written));
+    }
+    recorder.finish().unwrap();
+    let file = fs::read(&path).unwrap();
+    let header = file.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    assert_eq!(*heard.lock().unwrap(), file[header..]);
+}
+
+#[test]
 fn a_full_disk_is_reported_and_blocks_nobody() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let recorder = Recorder::begin(full).unwrap();
+    let recorder = Recorder::begin(full, Box::new(|_| {})).unwrap();
     let invoked = recorder.invoke(0, &WRITE, 1, None);
     recorder.complete(invoked, &WRITE, &Completion::Ok(Ret::Written));
     let begun = Instant::now();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Between two status lines where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// A check that is behind by fewer operations than this is not worth a word: so many are in flight, or have just been.
+const BEHIND_SHOWN_MIN: u64 = 1_000;
 
 /// See the module's documentation.
 pub struct Live {
@@ -36,6 +38,8 @@ pub struct Moment {
     pub term: u64,
     /// The fault in force.
     pub fault: Option<String>,
+    /// How many operations the check beside the run is behind.
+    pub behind: u64,
 }
 
 impl Live {
@@ -115,9 +119,29 @@ impl std::fmt::Display for Moment {
             Some(leader) => write!(f, "n{leader} leads, term {}", self.term)?,
             None => write!(f, "no leader, term {}", self.term)?,
         }
-        match &self.fault {
-            Some(fault) => write!(f, "  [{fault}]"),
-            None => Ok(()),
+        if let Some(fault) = &self.fault {
+            write!(f, "  [{fault}]")?;
         }
+        if self.behind >= BEHIND_SHOWN_MIN {
+            write!(f, "  check {} behind", grouped(self.behind))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_is_behind_by_more_than_a_little_is_told_of() {
+        let moment = |behind| Moment {
+            fault: Some(String::from("kill leader n1")),
+            behind,
+            ..Moment::default()
+        };
+        let calm = moment(999).to_string();
+        assert!(calm.ends_with("no leader, term 0  [kill leader n1]"), "{calm}");
+        assert_eq!(moment(12_345).to_string(), calm + "  check 12,345 behind");
     }
 }

@@ -17,7 +17,7 @@ pub use junit::junit;
 pub use live::{Live, Moment};
 pub use paint::Paint;
 pub use plot::Plots;
-pub use results::{Checked, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
+pub use results::{Checked, EarlyEnd, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
 pub use text::{duration, grouped, render};
 
 /// Why stdout could not be written, the first time that it could not.

@@ -132,8 +132,46 @@ pub struct Results {
     pub explanation: Option<String>,
     /// What the verdict would be if the history had an order.
     pub apart: Standing,
+    /// The violation that was seen while the run went on, if that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<EarlyEnd>,
     /// What else there is to say.
     pub notes: Vec<String>,
+}
+
+impl Results {
+    /// How the run ended, as an exit code.
+    pub fn exit(&self) -> Exit {
+        let disputed = self.dispute().map(|_| Exit::Internal);
+        disputed
+            .max(Some(self.summary.valid.exit()))
+            .expect("one is there")
+    }
+
+    /// That the two checks differ, if they do: one of them is wrong, and nobody can tell which.
+    pub fn dispute(&self) -> Option<String> {
+        let early = self.ended_early.as_ref()?;
+        (early.confirmed == Some(false)).then(|| {
+            format!(
+                "the check beside the run saw a violation of {}, and the check of {} finds none: one of them is wrong",
+                early.object,
+                self.summary.run_dir.display()
+            )
+        })
+    }
+}
+
+/// A violation that was seen while a run went on, and ended it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyEnd {
+    /// When, in seconds since the load began.
+    pub seconds: f64,
+    /// How many operations were completed by then.
+    pub operations: u64,
+    /// The object.
+    pub object: String,
+    /// Whether the check of the whole history found a violation, too; `None` where it could not tell.
+    pub confirmed: Option<bool>,
 }
 
 /// How a run stands apart from its history: by what its nodes did, and by how hard it was tried.

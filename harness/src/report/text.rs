@@ -12,6 +12,14 @@ const REASONS_SHOWN_MAX: usize = 6;
 pub fn render(results: &Results, paint: Paint, program: &str) -> String {
     let mut text = String::new();
     verdict(&mut text, results, paint);
+    if let Some(early) = &results.ended_early {
+        let line = format!(
+            "while it ran, after {:.1} s, {} operations; that ended it, with neither healing nor final reads",
+            early.seconds,
+            grouped(early.operations)
+        );
+        row(&mut text, paint, "seen", &line);
+    }
     faults(&mut text, results, paint);
     operations(&mut text, results, paint);
     if let Some(checked) = &results.checked {

@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::record::Recorder;
 use crate::report::Moment;
+use crate::run::online::Progress;
 use crate::run::test::Surroundings;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ pub(super) fn start(
     cluster: &Cluster,
     recorder: &Arc<Recorder>,
     fault: &Arc<Mutex<Option<String>>>,
+    check: Option<Progress>,
 ) -> JoinHandle<()> {
     let (live, label) = (Arc::clone(surroundings.live), surroundings.label.clone());
     let (cluster, recorder, fault) = (cluster.clone(), Arc::clone(recorder), Arc::clone(fault));
@@ -54,6 +56,9 @@ pub(super) fn start(
                     .lock()
                     .expect("nothing panics while it holds the lock")
                     .clone(),
+                behind: check
+                    .as_ref()
+                    .map_or(0, |check| check.behind(recorder.invocations())),
             });
         }
     })

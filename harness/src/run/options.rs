@@ -32,6 +32,14 @@ pub struct Options {
     /// Whether nodes answer reads while they follow, and clients read at the nodes that they are pinned to.
     #[serde(default)]
     pub follower_reads: bool,
+    /// Whether the history is checked while it is recorded, too.
+    #[serde(default = "yes")]
+    pub online: bool,
+}
+
+/// What tests did before they could be told not to.
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -49,6 +57,7 @@ impl Options {
             timeout: Duration::from_millis(500),
             node_args: Vec::new(),
             follower_reads: false,
+            online: true,
         }
     }
 }

@@ -152,6 +152,7 @@ pub(super) mod tests {
             timeout: Duration::from_micros(1250),
             node_args: vec![String::from("--seed")],
             follower_reads: true,
+            online: false,
         })
     }
 

@@ -38,17 +38,25 @@ pub fn rerender(run: &Path, json: bool) -> Exit {
         Ok(results) if json => {
             eprint!("{}", words(&results, Paint::for_stream(&std::io::stderr())));
             report::print(&format!("{}\n", results.summary.line()));
-            results.summary.valid.exit()
+            told(&results)
         }
         Ok(results) => {
             report::print(&words(&results, Paint::for_stream(&std::io::stdout())));
-            results.summary.valid.exit()
+            told(&results)
         }
         Err(error) => {
             eprintln!("harness: {error}");
             Exit::Usage
         }
     }
+}
+
+/// How the run ended; a dispute is worth a line.
+fn told(results: &Results) -> Exit {
+    if let Some(line) = results.dispute() {
+        eprintln!("harness: {line}");
+    }
+    results.exit()
 }
 
 fn words(results: &Results, paint: Paint) -> String {
@@ -144,6 +152,7 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
             reason: Some(String::from("the run was interrupted")),
             explanation: None,
         },
+        ended_early: None,
         notes: vec![format!(
             "this is what the history tells: which faults began ({begun}), not whether they took effect, nor elections, nor why operations failed"
         )],

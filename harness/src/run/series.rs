@@ -135,7 +135,7 @@ async fn run_all(series: &Series, binary: &Binary, remark: Option<&str>) -> Exit
             break;
         }
         let (results, error) = run_one(series, binary, remark, &live, &interrupt, number).await;
-        worst = worst.max(results.summary.valid.exit());
+        worst = worst.max(results.exit());
         done.push(results);
         if let Some(error) = error {
             live.clear();
@@ -243,10 +243,9 @@ async fn run_one(
         keep(&cluster, live, interrupt).await;
         cluster.stop().await;
     }
-    let unwritten = written
-        .err()
-        .map(|error| SeriesError::Internal(error.to_string()));
-    (results, error.or(unwritten))
+    let unwritten = written.err().map(|error| error.to_string());
+    let wrong = results.dispute().or(unwritten).map(SeriesError::Internal);
+    (results, error.or(wrong))
 }
 
 /// A node that does not start because of what the user has it called with is the user's affair.

@@ -4,19 +4,21 @@ use crate::client::{AddressOf, Client};
 use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Observation, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
-use crate::report::{Live, Results, duration};
+use crate::report::{EarlyEnd, Live, Results, duration};
 use crate::run::directory::{DirectoryError, RunDirectory};
 use crate::run::judge::{Request, judge};
 use crate::run::load::{self, Load, MakeClient};
+use crate::run::online::Online;
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{Options, finish, narrate};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workloads::Setting;
+use workloads::{Setting, Workload};
 
 /// How long a fresh cluster may take to serve.
 pub const START_MAX: Duration = Duration::from_secs(10);
@@ -82,6 +84,10 @@ struct Running<'a> {
     address_of: AddressOf,
     /// Ends the load.
     stop: CancellationToken,
+    /// Ends the nemesis where it is.
+    leave: CancellationToken,
+    /// The check beside the load.
+    online: Option<Online>,
 }
 
 /// Runs a test. Whatever happens, it has a result.
@@ -239,15 +245,13 @@ async fn load_and_finish(
 ) -> Result<(), TestError> {
     let workload = workloads::by_name(&test.options.workload).expect("the name was checked");
     let history = surroundings.directory.history();
-    let recorder = Recorder::create(&history, workload.name()).map_err(|error| {
-        let path = history.clone();
-        DirectoryError::Write { path, error }
-    })?;
+    let (online, recorder) = record(workload, &history, test.options.online)
+        .map_err(|error| DirectoryError::Write { path: history, error })?;
     let recorder = Arc::new(recorder);
     let stop = CancellationToken::new();
     let generator = workload.generator(setting(test));
     let of_addresses = cluster.clone();
-    let running = Running {
+    let mut running = Running {
         test,
         surroundings,
         cluster,
@@ -255,18 +259,42 @@ async fn load_and_finish(
         load: Arc::new(Load::new(Arc::clone(&recorder), generator, stop.clone())),
         address_of: Arc::new(move |node| of_addresses.client_address(node)),
         stop,
+        leave: CancellationToken::new(),
+        online,
     };
-    let loaded = running.under_load(replayed).await;
-    running.finish(findings).await;
+    let (loaded, ended_early) = running.under_load(replayed).await;
+    if ended_early.is_some() {
+        running.give_up(findings).await;
+    } else {
+        running.finish(findings).await;
+    }
+    let online = running.online.take();
     drop(running);
     let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
     findings.tally = recorder.tally();
-    findings.recovery = recorder.recovery();
+    // Of a test that ended early nobody knows whether it would have recovered.
+    findings.recovery = recorder.recovery().filter(|_| ended_early.is_none());
+    findings.ended_early = ended_early;
     // What reached the file is judged nevertheless.
     findings.machine = recorder.finish().err();
+    findings.notes.extend(online.and_then(Online::finish));
     test.schedule = Some(loaded.outcome.schedule.clone());
     findings.loaded = Some(loaded);
     Ok(())
+}
+
+/// Begins the history, and if that is wanted, its check.
+fn record(
+    workload: &'static dyn Workload,
+    history: &Path,
+    online: bool,
+) -> io::Result<(Option<Online>, Recorder)> {
+    let online = if online { Online::start(workload)? } else { None };
+    let Some((online, listener)) = online else {
+        return Ok((None, Recorder::create(history, workload.name())?));
+    };
+    let recorder = Recorder::create_heard(history, workload.name(), listener)?;
+    Ok((Some(online), recorder))
 }
 
 fn setting(test: &Test) -> Setting {
@@ -287,8 +315,8 @@ fn node_args(options: &Options) -> Vec<String> {
 }
 
 impl Running<'_> {
-    /// The time under load, calm at first and then under fault.
-    async fn under_load(&self, replayed: Option<Schedule>) -> Loaded {
+    /// The time under load, calm at first and then under fault; and the violation that ended it, if one was seen.
+    async fn under_load(&self, replayed: Option<Schedule>) -> (Loaded, Option<EarlyEnd>) {
         let options = &self.test.options;
         let nodes = self.cluster.nodes();
         let (cluster_id, timeout) = (cluster_id(self.test), options.timeout);
@@ -307,26 +335,44 @@ impl Running<'_> {
         let begun = Instant::now();
         let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);
         let fault = Arc::new(Mutex::new(None));
-        let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault);
+        let check = self.online.as_ref().map(Online::progress);
+        let narrator = narrate::start(self.surroundings, self.cluster, &self.recorder, &fault, check);
         let nemesis = self.start_nemesis(replayed, fault);
-        self.until_over().await;
-        // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
+        let ended_early = self.until_over().await;
         let took = begun.elapsed();
+        if let Some(online) = &self.online {
+            online.stop();
+        }
+        if ended_early.is_some() {
+            // Before anything else: what the nodes are like is worth more than what becomes of the operations in flight.
+            self.cluster.freeze_all().await;
+            self.leave.cancel();
+        }
+        // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
         self.stop.cancel();
         let (first, outcome) = nemesis.await.expect("the nemesis does not panic");
+        if let Some(early) = &ended_early {
+            // Whom the nemesis was just letting go, or starting.
+            self.cluster.freeze_all().await;
+            let what = format!("violation  {}; the nodes are frozen", early.object);
+            self.surroundings
+                .live
+                .event(Duration::from_secs_f64(early.seconds), &what);
+        }
         working.join_all().await;
         narrator.abort();
         // It holds the recorder until it has ended; that it was aborted is no news.
         let _ = narrator.await;
         let tally = self.recorder.tally();
         let (calm, counts_when_calm) = first.unwrap_or_else(|| (took, tally.counts()));
-        Loaded {
+        let loaded = Loaded {
             took,
             calm,
             counts_when_calm,
             tally,
             outcome,
-        }
+        };
+        (loaded, ended_early)
     }
 
     /// Starts the nemesis, which waits a while first. It hands back when it began its first fault, and what was completed by then.
@@ -344,7 +390,7 @@ impl Running<'_> {
             seed: self.test.seed,
             replay: replayed,
         };
-        let nemesis = Nemesis::new(plan, self.cluster.clone());
+        let nemesis = Nemesis::new(plan, self.cluster.clone()).leaving(self.leave.clone());
         let (stop, recorder) = (self.stop.clone(), Arc::clone(&self.recorder));
         let live = Arc::clone(self.surroundings.live);
         tokio::spawn(async move {
@@ -365,20 +411,45 @@ impl Running<'_> {
         })
     }
 
-    /// Waits until the load's time is over, or it makes no sense any more.
-    async fn until_over(&self) {
+    /// Waits until the load's time is over, or it makes no sense any more, or a violation is seen.
+    async fn until_over(&self) -> Option<EarlyEnd> {
         let unrecorded = async {
             let mut look = tokio::time::interval(BROKEN_INTERVAL);
             while self.recorder.failure().is_none() {
                 look.tick().await;
             }
         };
+        let seen = async {
+            match &self.online {
+                Some(online) => online.seen().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(self.test.options.time_limit) => {}
-            () = self.surroundings.interrupt.cancelled() => {}
-            () = until_death(self.cluster) => {}
-            () = unrecorded => {}
+            () = tokio::time::sleep(self.test.options.time_limit) => None,
+            () = self.surroundings.interrupt.cancelled() => None,
+            () = until_death(self.cluster) => None,
+            () = unrecorded => None,
+            seen = seen => Some(EarlyEnd {
+                seconds: self.recorder.elapsed().as_secs_f64(),
+                operations: self.recorder.counts().total(),
+                object: seen.object,
+                confirmed: None,
+            }),
         }
+    }
+
+    /// The end of a test in which a violation was seen: the nodes stand still, and stay as they are.
+    async fn give_up(&self, findings: &mut Findings) {
+        findings
+            .objections
+            .push(String::from("the test was ended when a violation was seen"));
+        let gone = if self.surroundings.keep_running {
+            self.cluster.resume_all().await
+        } else {
+            self.cluster.kill_all().await
+        };
+        findings.notes.extend(gone.err().map(|error| error.to_string()));
     }
 
     /// Faults off, and final reads at each node.

@@ -4,7 +4,7 @@ use crate::client::MISANSWERED;
 use crate::cluster::NodeExit;
 use crate::node_number::NodeNumber;
 use crate::record::Tally;
-use crate::report::{Checked, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
+use crate::report::{Checked, EarlyEnd, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
 use crate::run::gate;
 use crate::run::judge::Judged;
 use crate::run::recorded::Test;
@@ -34,6 +34,8 @@ pub(super) struct Findings {
     pub(super) elections: u64,
     /// Two nodes that were in different states after the entry of that index, when all was over.
     pub(super) divergence: Option<(NodeNumber, NodeNumber, u64)>,
+    /// The violation that was seen while the run went on, if that ended it.
+    pub(super) ended_early: Option<EarlyEnd>,
     /// What this machine failed to do: it explains whatever else went wrong.
     pub(super) machine: Option<String>,
     /// Why the run proves nothing.
@@ -77,6 +79,7 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
         checked: None,
         explanation: None,
         apart,
+        ended_early: findings.ended_early.clone(),
         notes: findings.notes.iter().chain(troubles).cloned().collect(),
     };
     weigh(&mut results, findings.judged.as_ref());
@@ -86,9 +89,17 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
 /// Comes to the verdict, from what was judged of the history and how the run stands apart from it. In this order: a violation in what
 /// clients saw; a node that found its own state broken; nodes that differ; what keeps the run from proving anything; valid.
 pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
+    let verdict = judged.map(|judged| &judged.report.verdict);
+    if let Some(early) = &mut results.ended_early {
+        early.confirmed = match verdict {
+            Some(Verdict::Violation(_)) => Some(true),
+            Some(Verdict::Valid) => Some(false),
+            Some(Verdict::Unknown(_)) | None => None,
+        };
+    }
     let mut standing = results.apart.clone();
-    match judged.map(|judged| &judged.report.verdict) {
-        Some(Verdict::Violation(violation)) => {
+    match (verdict, &results.ended_early) {
+        (Some(Verdict::Violation(violation)), _) => {
             standing = Standing {
                 valid: Valid::False,
                 reason: Some(format!(
@@ -98,12 +109,31 @@ pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
                 explanation: Some(violation.text.clone()),
             };
         }
-        Some(Verdict::Unknown(reason)) if standing.valid != Valid::False => {
+        (Some(Verdict::Valid), Some(_)) if standing.valid != Valid::False => {
+            standing.valid = Valid::Unknown;
+            standing.reason = results.dispute();
+        }
+        // What was seen was seen, even if there is no time or no file to explain it.
+        (Some(Verdict::Unknown(_)) | None, Some(early)) => {
+            let why = match verdict {
+                Some(Verdict::Unknown(reason)) => reason,
+                _ => "its history can't be judged",
+            };
+            standing = Standing {
+                valid: Valid::False,
+                reason: Some(format!(
+                    "{} is not linearizable, as was seen while it ran; that is not explained: {why}",
+                    early.object
+                )),
+                explanation: None,
+            };
+        }
+        (Some(Verdict::Unknown(reason)), None) if standing.valid != Valid::False => {
             standing.valid = Valid::Unknown;
             standing.reason.get_or_insert_with(|| reason.clone());
         }
-        None if standing.valid == Valid::True => standing.valid = Valid::Unknown,
-        Some(Verdict::Valid | Verdict::Unknown(_)) | None => {}
+        (None, None) if standing.valid == Valid::True => standing.valid = Valid::Unknown,
+        (Some(Verdict::Valid | Verdict::Unknown(_)) | None, _) => {}
     }
     results.summary.valid = standing.valid;
     results.summary.reason = standing.reason;

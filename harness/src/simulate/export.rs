@@ -59,6 +59,7 @@ fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Red
         timeout: Duration::from_millis(500),
         node_args: node_args.into_iter().collect(),
         follower_reads: outcome.follower_reads,
+        online: true,
     };
     Test::planned(seed, options, schedule)
 }

@@ -55,6 +55,26 @@ async fn a_node_outlives_the_thread_that_asked_for_it() {
 }
 
 #[tokio::test]
+async fn all_nodes_are_frozen_at_once_and_then_let_go_or_killed() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(3).await.unwrap();
+    cluster.kill(3).await.unwrap();
+    let stands = |node| cluster.process(node).and_then(state) == Some('T');
+    cluster.freeze_all().await;
+    assert!(
+        stands(1) && stands(2) && !cluster.is_up(3),
+        "who is down stays so"
+    );
+    cluster.resume_all().await.unwrap();
+    assert!(!stands(1) && !stands(2));
+    cluster.freeze_all().await;
+    cluster.kill_all().await.unwrap();
+    assert!(!cluster.is_up(1) && !cluster.is_up(2));
+    assert!(!stage.was_stopped(1), "it had no time to do anything");
+    assert!(cluster.unexpected_exits().is_empty());
+}
+
+#[tokio::test]
 async fn a_paused_node_stands_still_until_it_is_resumed_or_killed() {
     let stage = Stage::new(LIVES);
     let cluster = stage.start(2).await.unwrap();

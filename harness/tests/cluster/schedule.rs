@@ -1,6 +1,6 @@
 //! Schedules: how they are written down, and that what was done can be done again.
 
-use crate::stage::{LIVES, LONG, Stage};
+use crate::stage::{LIVES, LONG, Stage, wait_until};
 use harness::cluster::Cluster;
 use harness::nemesis::{
     Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Schedule, ScheduledFault, Shape, heal_everything,
@@ -181,6 +181,50 @@ async fn a_nemesis_that_is_told_to_stop_undoes_what_it_has_begun() {
         1,
         "what never began is not recorded"
     );
+}
+
+#[tokio::test]
+async fn a_nemesis_that_is_told_to_leave_leaves_everything_as_it_is_at_once() {
+    const HOUR_MS: u64 = 3_600_000;
+    // When it is started again it never says that it serves.
+    let stage = Stage::with_program(&format!(
+        r#"if [ -e "$stage/mute" ]; then sleep 3600; fi; echo 'ready {{"listen":"127.0.0.1:1"}}'; {LIVES}"#
+    ));
+    let cluster = stage.start(2).await.unwrap();
+    std::fs::write(stage.folder().join("mute"), "").unwrap();
+    let started_again = || !cluster.is_up(2) && stage.processes().len() == 2;
+    let cases: [(u64, Fault, &dyn Fn() -> bool); 2] = [
+        (HOUR_MS, Fault::Pause(vec![1]), &|| cluster.is_paused(1)),
+        (0, Fault::Kill(vec![2]), &started_again),
+    ];
+    for (stop_ms, fault_of, is_under_way) in cases {
+        let long = Schedule {
+            faults: vec![
+                fault(0, stop_ms, Aim::One, fault_of.clone()),
+                fault(0, HOUR_MS, Aim::One, Fault::Pause(vec![2])),
+            ],
+        };
+        let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+        let nemesis = Nemesis::new(replay(long), cluster.clone()).leaving(leave.clone());
+        let mut phases = Vec::new();
+        let run = nemesis.run(|event| phases.push(event.phase), stop.clone());
+        let end = async {
+            wait_until("it is under way", is_under_way).await;
+            leave.cancel();
+            stop.cancel();
+        };
+        let (outcome, ()) = tokio::join!(tokio::time::timeout(LONG, run), end);
+        let outcome = outcome.unwrap();
+        assert_eq!(phases, [Phase::Start], "{fault_of:?} is not over");
+        let recorded: Vec<&Fault> = outcome.schedule.faults.iter().map(|fault| &fault.fault).collect();
+        assert_eq!(recorded, [&fault_of], "a replay shall do it again");
+        assert_eq!(outcome.troubles, [] as [String; 0]);
+    }
+    assert!(cluster.is_paused(1) && !cluster.is_up(2));
+    wait_until("whoever was being started is killed", || {
+        stage.processes().len() == 1
+    })
+    .await;
 }
 
 #[tokio::test]

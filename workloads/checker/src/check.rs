@@ -166,10 +166,15 @@ impl<'a> Groups<'a> {
     }
 
     fn name(&self, object: usize, model: &str) -> String {
-        match self.keys[object] {
-            Some(key) => format!("{model} {}", short(key.to_string())),
-            None => model.to_owned(),
-        }
+        object_name(self.keys[object], model)
+    }
+}
+
+/// What an object is called in reports.
+pub(crate) fn object_name(key: Option<&Value>, model: &str) -> String {
+    match key {
+        Some(key) => format!("{model} {}", short(key.to_string())),
+        None => model.to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@
 //! - [`Log::read`] reads a history, in whatever format of [`formats`] it is; [`LogReader`](formats::LogReader) does so block by block;
 //! - [`check_log`] holds it against one of the models of the [`registry`], which a [`Vocabulary`] tells what its calls mean;
 //! - [`check_objects`] checks the objects of a history apart, [`check_object`] one of them, [`Engine`] one of them event by event,
-//!   and [`Online`] beside a live test;
+//!   and [`Online`] beside a live test; a [`Watch`] takes the lines of a history in while they are recorded;
 //! - [`explain`] says in words what is wrong, and shrinks it to the smallest core.
 //!
 //! The verdict has three values: a check that reached a limit is *unknown*, and so is one of nothing. The general engine and its
@@ -103,6 +103,7 @@ mod search;
 mod slots;
 mod verdict;
 mod vocabulary;
+mod watch;
 
 pub use check::{CheckError, CheckOptions, EngineChoice, Keyed, objects};
 pub use engine::{Engine, Limits, OPEN_OPERATIONS_MAX, OpenOperation, Refused};
@@ -117,3 +118,4 @@ pub use search::Reductions;
 pub use stateright::semantics::SequentialSpec;
 pub use verdict::{Report, Verdict};
 pub use vocabulary::{Datum, Dialect, Meaning, Vocabulary};
+pub use watch::{Seen, Watch};

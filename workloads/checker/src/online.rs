@@ -5,6 +5,8 @@
 
 use crate::engine::{Engine, Limits, OpenOperation, Refused};
 use crate::model::Model;
+use crate::search::Effort;
+use crate::vocabulary::Meaning;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
@@ -55,7 +57,8 @@ enum Outcome<M: Model> {
 }
 
 enum Waiting<M: Model> {
-    Invocation(M::Op, Outcome<M>),
+    /// Of what may not be known before it is over.
+    Invocation(Option<M::Op>, Outcome<M>),
     /// Of the invocation at this place among all events, and its number.
     Return(u64, u64),
 }
@@ -64,6 +67,8 @@ enum Waiting<M: Model> {
 pub struct Online<'a, M: Model> {
     engine: Engine<'a, M>,
     waiting: VecDeque<Waiting<M>>,
+    /// How many invocations are among these.
+    unjudged: u64,
     /// How many events are no longer waiting.
     taken: u64,
     /// The places of the invocations of operations that are not over, by their numbers.
@@ -79,11 +84,19 @@ impl<'a, M: Model> Online<'a, M> {
         Online {
             engine: Engine::new(init, limits),
             waiting: VecDeque::new(),
+            unjudged: 0,
             taken: 0,
             invocations: FxHashMap::default(),
             open: FxHashMap::default(),
             verdict: OnlineVerdict::Valid,
         }
+    }
+
+    /// The same that takes no more steps than a test can wait for; what is too much is [left](Online::is_left).
+    pub(crate) fn patient(init: M, limits: Limits<'a>) -> Self {
+        let mut online = Online::new(init.clone(), limits);
+        online.engine.reset(init, Effort::Patient);
+        online
     }
 
     /// Takes an event in, and says so when a violation is found; that need not be by the event pushed. After a violation, or when a
@@ -92,32 +105,39 @@ impl<'a, M: Model> Online<'a, M> {
     /// # Panics
     /// An operation is invoked by a number that another one still goes by, or is over without having been invoked.
     pub fn push(&mut self, event: Event<M>) -> Option<OnlineViolation<M>> {
-        if self.verdict != OnlineVerdict::Valid {
-            return None;
-        }
-        let now = self.taken + self.waiting.len() as u64;
-        let (number, outcome) = match event {
+        match event {
             Event::Invoke(number, op) => {
-                let other = self.invocations.insert(number, now);
-                assert!(other.is_none(), "operation {number} is invoked while it is open");
-                self.waiting.push_back(Waiting::Invocation(op, Outcome::Open));
-                if self.waiting.len() > WAITING_EVENTS_MAX {
-                    self.verdict = OnlineVerdict::Behind;
-                }
-                return None;
+                self.begin(number, Some(op));
+                None
             }
-            Event::Return(number, ret) => (number, Outcome::Returns(ret, now)),
-            Event::Fail(number) => (number, Outcome::Fails),
-            Event::GiveUp(number) => (number, Outcome::GivenUp),
-        };
-        let Some(place) = self.invocations.remove(&number) else {
-            panic!("operation {number} is over without having been invoked");
-        };
-        if let Outcome::Returns(..) = outcome {
-            self.waiting.push_back(Waiting::Return(place, number));
+            Event::Return(number, ret) => self.end(number, None, Outcome::Returns(ret, self.now())),
+            Event::Fail(number) => self.end(number, None, Outcome::Fails),
+            Event::GiveUp(number) => self.end(number, None, Outcome::GivenUp),
         }
-        self.decide(place, outcome);
-        self.take_in()
+    }
+
+    /// An operation is invoked. What it is will be told when it is over.
+    pub(crate) fn invoke(&mut self, number: u64) {
+        self.begin(number, None);
+    }
+
+    /// An operation is over, and that is what it was.
+    pub(crate) fn conclude(&mut self, number: u64, meaning: Meaning<M>) -> Option<OnlineViolation<M>> {
+        match meaning {
+            None => self.end(number, None, Outcome::Fails),
+            Some((op, None)) => self.end(number, Some(op), Outcome::GivenUp),
+            Some((op, Some(ret))) => self.end(number, Some(op), Outcome::Returns(ret, self.now())),
+        }
+    }
+
+    /// Whether a limit was reached, so that nothing more will be known.
+    pub(crate) fn is_left(&self) -> bool {
+        matches!(self.verdict, OnlineVerdict::Unknown(_) | OnlineVerdict::Behind)
+    }
+
+    /// How many operations wait, for their own outcomes or for those of others.
+    pub(crate) fn unjudged(&self) -> u64 {
+        self.unjudged
     }
 
     /// No more events come: what is open is given up.
@@ -125,7 +145,7 @@ impl<'a, M: Model> Online<'a, M> {
         let mut open: Vec<u64> = self.invocations.drain().map(|(_, place)| place).collect();
         open.sort_unstable();
         for place in open {
-            self.decide(place, Outcome::GivenUp);
+            self.decide(place, None, Outcome::GivenUp);
         }
         if self.verdict == OnlineVerdict::Valid {
             self.take_in();
@@ -133,11 +153,46 @@ impl<'a, M: Model> Online<'a, M> {
         self.verdict
     }
 
-    fn decide(&mut self, place: u64, decided: Outcome<M>) {
+    /// The place of the next event among all.
+    fn now(&self) -> u64 {
+        self.taken + self.waiting.len() as u64
+    }
+
+    fn begin(&mut self, number: u64, op: Option<M::Op>) {
+        if self.verdict != OnlineVerdict::Valid {
+            return;
+        }
+        let other = self.invocations.insert(number, self.now());
+        assert!(other.is_none(), "operation {number} is invoked while it is open");
+        self.waiting.push_back(Waiting::Invocation(op, Outcome::Open));
+        self.unjudged += 1;
+        if self.waiting.len() > WAITING_EVENTS_MAX {
+            self.verdict = OnlineVerdict::Behind;
+        }
+    }
+
+    fn end(&mut self, number: u64, op: Option<M::Op>, outcome: Outcome<M>) -> Option<OnlineViolation<M>> {
+        if self.verdict != OnlineVerdict::Valid {
+            return None;
+        }
+        let Some(place) = self.invocations.remove(&number) else {
+            panic!("operation {number} is over without having been invoked");
+        };
+        if let Outcome::Returns(..) = outcome {
+            self.waiting.push_back(Waiting::Return(place, number));
+        }
+        self.decide(place, op, outcome);
+        self.take_in()
+    }
+
+    fn decide(&mut self, place: u64, op: Option<M::Op>, decided: Outcome<M>) {
         let waiting = usize::try_from(place - self.taken).ok();
         let waiting = waiting.and_then(|waiting| self.waiting.get_mut(waiting));
-        if let Some(Waiting::Invocation(_, outcome)) = waiting {
+        if let Some(Waiting::Invocation(of, outcome)) = waiting {
             *outcome = decided;
+            if op.is_some() {
+                *of = op;
+            }
         }
     }
 
@@ -150,13 +205,9 @@ impl<'a, M: Model> Online<'a, M> {
             let place = self.taken;
             self.taken += 1;
             let refused = match self.waiting.pop_front()? {
-                Waiting::Invocation(_, Outcome::Open | Outcome::Fails) => None,
-                Waiting::Invocation(op, Outcome::GivenUp) => self.engine.invoke(&op, None).err(),
-                Waiting::Invocation(op, Outcome::Returns(ret, deadline)) => {
-                    let invoked = self.engine.invoke(&op, Some((&ret, deadline)));
-                    invoked
-                        .map(|open| self.open.extend(open.map(|open| (place, open))))
-                        .err()
+                Waiting::Invocation(op, outcome) => {
+                    self.unjudged -= 1;
+                    self.take_in_invocation(place, op, outcome).err()
                 }
                 Waiting::Return(invocation, number) => {
                     let open = self.open.remove(&invocation);
@@ -179,5 +230,23 @@ impl<'a, M: Model> Online<'a, M> {
                 return None;
             }
         }
+    }
+
+    fn take_in_invocation(
+        &mut self,
+        place: u64,
+        op: Option<M::Op>,
+        outcome: Outcome<M>,
+    ) -> Result<(), Refused> {
+        let (returns, op) = match (outcome, op) {
+            (Outcome::Open | Outcome::Fails, _) => return Ok(()),
+            (Outcome::GivenUp, op) => (None, op),
+            (Outcome::Returns(ret, deadline), op) => (Some((ret, deadline)), op),
+        };
+        let op = op.expect("what may have happened is known once it is over");
+        let returns = returns.as_ref().map(|(ret, deadline)| (ret, *deadline));
+        let open = self.engine.invoke(&op, returns)?;
+        self.open.extend(open.map(|open| (place, open)));
+        Ok(())
     }
 }

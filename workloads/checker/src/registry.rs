@@ -2,6 +2,7 @@
 
 use crate::adya::check_lists;
 use crate::check::{CheckError, CheckOptions, check_with};
+use crate::engine::Limits;
 use crate::history::{Call, End, Log, ReadError, Value};
 use crate::models::{
     Bank, CasRegister, Counter, FencedLock, FifoQueue, KvAppend, ListAppend, MultiRegister, Mutex,
@@ -9,6 +10,7 @@ use crate::models::{
 };
 use crate::verdict::{Report, Verdict};
 use crate::vocabulary::Vocabulary;
+use crate::watch::{Watch, watch};
 
 /// A model that histories can be held against by its name.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +20,19 @@ pub struct ModelEntry {
     /// One line for those who choose.
     pub about: &'static str,
     check: Check,
+    /// `None` where histories are of one object whose states grow with them, which is nothing for the general engine.
+    watch: Option<MakeWatch>,
 }
 
+impl ModelEntry {
+    /// Holds a history of numbers against this model while it is recorded, within the limits for each object; `None` where that is only
+    /// worth trying once all of it is there.
+    pub fn watch<'a>(&self, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
+        self.watch.map(|watch| watch(limits))
+    }
+}
+
+type MakeWatch = for<'a> fn(Limits<'a>) -> Box<dyn Watch + 'a>;
 type Check = fn(&Log, &CheckOptions<'_>) -> Result<Report, CheckError>;
 
 /// An entry for a model that holds values: numbers, which is faster, or where some are not, any values.
@@ -31,6 +44,7 @@ macro_rules! of_values {
             check: |log, options| {
                 check_with::<$model<u64>>(log, options).or_else(|_| check_with::<$model<Value>>(log, options))
             },
+            watch: Some(watch::<$model<u64>>),
         }
     };
 }
@@ -42,6 +56,7 @@ macro_rules! plain {
             name: <$model as Vocabulary>::NAME,
             about: $about,
             check: check_with::<$model>,
+            watch: Some(watch::<$model>),
         }
     };
 }
@@ -83,6 +98,7 @@ const REGISTRY: &[ModelEntry] = &[
         name: <PriorityQueue as Vocabulary>::NAME,
         about: "queues that give the least first: insert v, delete-min → v, or nil if empty; of whole numbers, or of strings",
         check: check_priority_queue,
+        watch: Some(watch::<PriorityQueue<u64>>),
     },
     plain!(Counter, "counters: add n, read → n"),
     plain!(
@@ -97,11 +113,15 @@ const REGISTRY: &[ModelEntry] = &[
         Bank,
         "accounts: transfer {from a, to b, amount n}, read → {a balance, …}; the total never changes"
     ),
-    of_values!(UniqueIds, "sources of ids that give each out once: generate → id"),
+    ModelEntry {
+        watch: None,
+        ..of_values!(UniqueIds, "sources of ids that give each out once: generate → id")
+    },
     ModelEntry {
         name: <ListAppend as Vocabulary>::NAME,
         about: "transactions over lists: txn [[append k v] [r k nil] …] → the steps with the lists read; strict serializability",
         check: check_lists,
+        watch: None,
     },
 ];
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::record::{Counts, Latency};
-use crate::report::{Checked, LatencyOf, ReasonOf, Standing, Summary, junit};
+use crate::report::{Checked, EarlyEnd, LatencyOf, ReasonOf, Standing, Summary, junit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -60,6 +60,7 @@ fn results(valid: Valid, reason: Option<&str>, explanation: Option<&str>) -> Res
             reason: None,
             explanation: None,
         },
+        ended_early: None,
         notes: vec![String::from("something else")],
     }
 }
@@ -76,6 +77,17 @@ fn reports_are_as_reviewed() {
         Some("register 17 is not linearizable.\n\n  All of it in words.\n"),
     );
     insta::assert_snapshot!("violation", render(&violation, Paint::PLAIN, "cargo harness"));
+    let early = Results {
+        recovery_seconds: None,
+        ended_early: Some(EarlyEnd {
+            seconds: 3.2,
+            operations: 4_100,
+            object: String::from("register 17"),
+            confirmed: Some(true),
+        }),
+        ..violation
+    };
+    insta::assert_snapshot!("ended_early", render(&early, Paint::PLAIN, "cargo harness"));
     let unknown = results(Valid::Unknown, Some("no pause ever took effect"), None);
     insta::assert_snapshot!("unknown", render(&unknown, Paint::PLAIN, "harness"));
 }

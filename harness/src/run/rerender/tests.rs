@@ -22,6 +22,7 @@ fn test() -> Test {
         timeout: Duration::from_secs(1),
         node_args: Vec::new(),
         follower_reads: false,
+        online: true,
     })
 }
 
@@ -176,4 +177,20 @@ fn what_is_no_run_is_refused() {
         error.contains("results.json") && error.contains("missing field"),
         "{error}"
     );
+}
+
+#[test]
+fn a_run_whose_two_checks_differ_is_an_internal_error_again() {
+    let (_store, directory) = run_with(FRESH);
+    let mut results = anew(directory.path()).unwrap();
+    results.ended_early = Some(crate::report::EarlyEnd {
+        seconds: 1.0,
+        operations: 2,
+        object: String::from("cas-register 0"),
+        confirmed: None,
+    });
+    directory.write_words(&results).unwrap();
+    assert_eq!(rerender(directory.path(), false), Exit::Internal);
+    let kept = directory.results().unwrap().unwrap();
+    assert_eq!(kept.ended_early.unwrap().confirmed, Some(false));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::exit::Exit;
 use crate::nemesis::{Kind, Outcome};
 use crate::record::{self, Counts, Recorder};
 use crate::run::Options;
@@ -27,6 +28,7 @@ fn test() -> Test {
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
         follower_reads: false,
+        online: true,
     })
 }
 
@@ -238,4 +240,69 @@ fn an_empty_history_is_unknown() {
     let (valid, reason, _) = verdict(&findings(&format!("{header}\n")));
     assert_eq!(valid, Valid::Unknown);
     assert!(reason.contains("no operation"), "{reason}");
+}
+
+/// A test that was ended when a violation was seen.
+fn ended_early(history: &str) -> Findings {
+    let mut early = findings(history);
+    early.ended_early = Some(EarlyEnd {
+        seconds: 3.2,
+        operations: 4_100,
+        object: String::from("cas-register 0"),
+        confirmed: None,
+    });
+    early.objections.push(String::from("ended early"));
+    // It did not come to any fault.
+    early.loaded.as_mut().unwrap().outcome = Outcome::default();
+    early
+}
+
+#[test]
+fn a_violation_that_was_seen_early_is_explained_by_the_check_at_the_end() {
+    let early = ended_early(&format!("{GOOD}{STALE}"));
+    let results = conclude(&test(), Path::new("store/run"), &early);
+    assert_eq!((results.exit(), results.dispute()), (Exit::Violation, None));
+    assert_eq!(results.ended_early.unwrap().confirmed, Some(true));
+    assert!(results.explanation.unwrap().contains("The smallest core"));
+    assert_eq!(
+        (results.apart.valid, results.apart.reason.as_deref()),
+        (Valid::Unknown, Some("ended early")),
+        "nothing is claimed of what it did not come to"
+    );
+}
+
+#[test]
+fn checks_that_differ_are_an_internal_error_that_names_both() {
+    let results = conclude(&test(), Path::new("store/run"), &ended_early(GOOD));
+    assert_eq!(
+        (results.summary.valid, results.exit()),
+        (Valid::Unknown, Exit::Internal)
+    );
+    let reason = results.summary.reason.clone().unwrap();
+    assert_eq!(Some(&reason), results.dispute().as_ref());
+    for word in ["cas-register 0", "store/run", "one of them is wrong"] {
+        assert!(reason.contains(word), "{reason}");
+    }
+    let mut crashed = ended_early(GOOD);
+    crashed.exits.push(exit(101 << 8, "panicked at"));
+    let results = conclude(&test(), Path::new("store/run"), &crashed);
+    assert_eq!(
+        results.exit(),
+        Exit::Violation,
+        "a node that crashed did so anyway"
+    );
+    assert!(results.dispute().is_some());
+}
+
+#[test]
+fn what_was_seen_early_stands_where_the_check_at_the_end_comes_to_nothing() {
+    let mut early = ended_early(GOOD);
+    early.judged = None;
+    let results = conclude(&test(), Path::new("store/run"), &early);
+    assert_eq!((results.exit(), results.dispute()), (Exit::Violation, None));
+    let reason = results.summary.reason.unwrap();
+    assert!(
+        reason.starts_with("cas-register 0 is not linearizable, as was seen while it ran"),
+        "{reason}"
+    );
 }

@@ -9,6 +9,8 @@ mod pieces;
 mod reader;
 mod tuples;
 
+pub(crate) use assemble::Event;
+pub(crate) use native::parse as parse_native;
 pub use reader::LogReader;
 
 use crate::vocabulary::Dialect;

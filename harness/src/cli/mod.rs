@@ -91,7 +91,7 @@ struct RunArgs {
     /// node: the project's own. etcd: started from `etcd` in PATH; its reads are linearizable ones. redis: started from `redis-server` in
     /// PATH, as one primary and replicas that follow asynchronously and answer reads: it is not linearizable, and the verdict has to say
     /// so. A file says how any other system is started, and which program speaks to it: see `harness help systems`. Other systems than the
-    /// node know the workload register and the faults kill and pause.
+    /// node know the workload register and the faults kill and pause, etcd partition, too.
     #[arg(long, value_name = "NAME|PATH", default_value = "node", value_parser = values::system)]
     system: SystemName,
     /// What clients do, by name; `list` prints what there is.

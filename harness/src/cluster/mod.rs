@@ -18,7 +18,7 @@ pub use binary::{Binary, BinaryError};
 pub use monitor::{NodeView, Observation};
 
 use crate::node_number::NodeNumber;
-use crate::systems::{Site, System, site_of};
+use crate::systems::{Lanes, Site, System, site_of};
 use links::Links;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec};
@@ -447,33 +447,50 @@ impl Cluster {
         Err(ClusterError::Signal { node, what })
     }
 
+    /// What nodes of another system say to each other, where that passes through the harness.
+    fn lanes(&self) -> Option<&Lanes> {
+        self.site()?.lanes()
+    }
+
     /// Cuts the link on which `from` speaks to `to`.
     pub fn cut(&self, from: NodeNumber, to: NodeNumber) {
-        self.0.links.cut(from, to);
+        match self.lanes() {
+            Some(lanes) => lanes.cut(from, to),
+            None => self.0.links.cut(from, to),
+        }
     }
 
     /// Heals the link on which `from` speaks to `to`; its connections are reset.
     pub fn heal(&self, from: NodeNumber, to: NodeNumber) {
-        self.0.links.heal(from, to);
+        match self.lanes() {
+            Some(lanes) => lanes.heal(from, to),
+            None => self.0.links.heal(from, to),
+        }
     }
 
     /// Whether the link on which `from` speaks to `to` is cut.
     pub fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
-        self.0.links.is_cut(from, to)
+        match self.lanes() {
+            Some(lanes) => lanes.is_cut(from, to),
+            None => self.0.links.is_cut(from, to),
+        }
     }
 
     /// Heals every link.
     pub fn heal_all(&self) {
         for from in self.all_nodes() {
             for to in self.all_nodes() {
-                self.0.links.heal(from, to);
+                self.heal(from, to);
             }
         }
     }
 
     /// How much cut links have swallowed since the start: bytes and connections.
     pub fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
-        self.0.links.swallowed(from, to)
+        match self.lanes() {
+            Some(lanes) => lanes.swallowed(from, to),
+            None => self.0.links.swallowed(from, to),
+        }
     }
 
     /// How the cluster was when it was last asked, some ten milliseconds ago.

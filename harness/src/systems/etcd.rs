@@ -1,11 +1,16 @@
 //! etcd, asked over its JSON gateway: its errors come in words there, and the words decide what is definite.
 //!
 //! Reads are linearizable ones; a compare-and-set is a transaction on the value, or, where nothing must have been written yet, on the
-//! version.
+//! version. Members ask each other through proxies of the harness, which they are told of as any program is, by `HTTP_PROXY`.
+
+mod launch;
+
+pub(crate) use launch::Launch;
 
 use super::http::Http;
+use super::program::version;
 use super::{Adapter, Asked, ETCD_HINT, Later, Place, Refusal, Session, SystemError, UNUSED_KEY, asked};
-use super::{installed, status, version};
+use super::{installed, status};
 use crate::client::number;
 use crate::nemesis::Kind;
 use crate::node_number::NodeNumber;
@@ -34,54 +39,7 @@ const DEFINITE: [&str; 3] = [
     "raft proposal dropped",
 ];
 
-const NEMESES: [Kind; 2] = [Kind::Kill, Kind::Pause];
-
-/// How a member is started.
-pub(crate) struct Launch<'a> {
-    /// The program.
-    pub(crate) program: &'a Path,
-    /// The member's place among them.
-    pub(crate) member: usize,
-    /// Where each member is reached by the others.
-    pub(crate) peers: &'a [SocketAddr],
-    /// Where it is reached by clients.
-    pub(crate) client: SocketAddr,
-    /// Where its data lies.
-    pub(crate) data: &'a Path,
-    /// Names the cluster.
-    pub(crate) token: &'a str,
-    /// How often a leader lets itself be heard.
-    pub(crate) heartbeat: Duration,
-    /// After how long without a leader there is an election.
-    pub(crate) election: Duration,
-}
-
-impl Launch<'_> {
-    /// The command.
-    pub(crate) fn command(&self) -> Command {
-        let name = |place: usize| format!("etcd-{}", place + 1);
-        let members: Vec<String> = (0..)
-            .zip(self.peers)
-            .map(|(place, at)| format!("{}=http://{at}", name(place)))
-            .collect();
-        let (peer, client) = (self.peers[self.member], self.client);
-        let mut command = Command::new(self.program);
-        command
-            .arg(format!("--name={}", name(self.member)))
-            .arg(format!("--data-dir={}", self.data.display()))
-            .arg(format!("--listen-peer-urls=http://{peer}"))
-            .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-            .arg(format!("--listen-client-urls=http://{client}"))
-            .arg(format!("--advertise-client-urls=http://{client}"))
-            .arg(format!("--initial-cluster={}", members.join(",")))
-            .arg("--initial-cluster-state=new")
-            .arg(format!("--initial-cluster-token={}", self.token))
-            .arg(format!("--heartbeat-interval={}", self.heartbeat.as_millis()))
-            .arg(format!("--election-timeout={}", self.election.as_millis()))
-            .args(["--logger=zap", "--log-level=warn"]);
-        command
-    }
-}
+const NEMESES: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
 
 /// Which node has which member id, as far as they have told.
 type MemberIds = Arc<Mutex<BTreeMap<u64, NodeNumber>>>;
@@ -128,20 +86,32 @@ impl Adapter for Etcd {
         true
     }
 
+    fn takes_proxies(&self) -> bool {
+        true
+    }
+
     fn command(&self, node: NodeNumber, places: &[Place]) -> Command {
         let member = super::place::index(node, places);
-        let peers: Vec<SocketAddr> = places.iter().map(Place::peer).collect();
-        Launch {
+        let peers: Vec<SocketAddr> = places.iter().map(Place::alias).collect();
+        let mut command = Launch {
             program: &self.program,
             member,
             peers: &peers,
+            listen: places[member].peer(),
             client: places[member].client(),
             data: &places[member].data,
             token: "harness",
             heartbeat: HEARTBEAT,
             election: ELECTION,
         }
-        .command()
+        .command();
+        for other in ["http_proxy", "NO_PROXY", "no_proxy"] {
+            command.env_remove(other);
+        }
+        if let Some(proxy) = places[member].proxy {
+            command.env("HTTP_PROXY", format!("http://{proxy}"));
+        }
+        command
     }
 
     fn dial<'a>(
@@ -310,59 +280,4 @@ fn encoded(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_is_what_etcd_understands() {
-        let (path, body) = request(Asked::Cas {
-            key: 1,
-            expected: Some(2),
-            new: 3,
-        });
-        assert_eq!(path, "/v3/kv/txn");
-        let expected = r#"{"compare":[{"key":"MQ==","result":"EQUAL","target":"VALUE","value":"Mg=="}],"success":[{"request_put":{"key":"MQ==","value":"Mw=="}}]}"#;
-        assert_eq!(body, serde_json::from_str::<Value>(expected).unwrap());
-        let (_, body) = request(Asked::Cas {
-            key: 1,
-            expected: None,
-            new: 3,
-        });
-        assert_eq!(body["compare"][0]["version"], "0");
-    }
-
-    #[test]
-    fn answers_are_what_etcd_says() {
-        let read = Asked::Read { key: 1 };
-        let answer = |text: &str| understood(200, text.as_bytes()).unwrap();
-        let found =
-            answer(r#"{"header":{"revision":"2"},"kvs":[{"key":"MQ==","value":"MjI="}],"count":"1"}"#);
-        assert_eq!(returned(read, &found), Ok(Ret::Value(Some(22))));
-        let nothing = answer(r#"{"header":{"revision":"2"}}"#);
-        assert_eq!(returned(read, &nothing), Ok(Ret::Value(None)));
-        let cas = Asked::Cas {
-            key: 1,
-            expected: None,
-            new: 1,
-        };
-        assert_eq!(returned(cas, &nothing), Ok(Ret::Swapped(false)));
-        let swapped = answer(r#"{"succeeded":true}"#);
-        assert_eq!(returned(cas, &swapped), Ok(Ret::Swapped(true)));
-    }
-
-    #[test]
-    fn only_what_etcd_refuses_at_the_door_is_definite() {
-        let refusal = |text: &str| understood(503, text.as_bytes()).unwrap_err();
-        let definite = r#"{"error":"etcdserver: too many requests","code":14}"#;
-        assert!(matches!(refusal(definite), Refusal::Definite(_)));
-        for open in [
-            r#"{"error":"etcdserver: request timed out","code":14}"#,
-            r#"{"error":"etcdserver: leader changed","code":14}"#,
-            r#"{"error":"context canceled","code":1}"#,
-            "{}",
-            "no JSON",
-        ] {
-            assert!(matches!(refusal(open), Refusal::Indefinite(_)), "{open}");
-        }
-    }
-}
+mod tests;

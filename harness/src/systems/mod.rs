@@ -11,14 +11,17 @@
 //! schedule of faults, the recorder and the checker are the same for all. What the outcome of an operation is has one place, too
 //! ([`Refusal`], `SiteClient`): a session says whether what it sent may take effect, and never tries twice.
 //!
-//! Other systems are asked for single registers only ([`WORKLOADS`]), and their nodes are killed and paused: what one says to another does
-//! not pass through the links between nodes, so these can't be cut.
+//! Other systems are asked for single registers only ([`WORKLOADS`]), and which faults they know each adapter says. What a node of etcd says
+//! to another one passes through the harness (`lanes`) and can be cut; for redis and what files describe nothing is in between.
 
 mod client;
 mod etcd;
 mod file;
 mod http;
+mod lanes;
+mod name;
 mod place;
+mod program;
 mod redis;
 pub(crate) mod resp;
 mod site;
@@ -26,21 +29,23 @@ mod template;
 
 pub(crate) use client::{AnyClient, Clients};
 pub(crate) use etcd::Launch as EtcdLaunch;
+pub(crate) use lanes::Lanes;
+pub use name::{SystemName, UnknownSystem};
 pub use place::Place;
 pub(crate) use place::listens;
+pub use program::Missing;
+pub(crate) use program::{ETCD_HINT, REDIS_HINT, installed};
 pub(crate) use redis::DURABLE as REDIS_DURABLE;
 pub(crate) use site::{Site, Watcher, site_of};
 
 use crate::cluster::Binary;
 use crate::nemesis::Kind;
 use crate::node_number::NodeNumber;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
-use std::str::FromStr;
 use std::sync::Arc;
 use wire::client::Status;
 use workloads::{Op, Ret};
@@ -48,78 +53,11 @@ use workloads::{Op, Ret};
 /// The workloads whose operations other systems are asked for.
 pub const WORKLOADS: [&str; 1] = ["register"];
 
-/// How a file that describes a system is called.
-const FILE_EXTENSION: &str = "toml";
-
 /// A file that describes a system, as an example.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");
 
 /// What comes later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A system by its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum SystemName {
-    /// The project's own node.
-    #[default]
-    Node,
-    /// etcd.
-    Etcd,
-    /// Redis: one primary, and replicas that follow asynchronously.
-    Redis,
-    /// The one that the file describes.
-    File(PathBuf),
-}
-
-/// A name that is no system's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no system {0:?}; there are node, etcd, redis, and whatever a file PATH.toml describes")]
-pub struct UnknownSystem(String);
-
-impl FromStr for SystemName {
-    type Err = UnknownSystem;
-
-    fn from_str(name: &str) -> Result<SystemName, UnknownSystem> {
-        match name {
-            "node" => Ok(SystemName::Node),
-            "etcd" => Ok(SystemName::Etcd),
-            "redis" => Ok(SystemName::Redis),
-            _ if Path::new(name)
-                .extension()
-                .is_some_and(|extension| extension == FILE_EXTENSION) =>
-            {
-                Ok(SystemName::File(PathBuf::from(name)))
-            }
-            _ => Err(UnknownSystem(name.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for SystemName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SystemName::Node => f.write_str("node"),
-            SystemName::Etcd => f.write_str("etcd"),
-            SystemName::Redis => f.write_str("redis"),
-            SystemName::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-impl From<SystemName> for String {
-    fn from(name: SystemName) -> String {
-        name.to_string()
-    }
-}
-
-impl TryFrom<String> for SystemName {
-    type Error = UnknownSystem;
-
-    fn try_from(name: String) -> Result<SystemName, UnknownSystem> {
-        name.parse()
-    }
-}
 
 /// Why another system can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -148,36 +86,6 @@ pub enum SystemError {
     /// The operating system refuses something.
     #[error("can't {0}: {1}")]
     System(&'static str, std::io::Error),
-}
-
-/// A program that is not installed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{program} is not installed; {hint}")]
-pub struct Missing {
-    /// What was looked for.
-    pub program: String,
-    /// How to come by it.
-    pub hint: &'static str,
-}
-
-/// How to come by etcd.
-pub(crate) const ETCD_HINT: &str = "with Debian: apt-get install etcd-server";
-/// How to come by redis.
-pub(crate) const REDIS_HINT: &str = "with Debian: apt-get install redis-server";
-
-/// Where a program is that the operating system finds.
-///
-/// # Errors
-/// It finds none.
-pub(crate) fn installed(program: &str, hint: &'static str) -> Result<PathBuf, Missing> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Missing {
-            program: program.to_owned(),
-            hint,
-        })
 }
 
 /// A system whose program is there.
@@ -250,6 +158,11 @@ pub trait Adapter: fmt::Debug + Send + Sync {
 
     /// Whether its nodes elect a leader, and tell of it.
     fn elects(&self) -> bool;
+
+    /// Whether its nodes ask each other over HTTP, by their [aliases](Place::alias), so that a proxy can come between them.
+    fn takes_proxies(&self) -> bool {
+        false
+    }
 
     /// What starts `node`, one of those at `places`, on whatever data it has. It takes clients as soon as it listens at its place.
     fn command(&self, node: NodeNumber, places: &[Place]) -> Command;
@@ -360,41 +273,9 @@ fn status(node: NodeNumber, leader: Option<NodeNumber>, term: u64, applied: u64)
     }
 }
 
-/// The first line that `program --version` prints.
-fn version(program: &Path) -> Result<String, SystemError> {
-    let refused = |reason: String| SystemError::Version {
-        path: program.to_owned(),
-        reason,
-    };
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|error| refused(error.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match text.lines().next() {
-        Some(line) if output.status.success() => Ok(line.trim().to_owned()),
-        _ => Err(refused(format!("`--version` ended with {}", output.status))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_system_is_known_by_its_name_or_by_the_file_that_describes_it() {
-        for name in ["node", "etcd", "redis", "/some/where/store.toml"] {
-            let system: SystemName = name.parse().unwrap();
-            assert_eq!(system.to_string(), name);
-            let json = serde_json::to_string(&system).unwrap();
-            assert_eq!(serde_json::from_str::<SystemName>(&json).unwrap(), system);
-        }
-        for name in ["", "zookeeper", "store.json", "toml"] {
-            let error = name.parse::<SystemName>().unwrap_err().to_string();
-            assert!(error.contains("node, etcd, redis"), "{error}");
-        }
-    }
 
     #[test]
     fn only_what_registers_know_is_asked() {

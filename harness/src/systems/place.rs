@@ -1,5 +1,6 @@
 //! Where a node is: its number, its data, its ports.
 
+use super::lanes::alias;
 use crate::node_number::NodeNumber;
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub struct Place {
     pub node: NodeNumber,
     /// Where its data lies. The folder is there.
     pub data: PathBuf,
+    /// The HTTP proxy by which it reaches others, if it [takes one](super::Adapter::takes_proxies).
+    pub proxy: Option<SocketAddr>,
     client: HeldPort,
     peer: HeldPort,
 }
@@ -33,6 +36,7 @@ impl Place {
         Ok(Place {
             node,
             data,
+            proxy: None,
             client: HeldPort::any()?,
             peer: HeldPort::any()?,
         })
@@ -46,6 +50,11 @@ impl Place {
     /// Where other nodes reach it.
     pub fn peer(&self) -> SocketAddr {
         self.peer.address
+    }
+
+    /// Where those reach it that ask their proxies for it.
+    pub fn alias(&self) -> SocketAddr {
+        alias(self.node)
     }
 
     /// Where a client of it that is a process writes what it has to say.

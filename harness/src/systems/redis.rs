@@ -5,9 +5,10 @@
 //!
 //! Reads are answered by the node that a client is pinned to. A write at a replica is refused, which is definite, and sent on to the primary.
 
+use super::program::version;
 use super::resp::{Reply, command, first_reply};
 use super::{Adapter, Asked, Later, Place, REDIS_HINT, Refusal, Session, SystemError, UNUSED_KEY, asked};
-use super::{installed, status, version};
+use super::{installed, status};
 use crate::client::{MISANSWERED, number};
 use crate::nemesis::Kind;
 use crate::node_number::NodeNumber;

@@ -1,5 +1,6 @@
 //! A system's nodes at their places, and watching them.
 
+use super::lanes::Lanes;
 use super::{Adapter, Place, Session, System};
 use crate::cluster::node_client::{self, Kept};
 use crate::node_number::NodeNumber;
@@ -19,6 +20,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Site {
     adapter: Arc<dyn Adapter>,
     places: Arc<[Place]>,
+    /// What its nodes say to each other, where that passes through the harness.
+    lanes: Option<Arc<Lanes>>,
 }
 
 impl Site {
@@ -31,14 +34,29 @@ impl Site {
             .iter()
             .map(|node| Place::hold(*node, &dir.join(node.to_string())))
             .collect();
+        let (mut places, mut lanes) = (places?, None);
+        if adapter.takes_proxies() {
+            let peers = places.iter().map(|place| (place.node, place.peer()));
+            let opened = Lanes::open(peers.collect())?;
+            for place in &mut places {
+                place.proxy = Some(opened.proxy(place.node));
+            }
+            lanes = Some(Arc::new(opened));
+        }
         Ok(Site {
             adapter,
-            places: places?.into(),
+            places: places.into(),
+            lanes,
         })
     }
 
     pub(crate) fn adapter(&self) -> &dyn Adapter {
         self.adapter.as_ref()
+    }
+
+    /// What its nodes say to each other, where that can be cut.
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        self.lanes.as_deref()
     }
 
     /// Where clients reach a node while it is up.

@@ -34,6 +34,7 @@ pub(super) fn start(
             program,
             member,
             peers,
+            listen: peers[member],
             client: *client,
             data: &dir.join(&name),
             token: "bench",

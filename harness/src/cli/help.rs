@@ -169,7 +169,7 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
   latency.svg    how long operations took, by kind and outcome, from when they were to begin; in report.html, too
   rate.svg       how many there were a second; in report.html, too
-  nodes/N/       each node's data and log
+  nodes/N/       each node's data and log; client.log is what clients say that are processes, see `harness help systems`
 ";
 
 /// The text of a topic.

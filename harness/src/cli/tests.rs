@@ -93,6 +93,8 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
         "bench --op delete",
         "bench --rounds 0",
         "up --nodes 0",
+        "run --system zookeeper",
+        "run --system etcd --replay store/latest",
         "walk",
     ]
     .into_iter()

@@ -17,7 +17,7 @@ const LISTENS_INTERVAL: Duration = Duration::from_millis(5);
 pub struct Place {
     /// Which node.
     pub node: NodeNumber,
-    /// Where its data lies. The folder is there.
+    /// Where its data lies, as an absolute path. The folder is there.
     pub data: PathBuf,
     /// The HTTP proxy by which it reaches others, if it [takes one](super::Adapter::takes_proxies).
     pub proxy: Option<SocketAddr>,

@@ -30,6 +30,8 @@ impl Site {
     /// # Errors
     /// The operating system has no ports, or the folders can't be made.
     pub(crate) fn new(adapter: Arc<dyn Adapter>, nodes: &[NodeNumber], dir: &Path) -> io::Result<Site> {
+        // A program may go to another folder before it looks for its data.
+        let dir = std::path::absolute(dir)?;
         let places: io::Result<Vec<Place>> = nodes
             .iter()
             .map(|node| Place::hold(*node, &dir.join(node.to_string())))

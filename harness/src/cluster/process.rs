@@ -34,12 +34,20 @@ const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapsh
 pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
     program: PathBuf,
-    args: Vec<String>,
-    /// The argument that names the cluster's founders.
-    founders: String,
+    start: Start,
     dir: PathBuf,
-    /// Where it is, if it is of another system than the project's own: that knows its command better.
-    site: Option<Site>,
+}
+
+/// How a node is started.
+enum Start {
+    /// One of the project's own.
+    Own {
+        args: Vec<String>,
+        /// The argument that names the cluster's founders.
+        founders: String,
+    },
+    /// One of another system, which knows its command.
+    Other(Site),
 }
 
 impl NodeSpec {
@@ -50,6 +58,48 @@ impl NodeSpec {
         site: Option<&Site>,
     ) -> NodeSpec {
         let dir = cluster.dir.join(NODES).join(node.to_string());
+        NodeSpec {
+            node,
+            program: cluster.system.program().to_owned(),
+            start: match site {
+                None => Start::own(cluster, node, links, &dir),
+                Some(site) => Start::Other(site.clone()),
+            },
+            dir,
+        }
+    }
+
+    /// What starts it, founding its cluster with others or joining it.
+    fn command(&self, joins: bool) -> Command {
+        match &self.start {
+            Start::Own { args, founders } => {
+                let mut command = Command::new(&self.program);
+                command.args(args).arg(if joins { "--join" } else { founders });
+                command
+            }
+            Start::Other(site) => site.command(self.node),
+        }
+    }
+
+    /// Where it will listen, of another system's node. The project's own says so when it does.
+    fn address(&self) -> Option<SocketAddr> {
+        match &self.start {
+            Start::Own { .. } => None,
+            Start::Other(site) => site.client_address(self.node),
+        }
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+}
+
+impl Start {
+    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, dir: &Path) -> Start {
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
         let peer = |to| {
             links
@@ -81,39 +131,10 @@ impl NodeSpec {
             }
         }
         args.extend(cluster.extra_args.iter().cloned());
-        NodeSpec {
-            node,
-            program: cluster.system.program().to_owned(),
+        Start::Own {
             args,
             founders: format!("--cluster={}", peers(cluster.nodes)),
-            dir,
-            site: site.cloned(),
         }
-    }
-
-    /// What starts it, founding its cluster with others or joining it.
-    fn command(&self, joins: bool) -> Command {
-        if let Some(site) = &self.site {
-            return site.command(self.node);
-        }
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .arg(if joins { "--join" } else { &self.founders });
-        command
-    }
-
-    /// Where it will listen, of another system's node. The project's own says so when it does.
-    fn address(&self) -> Option<SocketAddr> {
-        self.site.as_ref()?.client_address(self.node)
-    }
-
-    pub(super) fn log(&self) -> PathBuf {
-        self.dir.join("log")
-    }
-
-    pub(super) fn data(&self) -> PathBuf {
-        self.dir.join("data")
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`cluster`]: the processes, and the links between them;
+//! - [`systems`]: what they are processes of: the project's own node, etcd, redis, any other;
 //! - [`nemesis`]: what goes wrong with them, and when;
 //! - [`client`]: connections to the nodes, and what became of each operation;
 //! - [`record`]: the history, as one stream in time order;
@@ -53,4 +54,5 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod simulate;
+pub mod systems;
 pub mod up;

@@ -41,7 +41,7 @@ pub async fn up(options: UpOptions) -> Exit {
     };
     let dir = options.dir.unwrap_or_else(fresh_dir);
     let spec = ClusterSpec {
-        binary: binary.clone(),
+        system: binary.clone().into(),
         nodes: options.nodes,
         spares: 0,
         cluster_id: "up".to_owned(),

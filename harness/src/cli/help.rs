@@ -1,10 +1,11 @@
 //! What `harness help TOPIC` prints.
 
 /// The topics, and their texts.
-pub(super) const TOPICS: [(&str, &str); 3] = [
+pub(super) const TOPICS: [(&str, &str); 4] = [
     ("exit-codes", EXIT_CODES),
     ("json", JSON),
     ("run-directory", RUN_DIRECTORY),
+    ("systems", crate::systems::EXAMPLE),
 ];
 
 const EXIT_CODES: &str = "\
@@ -32,11 +33,12 @@ With `--json` stdout has JSON lines only, one object each; everything else goes 
   valid        true, false or \"unknown\"
   reason       why it is not true; null if it is
   workload     its name
-  system       what was tested: \"node\"
+  system       what was tested: \"node\", \"etcd\", \"redis\", or the path of the file that describes it
   nodes        how many
   seconds      how long the cluster was loaded: for how long operations were begun, the final reads left out
   ops          completed operations by outcome, the final reads among them: {\"ok\":n,\"fail\":n,\"info\":n}
-  elections    how many terms with a leader were seen, the first included; null of a run that was interrupted before it was recorded
+  elections    how many terms with a leader were seen, the first included; null of a system that elects nobody, or does not tell,
+               and of a run that was interrupted before it was recorded
   faults       how many faults took effect, by kind: {\"kill\":n,…}; null of such a run
   seed         with `--seed` it makes the same operations and faults
   run_dir      the folder of the run; of one that could not be made, where it should lie
@@ -171,7 +173,7 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
                  their turn on: with `--rate`, what came too late because its client still waited counts from when it was to begin
                  (the timer's own lateness, up to a millisecond or two, is left out); in report.html, too
   rate.svg       how many of them there were a second; in report.html, too
-  nodes/N/       each node's data and log
+  nodes/N/       each node's data and log; client.log is what clients say that are processes, see `harness help systems`
 ";
 
 /// The text of a topic.

@@ -3,12 +3,14 @@
 mod bench;
 mod check;
 mod help;
+mod tested;
 mod values;
 
 use crate::cli::values::Rate;
 use crate::exit::Exit;
 use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
+use crate::systems::SystemName;
 use crate::up::UpOptions;
 use crate::{model, mutants, run, simulate, up};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -75,7 +77,7 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),
-    /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`.
+    /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`, `systems`.
     Help {
         /// The command or topic.
         topic: Option<String>,
@@ -84,6 +86,14 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
+    /// What is tested: `node`, `etcd`, `redis`, or the system that a file PATH.toml describes.
+    ///
+    /// node: the project's own. etcd: started from `etcd` in PATH; its reads are linearizable ones. redis: started from `redis-server` in
+    /// PATH, as one primary and replicas that follow asynchronously and answer reads: it is not linearizable, and the verdict has to say
+    /// so. A file says how any other system is started, and which program speaks to it: see `harness help systems`. Other systems than the
+    /// node know the workload register and the faults kill and pause, etcd partition, too.
+    #[arg(long, value_name = "NAME|PATH", default_value = "node", value_parser = values::system)]
+    system: SystemName,
     /// What clients do, by name; `list` prints what there is.
     #[arg(long, value_name = "NAME", default_value = "register", value_parser = values::workload)]
     workload: String,
@@ -138,7 +148,7 @@ struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg", "follower_reads", "no_online"]
+        conflicts_with_all = ["system", "workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg", "follower_reads", "no_online"]
     )]
     replay: Option<PathBuf>,
     /// How many tests, one after the other, each with a fresh cluster and a seed of its own that follows from `--seed`.
@@ -554,13 +564,15 @@ fn on_runtime(task: impl Future<Output = Exit>) -> Exit {
 }
 
 fn options(arguments: &RunArgs) -> Result<Options, String> {
+    let tested = tested::tested(arguments)?;
     Ok(Options {
+        system: tested.system,
         workload: arguments.workload.clone(),
         nodes: arguments.nodes,
         concurrency: arguments.concurrency.clients(arguments.nodes),
         rate: arguments.rate.0,
         time_limit: arguments.time_limit,
-        nemesis: arguments.nemesis.among(arguments.nodes)?,
+        nemesis: tested.nemesis,
         nemesis_interval: arguments.nemesis_interval,
         timeout: arguments.timeout,
         node_args: arguments.node_arg.clone(),

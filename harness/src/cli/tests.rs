@@ -93,6 +93,8 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
         "bench --op delete",
         "bench --rounds 0",
         "up --nodes 0",
+        "run --system zookeeper",
+        "run --system etcd --replay store/latest",
         "walk",
     ]
     .into_iter()
@@ -109,6 +111,7 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
 fn without_flags_the_main_job_is_run() {
     let options = options(&accepted("")).unwrap();
     let expected = Options {
+        system: crate::systems::SystemName::Node,
         workload: String::from("register"),
         nodes: 5,
         concurrency: 10,

@@ -2,6 +2,7 @@
 
 use crate::nemesis::Kind;
 use crate::run::Concurrency;
+use crate::systems::SystemName;
 use checker::formats::Format;
 use checker::history::Value;
 use checker::{Dialect, EngineChoice};
@@ -52,14 +53,24 @@ pub(super) enum Kinds {
 }
 
 impl Kinds {
-    /// Those for a cluster of `nodes`.
+    /// Those of `known` for a cluster of `nodes` of `system`.
     ///
     /// # Errors
-    /// One was named that means nothing to so few; in words.
-    pub(super) fn among(&self, nodes: u64) -> Result<Vec<Kind>, String> {
+    /// One was named that means nothing to so few, or is not known there; in words.
+    pub(super) fn among(&self, nodes: u64, system: &SystemName, known: &[Kind]) -> Result<Vec<Kind>, String> {
         let is_too_much = |kind: &Kind| kind.nodes_min() > nodes;
+        if let Kinds::Named(kinds) = self
+            && let Some(kind) = kinds.iter().find(|kind| !known.contains(kind))
+        {
+            let mut allowed: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
+            allowed.push("none");
+            return Err(format!(
+                "--system {system} does not know --nemesis {kind}; allowed are {}",
+                allowed.join(", ")
+            ));
+        }
         match self {
-            Kinds::All => Ok(Kind::ALL.into_iter().filter(|kind| !is_too_much(kind)).collect()),
+            Kinds::All => Ok(known.iter().copied().filter(|kind| !is_too_much(kind)).collect()),
             Kinds::Named(kinds) => match kinds.iter().copied().find(is_too_much) {
                 Some(kind) => Err(format!(
                     "--nemesis {kind} takes {} nodes or more, and --nodes is {nodes}",
@@ -69,6 +80,11 @@ impl Kinds {
             },
         }
     }
+}
+
+pub(super) fn system(text: &str) -> Result<SystemName, String> {
+    text.parse()
+        .map_err(|_| String::from("allowed are node, etcd, redis, and a file PATH.toml"))
 }
 
 pub(super) fn workload(text: &str) -> Result<String, String> {

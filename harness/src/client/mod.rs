@@ -31,6 +31,7 @@ mod tests;
 
 pub use connection::{BrokenConnection, Connection};
 pub use request::UNREADABLE;
+pub(crate) use request::number;
 
 use crate::node_number::NodeNumber;
 use request::{Asked, request, returned};
@@ -51,7 +52,7 @@ pub const LEADER_TRUSTED_FOR: Duration = Duration::from_secs(1);
 pub const MISANSWERED: &str = "the answer is to another question";
 
 /// The reason of an operation to which no answer came in time.
-const TIMED_OUT: &str = "timed out";
+pub(crate) const TIMED_OUT: &str = "timed out";
 
 /// Where a node is at the moment; `None` while it is down.
 pub type AddressOf = Arc<dyn Fn(NodeNumber) -> Option<SocketAddr> + Send + Sync>;

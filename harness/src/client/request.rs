@@ -246,7 +246,7 @@ fn count(value: &[u8]) -> i64 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(i64::MIN)
 }
 
-pub(super) fn number(value: &[u8]) -> u64 {
+pub(crate) fn number(value: &[u8]) -> u64 {
     let digits = std::str::from_utf8(value).ok();
     let number = digits.and_then(|digits| digits.parse().ok());
     number.filter(|number| *number < UNREADABLE).unwrap_or(UNREADABLE)

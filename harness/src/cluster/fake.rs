@@ -36,7 +36,9 @@ starts=$(wc -l < "$folder/starts")
 /// A cluster of `nodes` nodes below `dir` of such a program.
 pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Cluster, ClusterError> {
     Cluster::start(ClusterSpec {
-        binary: Binary::locate(Some(&program(dir, serve))).expect("it says which version it is"),
+        system: Binary::locate(Some(&program(dir, serve)))
+            .expect("it says which version it is")
+            .into(),
         nodes,
         spares: 0,
         cluster_id: String::from("fake"),

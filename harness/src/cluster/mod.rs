@@ -9,7 +9,7 @@ mod binary;
 pub(crate) mod fake;
 mod links;
 mod monitor;
-mod node_client;
+pub(crate) mod node_client;
 mod operator;
 mod process;
 mod spawner;
@@ -18,11 +18,11 @@ pub use binary::{Binary, BinaryError};
 pub use monitor::{NodeView, Observation};
 
 use crate::node_number::NodeNumber;
+use crate::systems::{Lanes, Site, System, site_of};
 use links::Links;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec};
-use spawner::Spawner;
-pub(crate) use spawner::spawn_tied;
+pub(crate) use spawner::{Spawner, spawn_tied};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -35,14 +35,16 @@ use tokio::sync::watch;
 const READY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a node may take to stop when asked to.
 const STOP_TIME_MAX: Duration = Duration::from_secs(3);
+/// The folder of all nodes' data and logs, in that of the run.
+const NODES: &str = "nodes";
 /// How long a signal may take to show.
 const SIGNAL_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A cluster to start.
 #[derive(Clone, Debug)]
 pub struct ClusterSpec {
-    /// The program.
-    pub binary: Binary,
+    /// Of what.
+    pub system: System,
     /// How many nodes.
     pub nodes: u64,
     /// How many more there may be, with the numbers behind those: they are not started, and join when a nemesis has them.
@@ -158,6 +160,8 @@ struct Inner {
     /// How many the cluster begins with.
     nodes: u64,
     links: Links,
+    /// Where its nodes are, if they are of another system than the project's own.
+    site: Option<Site>,
     monitor: Monitor,
     unexpected: Arc<Mutex<Vec<NodeExit>>>,
     reconfigured: AtomicBool,
@@ -176,14 +180,17 @@ impl Cluster {
         let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
         let with_spares: Vec<NodeNumber> = (1..=spec.nodes + spec.spares).collect();
         let nodes = spec.nodes;
-        let links = Links::open(&with_spares)
+        let site = site_of(&spec.system, &with_spares, &spec.dir.join(NODES))
+            .map_err(|error| system("make places for the nodes", error))?;
+        let linked = if site.is_some() { &[] } else { &with_spares[..] };
+        let links = Links::open(linked)
             .await
             .map_err(|error| system("open the links", error))?;
         let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
         let members: Vec<Arc<Member>> = with_spares
             .iter()
             .map(|node| {
-                let spec = NodeSpec::new(&spec, *node, &links);
+                let spec = NodeSpec::new(&spec, *node, &links, site.as_ref());
                 Arc::new(Member {
                     spec,
                     process: Mutex::new(None),
@@ -198,6 +205,7 @@ impl Cluster {
             members,
             nodes,
             links,
+            site,
             monitor,
             unexpected: Arc::default(),
             reconfigured: AtomicBool::new(false),
@@ -221,15 +229,28 @@ impl Cluster {
         let begun = Instant::now();
         while begun.elapsed() < limit {
             for node in self.all_nodes() {
-                if let Some(address) = self.client_address(node)
-                    && node_client::serves_reads(node, address).await
-                {
+                let serves = match (self.client_address(node), &self.0.site) {
+                    (Some(address), None) => node_client::serves_reads(node, address).await,
+                    (Some(_), Some(site)) => site.serves(node).await,
+                    (None, _) => false,
+                };
+                if serves {
                     return Ok(begun.elapsed());
                 }
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Err(ClusterError::NotServing(limit))
+    }
+
+    /// Where its nodes are, if they are of another system than the project's own.
+    pub(crate) fn site(&self) -> Option<&Site> {
+        self.0.site.as_ref()
+    }
+
+    /// Whether its nodes tell how they are: who leads, and how much they have applied.
+    pub fn tells_how_it_is(&self) -> bool {
+        self.site().is_none_or(|site| site.adapter().tells_how_it_is())
     }
 
     /// The numbers of the nodes that the cluster began with.
@@ -426,33 +447,50 @@ impl Cluster {
         Err(ClusterError::Signal { node, what })
     }
 
+    /// What nodes of another system say to each other, where that passes through the harness.
+    fn lanes(&self) -> Option<&Lanes> {
+        self.site()?.lanes()
+    }
+
     /// Cuts the link on which `from` speaks to `to`.
     pub fn cut(&self, from: NodeNumber, to: NodeNumber) {
-        self.0.links.cut(from, to);
+        match self.lanes() {
+            Some(lanes) => lanes.cut(from, to),
+            None => self.0.links.cut(from, to),
+        }
     }
 
     /// Heals the link on which `from` speaks to `to`; its connections are reset.
     pub fn heal(&self, from: NodeNumber, to: NodeNumber) {
-        self.0.links.heal(from, to);
+        match self.lanes() {
+            Some(lanes) => lanes.heal(from, to),
+            None => self.0.links.heal(from, to),
+        }
     }
 
     /// Whether the link on which `from` speaks to `to` is cut.
     pub fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
-        self.0.links.is_cut(from, to)
+        match self.lanes() {
+            Some(lanes) => lanes.is_cut(from, to),
+            None => self.0.links.is_cut(from, to),
+        }
     }
 
     /// Heals every link.
     pub fn heal_all(&self) {
         for from in self.all_nodes() {
             for to in self.all_nodes() {
-                self.0.links.heal(from, to);
+                self.heal(from, to);
             }
         }
     }
 
     /// How much cut links have swallowed since the start: bytes and connections.
     pub fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
-        self.0.links.swallowed(from, to)
+        match self.lanes() {
+            Some(lanes) => lanes.swallowed(from, to),
+            None => self.0.links.swallowed(from, to),
+        }
     }
 
     /// How the cluster was when it was last asked, some ten milliseconds ago.

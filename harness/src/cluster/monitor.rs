@@ -1,8 +1,8 @@
 //! Watching a cluster: every node is asked how it is, again and again.
 
 use super::Inner;
-use super::node_client::{self, Kept};
 use crate::node_number::NodeNumber;
+use crate::systems::Watcher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError, Weak};
@@ -202,7 +202,9 @@ impl Drop for Monitor {
 }
 
 async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
-    let mut kept: Kept = None;
+    let Some(mut watcher) = cluster.upgrade().map(|cluster| Watcher::of(cluster.site.clone())) else {
+        return;
+    };
     let mut beat = tokio::time::interval(INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -217,7 +219,7 @@ async fn watch_node(cluster: Weak<Inner>, node: NodeNumber) {
         };
         let asked = Some(Instant::now());
         let status = match address {
-            Some(address) if !paused => node_client::status(node, address, &mut kept).await,
+            Some(address) if !paused => watcher.status(node, address).await,
             Some(_) | None => None,
         };
         let Some(cluster) = cluster.upgrade() else { return };

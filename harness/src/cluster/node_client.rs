@@ -11,10 +11,10 @@ use wire::client::{Reply, RequestBody, Status};
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(250);
 
 /// A connection that is kept for the next question, and where it leads.
-pub(super) type Kept = Option<(SocketAddr, Connection)>;
+pub(crate) type Kept = Option<(SocketAddr, Connection)>;
 
 /// How a node is, asked on the connection in `kept` if it leads there; it is kept for the next time if all went well.
-pub(super) async fn status(node: NodeNumber, address: SocketAddr, kept: &mut Kept) -> Option<Status> {
+pub(crate) async fn status(node: NodeNumber, address: SocketAddr, kept: &mut Kept) -> Option<Status> {
     let asking = async {
         let mut connection = match kept.take() {
             Some((to, connection)) if to == address => connection,
@@ -32,7 +32,7 @@ pub(super) async fn status(node: NodeNumber, address: SocketAddr, kept: &mut Kep
 }
 
 /// Whether a node answers a linearizable read.
-pub(super) async fn serves_reads(node: NodeNumber, address: SocketAddr) -> bool {
+pub(crate) async fn serves_reads(node: NodeNumber, address: SocketAddr) -> bool {
     let asking = async {
         let key = Bytes::from_static(b"serving?");
         let mut connection = Connection::dial(address, "", Some(node)).await.ok()?;

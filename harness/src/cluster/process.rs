@@ -2,8 +2,9 @@
 
 use super::links::Links;
 use super::spawner::Spawner;
-use super::{ClusterError, ClusterSpec, NodeExit, system};
+use super::{ClusterError, ClusterSpec, NODES, NodeExit, system};
 use crate::node_number::NodeNumber;
+use crate::systems::{Site, listens};
 use rustix::process::Signal;
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};
@@ -33,15 +34,72 @@ const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapsh
 pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
     program: PathBuf,
-    args: Vec<String>,
-    /// The argument that names the cluster's founders.
-    founders: String,
+    start: Start,
     dir: PathBuf,
 }
 
+/// How a node is started.
+enum Start {
+    /// One of the project's own.
+    Own {
+        args: Vec<String>,
+        /// The argument that names the cluster's founders.
+        founders: String,
+    },
+    /// One of another system, which knows its command.
+    Other(Site),
+}
+
 impl NodeSpec {
-    pub(super) fn new(cluster: &ClusterSpec, node: NodeNumber, links: &Links) -> NodeSpec {
-        let dir = cluster.dir.join("nodes").join(node.to_string());
+    pub(super) fn new(
+        cluster: &ClusterSpec,
+        node: NodeNumber,
+        links: &Links,
+        site: Option<&Site>,
+    ) -> NodeSpec {
+        let dir = cluster.dir.join(NODES).join(node.to_string());
+        NodeSpec {
+            node,
+            program: cluster.system.program().to_owned(),
+            start: match site {
+                None => Start::own(cluster, node, links, &dir),
+                Some(site) => Start::Other(site.clone()),
+            },
+            dir,
+        }
+    }
+
+    /// What starts it, founding its cluster with others or joining it.
+    fn command(&self, joins: bool) -> Command {
+        match &self.start {
+            Start::Own { args, founders } => {
+                let mut command = Command::new(&self.program);
+                command.args(args).arg(if joins { "--join" } else { founders });
+                command
+            }
+            Start::Other(site) => site.command(self.node),
+        }
+    }
+
+    /// Where it will listen, of another system's node. The project's own says so when it does.
+    fn address(&self) -> Option<SocketAddr> {
+        match &self.start {
+            Start::Own { .. } => None,
+            Start::Other(site) => site.client_address(self.node),
+        }
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+}
+
+impl Start {
+    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, dir: &Path) -> Start {
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
         let peer = |to| {
             links
@@ -73,21 +131,10 @@ impl NodeSpec {
             }
         }
         args.extend(cluster.extra_args.iter().cloned());
-        NodeSpec {
-            node,
-            program: cluster.binary.path().to_owned(),
+        Start::Own {
             args,
             founders: format!("--cluster={}", peers(cluster.nodes)),
-            dir,
         }
-    }
-
-    pub(super) fn log(&self) -> PathBuf {
-        self.dir.join("log")
-    }
-
-    pub(super) fn data(&self) -> PathBuf {
-        self.dir.join("data")
     }
 }
 
@@ -95,6 +142,14 @@ impl NodeSpec {
 #[derive(Deserialize)]
 struct ReadyLine {
     listen: SocketAddr,
+}
+
+/// How a node shows that it serves.
+enum Ready {
+    /// The project's own says so.
+    Line(String),
+    /// Any other listens there.
+    At(SocketAddr),
 }
 
 /// A node's process.
@@ -124,12 +179,18 @@ impl NodeProcess {
         let node = spec.node;
         let log = spec.log();
         let log_file = open_log(&spec.dir, &log)?;
-        let mut command = Command::new(&spec.program);
+        let failed = |error| ClusterError::Folder {
+            path: log.clone(),
+            error,
+        };
+        let stdout = match spec.address() {
+            Some(_) => log_file.try_clone().map_err(failed)?.into(),
+            None => Stdio::piped(),
+        };
+        let mut command = spec.command(joins);
         command
-            .args(&spec.args)
-            .arg(if joins { "--join" } else { &spec.founders })
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(log_file)
             // A terminal sends Ctrl-C to a whole group. The nodes are stopped by the harness, or it would take that for a death of theirs.
             .process_group(0);
@@ -177,19 +238,31 @@ impl NodeProcess {
             })
             .map_err(|error| system("start a watching thread", error))?;
 
-        let line = tokio::time::timeout(limit, ready_line).await;
+        let is_ready = async {
+            match spec.address() {
+                None => ready_line.await.ok().map(Ready::Line),
+                Some(address) => tokio::select! {
+                    () = listens(address) => Some(Ready::At(address)),
+                    _ = exit.wait_for(Option::is_some) => None,
+                },
+            }
+        };
+        let ready = tokio::time::timeout(limit, is_ready).await;
         let failed = |reason: String| ClusterError::Start { node, reason };
-        let address = match line {
-            Ok(Ok(line)) => match line.strip_prefix("ready ").map(serde_json::from_str::<ReadyLine>) {
-                Some(Ok(ready)) => ready.listen,
-                _ => {
-                    return Err(failed(format!(
-                        "its first line is no ready line: {:?}",
-                        line.trim_end()
-                    )));
+        let address = match ready {
+            Ok(Some(Ready::At(address))) => address,
+            Ok(Some(Ready::Line(line))) => {
+                match line.strip_prefix("ready ").map(serde_json::from_str::<ReadyLine>) {
+                    Some(Ok(ready)) => ready.listen,
+                    _ => {
+                        return Err(failed(format!(
+                            "its first line is no ready line: {:?}",
+                            line.trim_end()
+                        )));
+                    }
                 }
-            },
-            Ok(Err(_)) => {
+            }
+            Ok(None) => {
                 let status = exit
                     .wait_for(Option::is_some)
                     .await
@@ -204,7 +277,7 @@ impl NodeProcess {
             Err(_) => {
                 let limit = humantime::format_duration(limit);
                 return Err(failed(format!(
-                    "it said nothing for {limit}; its log is {}",
+                    "it was not ready within {limit}; its log is {}",
                     log.display()
                 )));
             }
@@ -283,9 +356,12 @@ fn open_log(dir: &Path, log: &Path) -> Result<File, ClusterError> {
         .map_err(failed)
 }
 
-/// Passes on the first line that a process prints, reads the rest, and waits for its end.
+/// Passes on the first line that a process prints, if somebody listens to it, reads the rest, and waits for its end.
 fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitStatus> {
-    let mut lines = BufReader::new(child.stdout.take().expect("its standard output is piped"));
+    let Some(stdout) = child.stdout.take() else {
+        return child.wait().ok();
+    };
+    let mut lines = BufReader::new(stdout);
     let mut first = String::new();
     if lines.read_line(&mut first).is_ok_and(|bytes| bytes > 0) {
         // Whoever asked may have given up.

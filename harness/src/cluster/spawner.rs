@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 type Job = (Command, oneshot::Sender<io::Result<Child>>);
 
 /// A thread that starts processes.
-pub(super) struct Spawner(mpsc::Sender<Job>);
+pub(crate) struct Spawner(mpsc::Sender<Job>);
 
 impl Spawner {
     /// Starts the thread; it ends when the spawner is dropped.
-    pub(super) fn start() -> io::Result<Spawner> {
+    pub(crate) fn start() -> io::Result<Spawner> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("spawner".to_owned())
@@ -32,7 +32,7 @@ impl Spawner {
     }
 
     /// Starts a process whose death is tied to the harness's.
-    pub(super) async fn spawn(&self, command: Command) -> io::Result<Child> {
+    pub(crate) async fn spawn(&self, command: Command) -> io::Result<Child> {
         let (reply, outcome) = oneshot::channel();
         let gone = || io::Error::other("the spawning thread is gone");
         self.0.send((command, reply)).map_err(|_| gone())?;

@@ -5,6 +5,8 @@ use crate::report::{Paint, Results, Valid};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// The system that is meant where none is named.
+const OWN_SYSTEM: &str = "node";
 /// How many reasons for failures are listed.
 const REASONS_SHOWN_MAX: usize = 6;
 
@@ -88,6 +90,9 @@ fn verdict(text: &mut String, results: &Results, paint: Paint) {
 
 fn faults(text: &mut String, results: &Results, paint: Paint) {
     let summary = &results.summary;
+    if summary.system != OWN_SYSTEM {
+        row(text, paint, "system", &summary.system);
+    }
     row(text, paint, "faults", &summary.faults());
     let elections = match summary.elections {
         Some(elections) => format!("{elections}, the first included"),

@@ -5,8 +5,8 @@
 //! every thread until they time out, and by then the new leader has had nothing to do, and the old one has given up: the very
 //! moment at which a stale answer can be told from a fresh one would pass without anybody writing.
 
-use crate::client::Client;
 use crate::record::Recorder;
+use crate::systems::AnyClient;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,13 +70,13 @@ impl Load {
 /// A client, the process id that it goes by at the moment, and how long it has been without success.
 pub(super) struct Process {
     load: Arc<Load>,
-    client: Client,
+    client: AnyClient,
     id: u64,
     backoff: Duration,
 }
 
 impl Process {
-    pub(super) fn new(load: Arc<Load>, client: Client) -> Process {
+    pub(super) fn new(load: Arc<Load>, client: AnyClient) -> Process {
         let id = load.new_process();
         Process {
             load,
@@ -154,7 +154,7 @@ fn to_begin(turn: Instant, free: Instant, woken: Instant) -> Instant {
 }
 
 /// Makes a client of a thread, by the thread's number.
-pub(super) type MakeClient = Arc<dyn Fn(usize) -> Client + Send + Sync>;
+pub(super) type MakeClient = Arc<dyn Fn(usize) -> AnyClient + Send + Sync>;
 
 /// Starts one task for each of `threads`; they end some time after `stop` says so, when what they have begun is complete.
 pub(super) fn start(

@@ -1,6 +1,7 @@
 //! What is asked of a test.
 
 use crate::nemesis::Kind;
+use crate::systems::SystemName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
+    /// The system that is tested.
+    #[serde(default)]
+    pub system: SystemName,
     /// The workload, by name.
     pub workload: String,
     /// How many nodes.
@@ -47,6 +51,7 @@ impl Options {
     /// Those of a brief test of `nodes` nodes, which one client asks and nothing hurts.
     pub(in crate::run) fn brief(nodes: u64) -> Options {
         Options {
+            system: SystemName::Node,
             workload: String::from("register"),
             nodes,
             concurrency: 1,

@@ -1,9 +1,9 @@
 //! What a run recorded of itself, so that it can be repeated.
 
-use crate::cluster::Binary;
 use crate::nemesis::Schedule;
 use crate::run::Options;
 use crate::run::directory::{DirectoryError, TEST};
+use crate::systems::System;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Test {
     format: u32,
     /// The harness's version.
     version: String,
-    /// The node program.
+    /// The program of the nodes.
     node_binary: PathBuf,
     /// Its version.
     node_version: String,
@@ -37,12 +37,12 @@ pub struct Test {
 
 impl Test {
     /// A run that begins now.
-    pub fn new(binary: &Binary, seed: u64, options: Options) -> Test {
+    pub fn new(system: &System, seed: u64, options: Options) -> Test {
         Test {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            node_binary: binary.path().to_owned(),
-            node_version: binary.version().to_owned(),
+            node_binary: system.program().to_owned(),
+            node_version: system.version().to_owned(),
             started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             seed,
             options,
@@ -142,6 +142,7 @@ pub(super) mod tests {
     /// A run in which nothing is as it is by default.
     pub(in crate::run) fn test() -> Test {
         Test::for_tests(Options {
+            system: crate::systems::SystemName::Node,
             workload: String::from("register"),
             nodes: 3,
             concurrency: 6,

@@ -129,7 +129,7 @@ fn interrupted(test: &Test, judged: Option<&Judged>) -> Results {
             valid: Valid::Unknown,
             reason: None,
             workload: test.options.workload.clone(),
-            system: Cow::Borrowed("node"),
+            system: Cow::Owned(test.options.system.to_string()),
             nodes: test.options.nodes,
             seconds: Duration::from_nanos(last.unwrap_or(0)).as_secs_f64(),
             ops: tally.counts(),

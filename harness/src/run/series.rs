@@ -8,6 +8,7 @@ use crate::run::directory::{DirectoryError, RunDirectory};
 use crate::run::recorded::Test;
 use crate::run::test::{self, Surroundings, TestError, Tested};
 use crate::run::{Options, seed};
+use crate::systems::{self, System, SystemError, SystemName};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -65,26 +66,52 @@ pub async fn run(series: Series) -> Exit {
         eprintln!("harness: {line}");
         Exit::Usage
     };
-    match locate(&series) {
+    match find(&series) {
         Err(error) => refused(&error),
-        Ok((binary, remark)) => match unnameable(&series, &binary) {
+        Ok((system, remark)) => match unnameable(&series, &system) {
             Some(line) => refused(&line),
-            None => run_all(&series, &binary, remark.as_deref()).await,
+            None => run_all(&series, &system, remark.as_deref()).await,
         },
     }
 }
 
 /// That JSON, in which a run is recorded, and the arguments of a node can't name one of the paths, if so.
-fn unnameable(series: &Series, binary: &Binary) -> Option<String> {
+fn unnameable(series: &Series, system: &System) -> Option<String> {
     let paths = [
         ("the store", series.store.as_path()),
-        ("the node program", binary.path()),
+        ("the node program", system.program()),
     ];
     let (what, path) = paths.into_iter().find(|(_, path)| path.to_str().is_none())?;
     Some(format!(
         "{what} {} is no UTF-8, in which a run is recorded",
         path.display()
     ))
+}
+
+/// Why there is no system to run.
+#[derive(Debug, thiserror::Error)]
+enum FindError {
+    #[error(transparent)]
+    Node(#[from] BinaryError),
+    #[error(transparent)]
+    Other(#[from] SystemError),
+}
+
+/// The system, and what there is to say of it.
+fn find(series: &Series) -> Result<(System, Option<String>), FindError> {
+    let Some(adapter) = systems::find(&series.options.system)? else {
+        let (binary, remark) = locate(series)?;
+        return Ok((System::Node(binary), remark));
+    };
+    let remark = match &series.replayed_node {
+        Some((_, version)) if version != adapter.version() => Some(format!(
+            "that run was of version {version} of {}, and this is {}",
+            series.options.system,
+            adapter.version()
+        )),
+        Some(_) | None => None,
+    };
+    Ok((System::Other(adapter), remark))
 }
 
 /// The node program, and what there is to say of it.
@@ -115,7 +142,7 @@ fn locate(series: &Series) -> Result<(Binary, Option<String>), BinaryError> {
     Ok((binary, remark))
 }
 
-async fn run_all(series: &Series, binary: &Binary, remark: Option<&str>) -> Exit {
+async fn run_all(series: &Series, system: &System, remark: Option<&str>) -> Exit {
     let interrupt = CancellationToken::new();
     if let Err(error) = listen_for_signals(interrupt.clone()) {
         eprintln!("harness: can't listen for signals: {error}");
@@ -134,7 +161,7 @@ async fn run_all(series: &Series, binary: &Binary, remark: Option<&str>) -> Exit
             worst = worst.max(Exit::Unknown);
             break;
         }
-        let (results, error) = run_one(series, binary, remark, &live, &interrupt, number).await;
+        let (results, error) = run_one(series, system, remark, &live, &interrupt, number).await;
         worst = worst.max(results.exit());
         done.push(results);
         if let Some(error) = error {
@@ -162,13 +189,13 @@ fn unwritable(series: &Series, error: &std::io::Error) -> Exit {
     Exit::Usage
 }
 
-fn introduce(series: &Series, binary: &Binary, live: &Live) {
+fn introduce(series: &Series, system: &System, live: &Live) {
     let options = &series.options;
     live.say(&format!(
         "{} nodes of {} ({}), {} clients, {}, seed {}",
         options.nodes,
-        binary.path().display(),
-        binary.version(),
+        system.program().display(),
+        system.version(),
         options.concurrency,
         humantime::format_duration(options.time_limit),
         series.seed
@@ -187,7 +214,7 @@ fn introduce(series: &Series, binary: &Binary, live: &Live) {
 /// What a test came to, which stands whatever else went wrong, and what did.
 async fn run_one(
     series: &Series,
-    binary: &Binary,
+    system: &System,
     remark: Option<&str>,
     live: &Arc<Live>,
     interrupt: &CancellationToken,
@@ -198,7 +225,7 @@ async fn run_one(
     } else {
         seed::of_test(series.seed, number)
     };
-    let mut test = Test::new(binary, seed, series.options.clone());
+    let mut test = Test::new(system, seed, series.options.clone());
     let directory = match RunDirectory::create(&series.store, &test) {
         Ok(directory) => directory,
         Err(error) => {
@@ -211,7 +238,7 @@ async fn run_one(
     test.schedule = series.schedule.clone();
     if number == 0 {
         // Only now: what can't begin is refused in one line.
-        introduce(series, binary, live);
+        introduce(series, system, live);
         if let Some(remark) = remark {
             live.say(remark);
         }
@@ -222,7 +249,7 @@ async fn run_one(
         String::new()
     };
     let surroundings = Surroundings {
-        binary,
+        system,
         remark,
         directory: &directory,
         live,
@@ -251,7 +278,9 @@ async fn run_one(
 /// A node that does not start because of what the user has it called with is the user's affair.
 fn series_error(series: &Series, error: &TestError) -> SeriesError {
     let words = error.to_string();
-    let theirs = !series.options.node_args.is_empty() || series.node_binary.is_some();
+    let theirs = matches!(series.options.system, SystemName::File(_))
+        || !series.options.node_args.is_empty()
+        || series.node_binary.is_some();
     match error {
         TestError::Cluster(ClusterError::Folder { .. })
         | TestError::Directory(DirectoryError::Write { .. }) => SeriesError::Usage(words),

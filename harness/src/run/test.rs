@@ -1,7 +1,6 @@
 //! One test, from the start of its cluster to its verdict.
 
-use crate::client::{AddressOf, Client};
-use crate::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Observation, Timing};
+use crate::cluster::{Cluster, ClusterError, ClusterSpec, Observation, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{EarlyEnd, Live, Results, duration};
@@ -12,6 +11,7 @@ use crate::run::online::Online;
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
 use crate::run::{Options, finish, narrate};
+use crate::systems::{Clients, System};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a test needs of its surroundings.
 pub(super) struct Surroundings<'a> {
-    pub(super) binary: &'a Binary,
+    pub(super) system: &'a System,
     /// What there is to say of that.
     pub(super) remark: Option<&'a str>,
     pub(super) directory: &'a RunDirectory,
@@ -81,7 +81,7 @@ struct Running<'a> {
     cluster: &'a Cluster,
     recorder: Arc<Recorder>,
     load: Arc<Load>,
-    address_of: AddressOf,
+    clients: Clients,
     /// Ends the load.
     stop: CancellationToken,
     /// Ends the nemesis where it is.
@@ -114,7 +114,7 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
     }
     let live = surroundings.live;
     if let Some(cluster) = &cluster {
-        findings.elections = cluster.observe().elections;
+        findings.elections = surroundings.system.elects().then(|| cluster.observe().elections);
         if !surroundings.keep_running {
             live.doing("stopping the nodes");
             let killed = cluster.stop().await.into_iter();
@@ -177,7 +177,7 @@ async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Clust
     }
     surroundings.live.doing("starting the nodes");
     Cluster::start(ClusterSpec {
-        binary: surroundings.binary.clone(),
+        system: surroundings.system.clone(),
         nodes: test.options.nodes,
         spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
         cluster_id: cluster_id(test),
@@ -257,7 +257,14 @@ async fn load_and_finish(
         cluster,
         recorder: Arc::clone(&recorder),
         load: Arc::new(Load::new(Arc::clone(&recorder), generator, stop.clone())),
-        address_of: Arc::new(move |node| of_addresses.client_address(node)),
+        clients: Clients {
+            site: cluster.site().cloned(),
+            address_of: Arc::new(move |node| of_addresses.client_address(node)),
+            nodes: cluster.nodes(),
+            cluster_id: cluster_id(test),
+            timeout: test.options.timeout,
+            reads_at_home: test.options.follower_reads,
+        },
         stop,
         leave: CancellationToken::new(),
         online,
@@ -318,20 +325,9 @@ impl Running<'_> {
     /// The time under load, calm at first and then under fault; and the violation that ended it, if one was seen.
     async fn under_load(&self, replayed: Option<Schedule>) -> (Loaded, Option<EarlyEnd>) {
         let options = &self.test.options;
-        let nodes = self.cluster.nodes();
-        let (cluster_id, timeout) = (cluster_id(self.test), options.timeout);
-        let reads_at_home = options.follower_reads;
-        let address_of = Arc::clone(&self.address_of);
-        let make_client: MakeClient = Arc::new(move |thread| {
-            Client::new(
-                nodes[thread % nodes.len()],
-                cluster_id.clone(),
-                Arc::clone(&address_of),
-                timeout,
-            )
-            .among(nodes.clone())
-            .reading_at_home(reads_at_home)
-        });
+        let clients = self.clients.clone();
+        let make_client: MakeClient =
+            Arc::new(move |thread| clients.pinned_to(clients.nodes[thread % clients.nodes.len()]));
         let begun = Instant::now();
         let working = load::start(&self.load, options.concurrency, &make_client, options.rate, begun);
         let fault = Arc::new(Mutex::new(None));
@@ -466,16 +462,14 @@ impl Running<'_> {
                     );
                 }
                 live.doing("final reads");
-                let (cluster_id, timeout) = (cluster_id(self.test), self.test.options.timeout);
-                let reads_at_home = self.test.options.follower_reads;
-                let client = |node| {
-                    Client::new(node, cluster_id.clone(), Arc::clone(&self.address_of), timeout)
-                        .reading_at_home(reads_at_home)
-                };
-                let clients = self.cluster.nodes().into_iter().map(client).collect();
+                let nodes = self.cluster.nodes().into_iter();
+                let clients = nodes.map(|node| self.clients.pinned_to(node)).collect();
                 findings
                     .objections
                     .extend(finish::read_everywhere(&self.load, clients).await.err());
+                if !self.cluster.tells_how_it_is() {
+                    return;
+                }
                 live.doing("waiting until all nodes are where the others are");
                 let seen = finish::settled(self.cluster, finish::SETTLING_MAX).await;
                 findings.divergence = seen.divergence();

@@ -31,7 +31,8 @@ pub(super) struct Findings {
     pub(super) tally: Tally,
     pub(super) judged: Option<Judged>,
     pub(super) exits: Vec<NodeExit>,
-    pub(super) elections: u64,
+    /// `None` where nobody is elected.
+    pub(super) elections: Option<u64>,
     /// Two nodes that were in different states after the entry of that index, when all was over.
     pub(super) divergence: Option<(NodeNumber, NodeNumber, u64)>,
     /// The violation that was seen while the run went on, if that ended it.
@@ -55,14 +56,14 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
             valid: Valid::Unknown,
             reason: None,
             workload: options.workload.clone(),
-            system: Cow::Borrowed("node"),
+            system: Cow::Owned(options.system.to_string()),
             nodes: options.nodes,
             seconds: findings
                 .loaded
                 .as_ref()
                 .map_or(0.0, |loaded| loaded.took.as_secs_f64()),
             ops: findings.tally.counts(),
-            elections: Some(findings.elections),
+            elections: findings.elections,
             faults: Some(faults.map(|(kind, count)| (kind.to_string(), *count)).collect()),
             seed: test.seed,
             run_dir: run_dir.to_owned(),

@@ -45,6 +45,7 @@ fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Red
         .map_or(outcome.clients, |kept| kept.len() as u64);
     let node_args = options.mutant_name().map(|name| format!("--mutant={name}"));
     let options = Options {
+        system: crate::systems::SystemName::Node,
         workload: String::from("register"),
         nodes: outcome.nodes,
         // At least as many as can see that something is wrong.

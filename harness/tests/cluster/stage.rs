@@ -98,7 +98,7 @@ done
 
     pub(crate) async fn start(&self, nodes: u64) -> Result<Cluster, ClusterError> {
         Cluster::start(ClusterSpec {
-            binary: Binary::locate(Some(&self.program())).unwrap(),
+            system: Binary::locate(Some(&self.program())).unwrap().into(),
             nodes,
             spares: 0,
             cluster_id: "stage".to_owned(),

@@ -2,10 +2,8 @@
 
 use super::template::{KEY_MARK, Template, marked_value, stamp_of};
 use super::{Answer, Garbled, NoAnswers, Protocol, Question};
+use crate::systems::resp::{Reply, command, first_reply};
 use std::collections::VecDeque;
-
-/// The longest line of an answer: an error, in words.
-const LINE_BYTES_MAX: usize = 4 << 10;
 
 /// A connection to redis.
 #[derive(Debug)]
@@ -25,16 +23,6 @@ impl RedisProtocol {
             places: VecDeque::new(),
         }
     }
-}
-
-fn command(words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend(format!("${}\r\n", word.len()).into_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
 }
 
 impl Protocol for RedisProtocol {
@@ -67,47 +55,22 @@ impl Protocol for RedisProtocol {
 
 /// The answer that `input` begins with, and how many bytes it has; `None` if it is not whole.
 fn first_answer(input: &[u8]) -> Result<Option<(Answer, usize)>, Garbled> {
-    let Some(end) = input
-        .windows(2)
-        .take(LINE_BYTES_MAX)
-        .position(|pair| pair == b"\r\n")
-    else {
-        return if input.len() > LINE_BYTES_MAX {
-            Err(Garbled(String::from("a line without an end")))
-        } else {
-            Ok(None)
-        };
+    let Some((reply, bytes)) = first_reply(input).map_err(|error| Garbled(error.to_string()))? else {
+        return Ok(None);
     };
-    let (line, begin) = (&input[..end], end + 2);
-    match line {
-        b"+OK" => Ok(Some((Answer::Written, begin))),
-        b"$-1" => Ok(Some((Answer::Value(None), begin))),
-        [b'-', words @ ..] => {
-            let words = String::from_utf8_lossy(words).into_owned();
-            Ok(Some((Answer::Refused(words), begin)))
-        }
-        [b'$', digits @ ..] => {
-            let length = std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| digits.parse::<usize>().ok());
-            let length = length.ok_or_else(|| Garbled(String::from("a value of no length")))?;
-            let Some(value) = input.get(begin..begin.saturating_add(length)) else {
-                return Ok(None);
-            };
-            let whole = begin + length + 2;
-            let answer = Answer::Value(Some(stamp_of(value)?));
-            Ok((whole <= input.len()).then_some((answer, whole)))
-        }
-        _ => Err(Garbled(format!(
-            "{:?} is no answer",
-            String::from_utf8_lossy(line)
-        ))),
-    }
+    let answer = match reply {
+        Reply::Status(b"OK") => Answer::Written,
+        Reply::Error(words) => Answer::Refused(String::from_utf8_lossy(words).into_owned()),
+        Reply::Value(value) => Answer::Value(value.map(stamp_of).transpose()?),
+        Reply::Status(_) | Reply::Number(_) => return Err(Garbled(format!("{reply:?} is no answer"))),
+    };
+    Ok(Some((answer, bytes)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::systems::resp::LINE_BYTES_MAX;
 
     #[test]
     fn requests_are_commands() {

@@ -2,11 +2,11 @@
 
 use super::process::Process;
 use super::{ELECTION, HEARTBEAT, Servers, SystemError, free_addresses, wait_for};
+use crate::systems::EtcdLaunch;
 use serde::Deserialize;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// How long a member may take to answer how it is.
@@ -27,28 +27,22 @@ pub(super) fn start(
 ) -> Result<Servers, SystemError> {
     let peers = free_addresses(2 * nodes)?;
     let (peers, clients) = peers.split_at(peers.len() / 2);
-    let members: Vec<String> = (1..)
-        .zip(peers)
-        .map(|(number, at)| format!("etcd-{number}=http://{at}"))
-        .collect();
-    let members = members.join(",");
     let mut processes = Vec::new();
-    for (number, (peer, client)) in (1..).zip(peers.iter().zip(clients)) {
-        let name = format!("etcd-{number}");
-        let mut command = Command::new(program);
-        command
-            .arg(format!("--name={name}"))
-            .arg(format!("--data-dir={}", dir.join(&name).display()))
-            .arg(format!("--listen-peer-urls=http://{peer}"))
-            .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-            .arg(format!("--listen-client-urls=http://{client}"))
-            .arg(format!("--advertise-client-urls=http://{client}"))
-            .arg(format!("--initial-cluster={members}"))
-            .args(["--initial-cluster-state=new", "--initial-cluster-token=bench"])
-            .arg(format!("--heartbeat-interval={}", HEARTBEAT.as_millis()))
-            .arg(format!("--election-timeout={}", ELECTION.as_millis()))
-            .arg(format!("--quota-backend-bytes={QUOTA_BYTES}"))
-            .args(["--logger=zap", "--log-level=warn"]);
+    for (member, client) in clients.iter().enumerate() {
+        let name = format!("etcd-{}", member + 1);
+        let launch = EtcdLaunch {
+            program,
+            member,
+            peers,
+            listen: peers[member],
+            client: *client,
+            data: &dir.join(&name),
+            token: "bench",
+            heartbeat: HEARTBEAT,
+            election: ELECTION,
+        };
+        let mut command = launch.command();
+        command.arg(format!("--quota-backend-bytes={QUOTA_BYTES}"));
         match threads {
             Some(threads) => command.env("GOMAXPROCS", threads.to_string()),
             None => command.env_remove("GOMAXPROCS"),

@@ -11,6 +11,7 @@ use super::memory::{self, Memory};
 use super::placement::{PinError, PinnedThread, Placement, Processors};
 use super::protocol::{EtcdProtocol, NodeProtocol, Protocol, RedisProtocol};
 use crate::cluster::{Binary, BinaryError};
+use crate::systems::{ETCD_HINT, Missing, REDIS_HINT, installed};
 use process::Process;
 use std::borrow::BorrowMut;
 use std::collections::BTreeSet;
@@ -66,13 +67,8 @@ pub(crate) enum SystemError {
     #[error(transparent)]
     Node(#[from] BinaryError),
     /// Its program is not there.
-    #[error("{program} is not installed; {hint}")]
-    Missing {
-        /// What was looked for.
-        program: &'static str,
-        /// How to come by it.
-        hint: &'static str,
-    },
+    #[error(transparent)]
+    Missing(#[from] Missing),
     /// The operating system refuses something.
     #[error("can't {0}: {1}")]
     System(&'static str, io::Error),
@@ -143,14 +139,14 @@ impl System {
                 vec![system(binary.path().to_owned(), None, node_args.to_vec())]
             }
             SystemName::Etcd => {
-                let program = installed("etcd", "with Debian: apt-get install etcd-server")?;
+                let program = installed("etcd", ETCD_HINT)?;
                 // Which one is faster depends on how many processors there are for how many members.
                 [None, Some(1)]
                     .map(|threads| system(program.clone(), threads, Vec::new()))
                     .into()
             }
             SystemName::Redis => {
-                let program = installed("redis-server", "with Debian: apt-get install redis-server")?;
+                let program = installed("redis-server", REDIS_HINT)?;
                 vec![system(program, None, Vec::new())]
             }
         })
@@ -275,15 +271,6 @@ impl Running {
     pub(super) fn check(&mut self) -> Result<(), SystemError> {
         self.servers.processes.iter_mut().try_for_each(Process::check)
     }
-}
-
-/// Where a program is that the system finds.
-fn installed(program: &'static str, hint: &'static str) -> Result<PathBuf, SystemError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-        .ok_or(SystemError::Missing { program, hint })
 }
 
 /// Asks again and again until somebody serves.

@@ -2,6 +2,7 @@
 
 use super::process::Process;
 use super::{Servers, SystemError, free_addresses, wait_for};
+use crate::systems::REDIS_DURABLE;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -19,9 +20,7 @@ pub(super) fn start(program: &Path, dir: &Path) -> Result<Servers, SystemError> 
         .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
         .arg("--dir")
         .arg(dir)
-        .args(["--appendonly", "yes", "--appendfsync", "always"])
-        // Neither snapshots nor rewritten logs: both would fork and write while it is measured.
-        .args(["--save", "", "--auto-aof-rewrite-percentage", "0"]);
+        .args(REDIS_DURABLE);
     let mut processes = vec![Process::start("redis", command, dir)?];
     wait_for(&mut processes, || ping(address))?;
     Ok(Servers {

@@ -52,6 +52,7 @@ pub fn of_run(results: &Results, log: &Log, plots: Option<&Plots>, violations: V
     let summary = &results.summary;
     let folder = summary.run_dir.display();
     let facts = [
+        ("system", summary.system.to_string()),
         ("ok", grouped(summary.ops.ok)),
         ("fail", grouped(summary.ops.fail)),
         ("unknown outcome", grouped(summary.ops.info)),

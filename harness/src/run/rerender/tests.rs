@@ -12,6 +12,7 @@ const FRESH: &str = r#"{"rustyraft-history":1,"workload":"register"}
 
 fn test() -> Test {
     Test::for_tests(Options {
+        system: crate::systems::SystemName::Node,
         workload: String::from("register"),
         nodes: 3,
         concurrency: 2,

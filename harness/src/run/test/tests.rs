@@ -1,16 +1,17 @@
 use super::*;
-use crate::cluster::fake;
+use crate::cluster::{Binary, fake};
 use crate::report::Valid;
 
 /// A test of two nodes of this program, interrupted before they serve, since they never do.
 async fn interrupted(folder: &Path, serve: &str) -> Results {
     let binary = Binary::locate(Some(&fake::program(folder, serve))).unwrap();
-    let mut test = Test::new(&binary, 1, Options::brief(2));
+    let system = System::Node(binary);
+    let mut test = Test::new(&system, 1, Options::brief(2));
     let directory = RunDirectory::create(folder, &test).unwrap();
     let interrupt = CancellationToken::new();
     interrupt.cancel();
     let surroundings = Surroundings {
-        binary: &binary,
+        system: &system,
         remark: None,
         directory: &directory,
         live: &Arc::new(Live::new(false)),

@@ -18,6 +18,7 @@ const STALE: &str = r#"{"time":3,"process":0,"type":"invoke","f":"read","key":0,
 
 fn test() -> Test {
     Test::for_tests(Options {
+        system: crate::systems::SystemName::Node,
         workload: String::from("register"),
         nodes: 3,
         concurrency: 3,
@@ -93,7 +94,7 @@ fn findings(history: &str) -> Findings {
         }),
         tally: tally(),
         judged: Some(judged(history)),
-        elections: 3,
+        elections: Some(3),
         ..Findings::default()
     }
 }

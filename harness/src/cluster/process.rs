@@ -25,6 +25,9 @@ const LAST_LINES_MAX: usize = 12;
 /// What a Rust program says when it finds itself broken.
 const PANIC: &str = "panicked at";
 
+/// The exit code of a node that does not trust its data.
+const REFUSED: i32 = 255;
+
 /// The log's settings, where the caller has none: a quarter of a server's, so that a run of seconds, too, sees segments that are used again, snapshots
 /// and compaction.
 const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapshot-log-bytes", 8 << 20)];
@@ -82,6 +85,10 @@ impl NodeSpec {
         }
     }
 
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.dir.join("log")
     }
@@ -89,6 +96,14 @@ impl NodeSpec {
     pub(super) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
+}
+
+/// How a node is started.
+pub(super) struct Start {
+    /// Whether it joins its cluster, instead of founding it.
+    pub(super) joins: bool,
+    /// What it has to say when it refuses to start on its data; then that is no news. `None` where it has no reason to.
+    pub(super) complaint: Option<String>,
 }
 
 /// What a node says when it serves.
@@ -112,7 +127,7 @@ impl NodeProcess {
     pub(super) async fn spawn(
         spawner: &Spawner,
         spec: &NodeSpec,
-        joins: bool,
+        start: Start,
         unexpected: Arc<Mutex<Vec<NodeExit>>>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
@@ -122,7 +137,7 @@ impl NodeProcess {
         let mut command = Command::new(&spec.program);
         command
             .args(&spec.args)
-            .arg(if joins { "--join" } else { &spec.founders })
+            .arg(if start.joins { "--join" } else { &spec.founders })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file)
@@ -153,12 +168,16 @@ impl NodeProcess {
                 };
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
-                if !was_told || !is_obedient(status) {
+                let last_lines = last_lines(&watched_log);
+                let has_refused = start
+                    .complaint
+                    .is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
+                if !has_refused && (!was_told || !is_obedient(status)) {
                     let exit = NodeExit {
                         node,
                         status,
                         was_told,
-                        last_lines: last_lines(&watched_log),
+                        last_lines,
                     };
                     unexpected
                         .lock()
@@ -302,6 +321,12 @@ fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitS
 fn is_obedient(status: ExitStatus) -> bool {
     let told = [Signal::KILL, Signal::TERM].map(Signal::as_raw);
     status.success() || status.signal().is_some_and(|signal| told.contains(&signal))
+}
+
+/// Whether a node ended by that complaint, and not by finding itself broken.
+fn is_refusal(status: ExitStatus, last_lines: &[String], complaint: &str) -> bool {
+    let says = |words: &str| last_lines.iter().any(|line| line.contains(words));
+    status.code() == Some(REFUSED) && says(complaint) && !says(PANIC)
 }
 
 /// The last lines of a log; where a panic is among them, those from there on, since a backtrace may follow it.

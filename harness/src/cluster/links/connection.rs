@@ -2,7 +2,7 @@
 
 use super::Link;
 use super::flaky::{Flakiness, Prank};
-use super::line::{LINE_BYTES_MAX, Line};
+use super::line::Line;
 use bytes::{BufMut as _, BytesMut};
 use std::io;
 use std::sync::Arc;
@@ -56,11 +56,12 @@ pub(super) async fn carry(link: Arc<Link>, number: u64, near: TcpStream) {
             .swallow(&link, until(&mut flaky, |flaky| *flaky != Flakiness::Trap))
             .await;
     }
+    // However much there is to be carried: what befalls the link comes first.
     let prank = tokio::select! {
         biased;
-        () = connection.forward(&link) => return reset(&connection.near),
         () = until(&mut cut, |cut| *cut) => None,
         prank = next(&mut pranks) => Some(prank),
+        () = connection.forward(&link) => return reset(&connection.near),
     };
     match prank {
         None => connection.swallow(&link, until(&mut cut, |cut| !*cut)).await,
@@ -245,7 +246,7 @@ async fn read_some(
         // Used again as soon as what was read into it has arrived.
         buffer.reserve(BUFFER_BYTES);
     }
-    from.read_buf(&mut buffer.limit(room.min(LINE_BYTES_MAX))).await
+    from.read_buf(&mut buffer.limit(room)).await
 }
 
 async fn sleep_until(time: Option<Instant>) {

@@ -40,14 +40,10 @@ pub(super) enum Flakiness {
 pub(super) async fn play(link: Arc<Link>, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut flaky = link.flaky.subscribe();
-    let mut drawn = |range: RangeInclusive<u64>| Duration::from_millis(random.random_range(range));
     loop {
-        let (pause, sort, lasts, behind) = (
-            drawn(PAUSE_MS),
-            drawn(0..=3).as_millis(),
-            drawn(LASTS_MS),
-            drawn(BEHIND_MS),
-        );
+        let pause = millis(&mut random, PAUSE_MS);
+        let (lasts, behind) = (millis(&mut random, LASTS_MS), millis(&mut random, BEHIND_MS));
+        let sort = random.random_range(0..4);
         let over = flaky.wait_for(|flaky| *flaky == Flakiness::Off);
         if tokio::time::timeout(pause, over).await.is_ok() {
             return;
@@ -68,4 +64,8 @@ pub(super) async fn play(link: Arc<Link>, seed: u64) {
             }
         }
     }
+}
+
+fn millis(random: &mut ChaCha8Rng, range: RangeInclusive<u64>) -> Duration {
+    Duration::from_millis(random.random_range(range))
 }

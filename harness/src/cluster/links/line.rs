@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How much may be on its way; whoever sends more waits.
 pub(super) const LINE_BYTES_MAX: usize = 4 << 20;
+/// The same of a link that is not slow: it adds little to what the system keeps for a far end that takes nothing.
+const SWIFT_BYTES_MAX: usize = 64 << 10;
 /// For how long a link may be busy with what it has taken in, at its rate; whoever sends more waits.
 const BUSY_MAX: Duration = Duration::from_millis(200);
 /// At a rate, bytes leave together that take so long. Smaller ones would only take more work.
@@ -54,7 +56,12 @@ impl Line {
 
     /// How many bytes it takes in now.
     pub(super) fn room(&self, pace: Option<Pace>, now: Instant) -> usize {
-        let free = LINE_BYTES_MAX.saturating_sub(self.bytes);
+        let most = if pace.is_some() {
+            LINE_BYTES_MAX
+        } else {
+            SWIFT_BYTES_MAX
+        };
+        let free = most.saturating_sub(self.bytes);
         let Some(rate) = pace.and_then(|pace| pace.bytes_per_second) else {
             return free;
         };
@@ -209,10 +216,12 @@ mod tests {
     #[test]
     fn no_more_is_on_its_way_than_there_is_room_for() {
         let (mut line, begun) = (Line::new(1), Instant::now());
-        line.take_in(Bytes::from(vec![0; LINE_BYTES_MAX]), None, begun);
-        assert_eq!(line.room(None, begun), 0);
+        let slow = pace(100, 0, 0);
+        assert_eq!(line.room(None, begun), SWIFT_BYTES_MAX);
+        line.take_in(Bytes::from(vec![0; LINE_BYTES_MAX]), slow, begun);
+        assert_eq!((line.room(slow, begun), line.room(None, begun)), (0, 0));
         line.arrived(7);
-        assert_eq!(line.room(None, begun), 7);
+        assert_eq!((line.room(slow, begun), line.room(None, begun)), (7, 0));
     }
 
     #[test]

@@ -179,6 +179,10 @@ impl Drop for Links {
         for acceptor in &self.acceptors {
             acceptor.abort();
         }
+        for link in self.links.values() {
+            // Ends what plays with it.
+            link.flaky.send_replace(Flakiness::Off);
+        }
     }
 }
 

@@ -12,8 +12,8 @@ const EXIT_CODES: &str = "\
 Exit codes of `harness`, the same in every command:
 
   0    valid: what was checked is right; or done
-  1    violation: what clients saw has no explanation, a node found its own state broken, or nodes are in different states after
-       the same entries
+  1    violation: what clients saw has no explanation, a node found its own state broken, one started on data that was damaged, or
+       nodes are in different states after the same entries
   2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
        workload needs never succeeded, or none from the first fault on; a fault that was asked for never took effect; a node
        answered another question than it was asked; the cluster did not come back, or a node was not where the others were in

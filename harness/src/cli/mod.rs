@@ -121,13 +121,17 @@ struct RunArgs {
     /// Healing, final reads and the check come afterwards.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::duration)]
     time_limit: Duration,
-    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, several with commas, `all`, or `none`.
+    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, `slow`, `flaky`, `disk`, several with commas, `all`, or
+    /// `none`.
     ///
     /// kill: SIGKILL, later a restart on the same data. pause: SIGSTOP, later SIGCONT. partition: links between nodes are cut, as halves,
     /// around one node, in one direction only, or with a bridge. transfer: the leader hands leadership over. member: nodes are removed,
     /// demoted to learners or replaced by another one, several at once where the aim says so; who is out loses its data, and comes back
-    /// later. wipe: a majority comes back without its data, and later with it. The first fault of each kind is aimed at the leader.
-    /// partition and transfer take two nodes at least; for one, `all` is the others.
+    /// later. wipe: a majority comes back without its data, and later with it. slow: links between nodes delay what they carry, or carry only
+    /// so many bytes a second. flaky: connections between nodes are reset now and then, fall silent, lead nowhere, or are overtaken by newer
+    /// ones. disk: a minority is killed, and a bit of its log or its snapshot flipped, which it must refuse to start on, before it joins anew
+    /// without data; or the log's tail is torn, which it must mend. The first fault of each kind is aimed at the leader. partition, transfer,
+    /// slow and flaky take two nodes at least, disk three; for fewer, `all` is the others.
     #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
     nemesis: values::Kinds,
     /// From the start of one fault to the start of the next, about.

@@ -165,12 +165,15 @@ fn one_node_alone_is_neither_parted_nor_does_it_hand_leadership_over() {
     let options = |arguments| options(&accepted(arguments));
     let all = options("--nodes 1").unwrap().nemesis;
     assert_eq!(all, [Kind::Kill, Kind::Pause, Kind::Member, Kind::Wipe]);
-    assert_eq!(options("--nodes 2").unwrap().nemesis, Kind::ALL);
+    assert_eq!(options("--nodes 2").unwrap().nemesis, Kind::ALL[..8]);
+    assert_eq!(options("--nodes 3").unwrap().nemesis, Kind::ALL);
     assert_eq!(
         options("--nodes 1 --nemesis kill,transfer").unwrap_err(),
         "--nemesis transfer takes 2 nodes or more, and --nodes is 1"
     );
     assert!(options("--nodes 1 --nemesis partition").is_err());
+    assert!(options("--nodes 1 --nemesis slow").is_err() && options("--nodes 1 --nemesis flaky").is_err());
+    assert!(options("--nodes 2 --nemesis disk").is_err());
     assert!(options("--nodes 2 --nemesis partition,transfer").is_ok());
 }
 

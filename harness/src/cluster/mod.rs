@@ -5,6 +5,7 @@
 //! to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
 
 mod binary;
+mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
 mod links;
@@ -15,19 +16,21 @@ mod process;
 mod spawner;
 
 pub use binary::{Binary, BinaryError};
+pub use damage::{Damage, Wound};
+pub use links::Pace;
 pub use monitor::{NodeView, Observation};
 
 use crate::node_number::NodeNumber;
 use crate::systems::{Lanes, Site, System, site_of};
 use links::Links;
 use monitor::Monitor;
-use process::{NodeProcess, NodeSpec};
+use process::{NodeProcess, NodeSpec, Start};
 pub(crate) use spawner::{Spawner, spawn_tied};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -110,6 +113,14 @@ pub enum ClusterError {
         /// Its last words, or that it had none.
         reason: String,
     },
+    /// A node refused to start on its data, which is damaged, and said where.
+    #[error("node {node} refused to start: {reason}")]
+    Refused {
+        /// Which.
+        node: NodeNumber,
+        /// Its words.
+        reason: String,
+    },
     /// A signal had no effect.
     #[error("node {node} could not be {what}")]
     Signal {
@@ -117,6 +128,14 @@ pub enum ClusterError {
         node: NodeNumber,
         /// Killed, paused, resumed.
         what: &'static str,
+    },
+    /// A node's data can't be damaged.
+    #[error("node {node}'s data could not be damaged: {reason}")]
+    Damage {
+        /// Whose.
+        node: NodeNumber,
+        /// Why.
+        reason: String,
     },
     /// An operator's request came to nothing.
     #[error("the cluster did not {what}: {reason}")]
@@ -151,6 +170,8 @@ struct Member {
     paused: AtomicBool,
     /// Whether it joins the cluster that is there, instead of founding it.
     joins: AtomicBool,
+    /// What is wrong with its data, so that it must not start on them.
+    wound: Mutex<Option<Wound>>,
 }
 
 struct Inner {
@@ -164,6 +185,7 @@ struct Inner {
     site: Option<Site>,
     monitor: Monitor,
     unexpected: Arc<Mutex<Vec<NodeExit>>>,
+    unnoticed: Mutex<Vec<Wound>>,
     reconfigured: AtomicBool,
 }
 
@@ -196,6 +218,7 @@ impl Cluster {
                     process: Mutex::new(None),
                     paused: AtomicBool::new(false),
                     joins: AtomicBool::new(*node > nodes),
+                    wound: Mutex::default(),
                 })
             })
             .collect();
@@ -208,6 +231,7 @@ impl Cluster {
             site,
             monitor,
             unexpected: Arc::default(),
+            unnoticed: Mutex::default(),
             reconfigured: AtomicBool::new(false),
         }));
         let starts = numbers.iter().map(|node| {
@@ -283,6 +307,7 @@ impl Cluster {
         );
         let member = self.0.member(node);
         member.joins.store(true, Ordering::Relaxed);
+        *member.wound() = None;
         let path = member.spec.data();
         match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -381,7 +406,8 @@ impl Cluster {
             .ok_or(ClusterError::Signal { node, what: "killed" })
     }
 
-    /// Starts a node that is down, on the data it had, and waits for its ready line.
+    /// Starts a node that is down, on the data it had, and waits for its ready line. Where these are damaged, it is to refuse that, and say
+    /// where they are; if it does not notice, it is killed again, and [remembered](Cluster::unnoticed).
     ///
     /// # Errors
     /// It does not start.
@@ -390,14 +416,33 @@ impl Cluster {
         if self.is_up(node) {
             return Ok(());
         }
-        let process = NodeProcess::spawn(
+        let wound = member.wound().clone();
+        let start = Start {
+            joins: member.joins.load(Ordering::Relaxed),
+            complaint: wound.as_ref().map(Wound::complaint),
+        };
+        let started = NodeProcess::spawn(
             &self.0.spawner,
             &member.spec,
-            member.joins.load(Ordering::Relaxed),
+            start,
             Arc::clone(&self.0.unexpected),
             READY_TIME_MAX,
         )
-        .await?;
+        .await;
+        let mut process = match (started, &wound) {
+            (Err(ClusterError::Start { reason, .. }), Some(wound)) if reason.contains(&wound.complaint()) => {
+                return Err(ClusterError::Refused { node, reason });
+            }
+            (started, _) => started?,
+        };
+        if let Some(wound) = wound {
+            process.expect_exit();
+            process.signal(rustix::process::Signal::KILL);
+            process.wait_exit(SIGNAL_TIME_MAX).await;
+            let reason = format!("it was not to: {wound}");
+            lock(&self.0.unnoticed).push(wound);
+            return Err(ClusterError::Start { node, reason });
+        }
         self.0.links.set_target(node, Some(process.address()));
         *member.lock() = Some(process);
         Ok(())
@@ -460,7 +505,19 @@ impl Cluster {
         }
     }
 
-    /// Heals the link on which `from` speaks to `to`; its connections are reset.
+    /// Makes the link on which `from` speaks to `to` slow.
+    pub fn slow(&self, from: NodeNumber, to: NodeNumber, pace: Pace) {
+        self.0.links.slow(from, to, pace);
+    }
+
+    /// Makes the link on which `from` speaks to `to` flaky: now and then its connections are reset, fall silent, or are overtaken by newer
+    /// ones, as `seed` decides.
+    pub fn make_flaky(&self, from: NodeNumber, to: NodeNumber, seed: u64) {
+        self.0.links.make_flaky(from, to, seed);
+    }
+
+    /// Heals the link on which `from` speaks to `to`: it is neither cut nor slow nor flaky any more. Connections that it did not carry whole
+    /// are reset.
     pub fn heal(&self, from: NodeNumber, to: NodeNumber) {
         match self.lanes() {
             Some(lanes) => lanes.heal(from, to),
@@ -485,11 +542,12 @@ impl Cluster {
         }
     }
 
-    /// How much cut links have swallowed since the start: bytes and connections.
-    pub fn swallowed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
+    /// How much harm links have done to what they carry since the start: bytes that were swallowed or late, connections that were broken or
+    /// made in vain.
+    pub fn harmed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
         match self.lanes() {
             Some(lanes) => lanes.swallowed(from, to),
-            None => self.0.links.swallowed(from, to),
+            None => self.0.links.harmed(from, to),
         }
     }
 
@@ -505,11 +563,12 @@ impl Cluster {
 
     /// The nodes that died by themselves, or ended otherwise than they were told to.
     pub fn unexpected_exits(&self) -> Vec<NodeExit> {
-        self.0
-            .unexpected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.0.unexpected).clone()
+    }
+
+    /// The damage on which nodes have started, as if their data were whole.
+    pub fn unnoticed(&self) -> Vec<Wound> {
+        lock(&self.0.unnoticed).clone()
     }
 
     /// Stops every node where it stands, so that it stays as it is; and waits until they stand still.
@@ -600,13 +659,21 @@ impl Member {
         self.spec.data().with_extension("aside")
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<NodeProcess>> {
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<NodeProcess>> {
+        lock(&self.process)
+    }
+
+    fn wound(&self) -> MutexGuard<'_, Option<Wound>> {
+        lock(&self.wound)
     }
 
     fn take_process(&self) -> Option<NodeProcess> {
         self.lock().take()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn system(what: &str, error: std::io::Error) -> ClusterError {

@@ -26,6 +26,9 @@ const LAST_LINES_MAX: usize = 12;
 /// What a Rust program says when it finds itself broken.
 const PANIC: &str = "panicked at";
 
+/// The exit code of a node that does not trust its data.
+const REFUSED: i32 = 255;
+
 /// The log's settings, where the caller has none: a quarter of a server's, so that a run of seconds, too, sees segments that are used again, snapshots
 /// and compaction.
 const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapshot-log-bytes", 8 << 20)];
@@ -34,12 +37,12 @@ const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapsh
 pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
     program: PathBuf,
-    start: Start,
+    command_line: CommandLine,
     dir: PathBuf,
 }
 
-/// How a node is started.
-enum Start {
+/// What a node is started by.
+enum CommandLine {
     /// One of the project's own.
     Own {
         args: Vec<String>,
@@ -61,9 +64,9 @@ impl NodeSpec {
         NodeSpec {
             node,
             program: cluster.system.program().to_owned(),
-            start: match site {
-                None => Start::own(cluster, node, links, &dir),
-                Some(site) => Start::Other(site.clone()),
+            command_line: match site {
+                None => CommandLine::own(cluster, node, links, &dir),
+                Some(site) => CommandLine::Other(site.clone()),
             },
             dir,
         }
@@ -71,22 +74,26 @@ impl NodeSpec {
 
     /// What starts it, founding its cluster with others or joining it.
     fn command(&self, joins: bool) -> Command {
-        match &self.start {
-            Start::Own { args, founders } => {
+        match &self.command_line {
+            CommandLine::Own { args, founders } => {
                 let mut command = Command::new(&self.program);
                 command.args(args).arg(if joins { "--join" } else { founders });
                 command
             }
-            Start::Other(site) => site.command(self.node),
+            CommandLine::Other(site) => site.command(self.node),
         }
     }
 
     /// Where it will listen, of another system's node. The project's own says so when it does.
     fn address(&self) -> Option<SocketAddr> {
-        match &self.start {
-            Start::Own { .. } => None,
-            Start::Other(site) => site.client_address(self.node),
+        match &self.command_line {
+            CommandLine::Own { .. } => None,
+            CommandLine::Other(site) => site.client_address(self.node),
         }
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.program
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -98,8 +105,8 @@ impl NodeSpec {
     }
 }
 
-impl Start {
-    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, dir: &Path) -> Start {
+impl CommandLine {
+    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, dir: &Path) -> CommandLine {
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
         let peer = |to| {
             links
@@ -131,11 +138,19 @@ impl Start {
             }
         }
         args.extend(cluster.extra_args.iter().cloned());
-        Start::Own {
+        CommandLine::Own {
             args,
             founders: format!("--cluster={}", peers(cluster.nodes)),
         }
     }
+}
+
+/// How a node is started.
+pub(super) struct Start {
+    /// Whether it joins its cluster, instead of founding it.
+    pub(super) joins: bool,
+    /// What it has to say when it refuses to start on its data; then that is no news. `None` where it has no reason to.
+    pub(super) complaint: Option<String>,
 }
 
 /// What a node says when it serves.
@@ -172,7 +187,7 @@ impl NodeProcess {
     pub(super) async fn spawn(
         spawner: &Spawner,
         spec: &NodeSpec,
-        joins: bool,
+        start: Start,
         unexpected: Arc<Mutex<Vec<NodeExit>>>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
@@ -187,7 +202,7 @@ impl NodeProcess {
             Some(_) => log_file.try_clone().map_err(failed)?.into(),
             None => Stdio::piped(),
         };
-        let mut command = spec.command(joins);
+        let mut command = spec.command(start.joins);
         command
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -222,12 +237,16 @@ impl NodeProcess {
                 };
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
-                if !was_told || !is_obedient(status) {
+                let last_lines = last_lines(&watched_log);
+                let has_refused = start
+                    .complaint
+                    .is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
+                if !has_refused && (!was_told || !is_obedient(status)) {
                     let exit = NodeExit {
                         node,
                         status,
                         was_told,
-                        last_lines: last_lines(&watched_log),
+                        last_lines,
                     };
                     unexpected
                         .lock()
@@ -378,6 +397,12 @@ fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitS
 fn is_obedient(status: ExitStatus) -> bool {
     let told = [Signal::KILL, Signal::TERM].map(Signal::as_raw);
     status.success() || status.signal().is_some_and(|signal| told.contains(&signal))
+}
+
+/// Whether a node ended by that complaint, and not by finding itself broken.
+fn is_refusal(status: ExitStatus, last_lines: &[String], complaint: &str) -> bool {
+    let says = |words: &str| last_lines.iter().any(|line| line.contains(words));
+    status.code() == Some(REFUSED) && says(complaint) && !says(PANIC)
 }
 
 /// The last lines of a log; where a panic is among them, those from there on, since a backtrace may follow it.

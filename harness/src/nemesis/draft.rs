@@ -1,6 +1,6 @@
 //! Drawing a plan's faults from its seed: pure.
 
-use super::{Aim, Fault, Kind, Plan, ScheduledFault, Shape};
+use super::{Aim, Fault, Kind, Manner, Plan, ScheduledFault, Shape};
 use crate::cluster::Cluster;
 use crate::node_number::NodeNumber;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -32,11 +32,7 @@ pub(super) struct Draft {
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// They are chosen when it begins, by this shuffled order of the nodes.
-    Open {
-        kind: Kind,
-        shape: Shape,
-        order: Vec<NodeNumber>,
-    },
+    Open { manner: Manner, order: Vec<NodeNumber> },
     /// They are those of an earlier run.
     Recorded(Fault),
 }
@@ -45,17 +41,13 @@ impl Draft {
     /// The fault itself, aimed now.
     pub(super) fn aimed(&self, cluster: &Cluster) -> Fault {
         let leader = cluster.observe().leader;
-        let (kind, shape, mut order) = match &self.target {
+        let (manner, mut order) = match &self.target {
             Target::Recorded(fault) if !self.aim.follows_leader() => return fault.clone(),
-            Target::Recorded(fault) => (
-                fault.kind(),
-                fault.shape(),
-                recorded_order(fault, &cluster.nodes()),
-            ),
-            Target::Open { kind, shape, order } => (*kind, *shape, order.clone()),
+            Target::Recorded(fault) => (fault.manner(), recorded_order(fault, &cluster.nodes())),
+            Target::Open { manner, order } => (*manner, order.clone()),
         };
         arrange(self.aim, &mut order, leader);
-        Fault::new(kind, shape, self.aim, &order)
+        Fault::new(manner, self.aim, &order)
     }
 }
 
@@ -112,7 +104,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
     let mut bag: Vec<Kind> = Vec::new();
     // They take turns, from one that the seed decides.
     let first_shape = usize::try_from(plan.seed % Shape::ALL.len() as u64).expect("there are few");
-    let mut shapes = Shape::ALL.iter().cycle().skip(first_shape);
+    let mut shapes = Shape::ALL.into_iter().cycle().skip(first_shape);
     let mut start = Duration::ZERO;
     while start + interval <= plan.time_limit + Duration::from_millis(1) && drafts.len() < FAULTS_MAX {
         if bag.is_empty() {
@@ -129,16 +121,13 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         };
         let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
         order.shuffle(&mut random);
-        let shape = match kind {
-            Kind::Member => *shapes.next().expect("they come again and again"),
-            Kind::Kill | Kind::Pause | Kind::Partition | Kind::Transfer | Kind::Wipe => Shape::Remove,
-        };
+        let manner = Manner::drawn(kind, &mut random, &mut shapes);
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
         drafts.push(Draft {
             start,
             stop: start + lasts,
             aim,
-            target: Target::Open { kind, shape, order },
+            target: Target::Open { manner, order },
         });
         start += interval;
     }
@@ -148,7 +137,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
 /// What a kind may be aimed at among `nodes` nodes.
 pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
     const PROCESSES: [Aim; 5] = [Aim::Leader, Aim::One, Aim::Minority, Aim::Majority, Aim::All];
-    const LINKS: [Aim; 7] = [
+    const CUTS: [Aim; 7] = [
         Aim::Leader,
         Aim::One,
         Aim::Halves,
@@ -157,14 +146,26 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
         Aim::Bridge,
         Aim::Ring,
     ];
+    const LINKS: [Aim; 7] = [
+        Aim::Leader,
+        Aim::One,
+        Aim::LeaderDeaf,
+        Aim::LeaderMute,
+        Aim::Minority,
+        Aim::Majority,
+        Aim::All,
+    ];
     match kind {
         Kind::Kill | Kind::Pause => &PROCESSES,
         Kind::Transfer | Kind::Wipe => &PROCESSES[..1],
-        Kind::Member => &PROCESSES[..3],
+        Kind::Member | Kind::Disk => &PROCESSES[..3],
         // A bridge needs somebody on each side, and a ring of three is no partition.
-        Kind::Partition if nodes < 3 => &LINKS[..5],
-        Kind::Partition if nodes < 5 => &LINKS[..6],
-        Kind::Partition => &LINKS,
+        Kind::Partition if nodes < 3 => &CUTS[..5],
+        Kind::Partition if nodes < 5 => &CUTS[..6],
+        Kind::Partition => &CUTS,
+        // Of two nodes each has all the links.
+        Kind::Slow | Kind::Flaky if nodes < 3 => &LINKS[..4],
+        Kind::Slow | Kind::Flaky => &LINKS,
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
 
     fn kind(draft: &Draft) -> Kind {
         match &draft.target {
-            Target::Open { kind, .. } => *kind,
+            Target::Open { manner, .. } => manner.kind(),
             Target::Recorded(fault) => fault.kind(),
         }
     }
@@ -243,7 +244,7 @@ mod tests {
                 for leader in 1..=count as NodeNumber {
                     let mut order: Vec<NodeNumber> = (1..=count as NodeNumber).collect();
                     arrange(*aim, &mut order, Some(leader));
-                    let fault = Fault::new(Kind::Partition, Shape::Remove, *aim, &order);
+                    let fault = Fault::new(Manner::Partition, *aim, &order);
                     assert!(fault.nodes().contains(&leader), "{aim:?} of {count}: {fault:?}");
                 }
             }
@@ -262,7 +263,7 @@ mod tests {
             for nodes in 2..=7 {
                 let all: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
                 for draft in drafts(&plan(seed, 60), nodes) {
-                    let Target::Open { kind, shape, order } = &draft.target else {
+                    let Target::Open { manner, order } = &draft.target else {
                         panic!("nothing is replayed: {draft:?}")
                     };
                     if !draft.aim.follows_leader() {
@@ -271,8 +272,10 @@ mod tests {
                     let fault = |order: &[NodeNumber], leader| {
                         let mut order = order.to_vec();
                         arrange(draft.aim, &mut order, Some(leader));
-                        let mut fault = Fault::new(*kind, *shape, draft.aim, &order);
-                        if let Fault::Partition(links) = &mut fault {
+                        let mut fault = Fault::new(*manner, draft.aim, &order);
+                        if let Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) =
+                            &mut fault
+                        {
                             links.sort_unstable();
                         }
                         fault

@@ -1,7 +1,7 @@
 //! Faults with their targets.
 
-use super::Kind;
-use crate::cluster::{Cluster, ClusterError};
+use super::{Kind, Manner};
+use crate::cluster::{Cluster, ClusterError, Damage, Pace};
 use crate::node_number::NodeNumber;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -31,9 +31,9 @@ pub enum Aim {
     Bridge,
     /// Each node reaches a majority, and no two the same one.
     Ring,
-    /// The leader can speak, and hears nothing.
+    /// The leader can speak, and hears nothing; or badly.
     LeaderDeaf,
-    /// The leader hears, and can't speak.
+    /// The leader hears, and can't speak; or badly.
     LeaderMute,
 }
 
@@ -107,12 +107,18 @@ pub enum Fault {
     /// These nodes lose their data, which the others have not all of, and come back under their old ids as if nothing had happened. Later
     /// they have their data again: until then they must be refused, and elect nobody.
     Wipe(Vec<NodeNumber>),
+    /// These links, `[from, to]`, are as slow as that.
+    Slow(Pace, Vec<(NodeNumber, NodeNumber)>),
+    /// Things befall these links, `[from, to]`, that this seed decides.
+    Flaky(u64, Vec<(NodeNumber, NodeNumber)>),
+    /// These nodes are killed, and find this on their disks, at places that the seed decides, when they are started again. Where that is nothing
+    /// that they can mend, they must refuse it, and are removed, and join anew without data.
+    Disk(Damage, u64, Vec<NodeNumber>),
 }
 
 impl Fault {
-    /// A fault of `kind` aimed at `aim`; of this shape, if members are to be changed. `order` lists all nodes, the one that counts as the
-    /// leader first and the others shuffled.
-    pub(super) fn new(kind: Kind, shape: Shape, aim: Aim, order: &[NodeNumber]) -> Fault {
+    /// A fault aimed at `aim`. `order` lists all nodes, the one that counts as the leader first and the others shuffled.
+    pub(super) fn new(manner: Manner, aim: Aim, order: &[NodeNumber]) -> Fault {
         let count = order.len();
         let victims = match aim {
             Aim::Leader | Aim::LeaderDeaf | Aim::LeaderMute => &order[..1],
@@ -123,24 +129,36 @@ impl Fault {
             Aim::Halves => &order[..count / 2],
             Aim::Bridge | Aim::Ring => &[],
         };
-        match kind {
-            Kind::Kill => Fault::Kill(victims.to_vec()),
-            Kind::Pause => Fault::Pause(victims.to_vec()),
-            Kind::Transfer => Fault::Transfer(*order.get(1).unwrap_or(&order[0])),
-            Kind::Wipe => Fault::Wipe(order[..count / 2 + 1].to_vec()),
+        let pairs = || order.iter().flat_map(|from| order.iter().map(|to| (*from, *to)));
+        // All links that have to do with them; where they are deaf or mute, in that direction only.
+        let links_of_victims = || {
+            let is_theirs = |(from, to): &(NodeNumber, NodeNumber)| {
+                let speaks = aim != Aim::LeaderDeaf && victims.contains(from);
+                let hears = aim != Aim::LeaderMute && victims.contains(to);
+                from != to && (speaks || hears)
+            };
+            pairs().filter(is_theirs).collect()
+        };
+        match manner {
+            Manner::Kill => Fault::Kill(victims.to_vec()),
+            Manner::Pause => Fault::Pause(victims.to_vec()),
+            Manner::Transfer => Fault::Transfer(*order.get(1).unwrap_or(&order[0])),
+            Manner::Wipe => Fault::Wipe(order[..count / 2 + 1].to_vec()),
             // Somebody must be left.
-            Kind::Member if count == 1 => Fault::Member(Shape::Replace, victims.to_vec()),
-            Kind::Member if shape == Shape::Replace => Fault::Member(shape, victims[..1].to_vec()),
-            Kind::Member => Fault::Member(shape, victims.to_vec()),
-            Kind::Partition => {
+            Manner::Member(_) if count == 1 => Fault::Member(Shape::Replace, victims.to_vec()),
+            Manner::Member(shape @ Shape::Replace) => Fault::Member(shape, victims[..1].to_vec()),
+            Manner::Member(shape @ (Shape::Remove | Shape::Demote)) => Fault::Member(shape, victims.to_vec()),
+            Manner::Slow(pace) => Fault::Slow(pace, links_of_victims()),
+            Manner::Flaky(seed) => Fault::Flaky(seed, links_of_victims()),
+            Manner::Disk(damage, draw) => Fault::Disk(damage, draw, victims.to_vec()),
+            Manner::Partition => {
                 let place = |node: NodeNumber| {
                     order
                         .iter()
                         .position(|other| *other == node)
                         .expect("it is listed")
                 };
-                let pairs = order.iter().flat_map(|from| order.iter().map(|to| (*from, *to)));
-                let cut = pairs.filter(|(from, to)| {
+                let cut = pairs().filter(|(from, to)| {
                     let (from_in, to_in) = (victims.contains(from), victims.contains(to));
                     from != to
                         && match aim {
@@ -161,34 +179,49 @@ impl Fault {
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        match self {
-            Fault::Kill(_) => Kind::Kill,
-            Fault::Pause(_) => Kind::Pause,
-            Fault::Partition(_) => Kind::Partition,
-            Fault::Transfer(_) => Kind::Transfer,
-            Fault::Member(..) => Kind::Member,
-            Fault::Wipe(_) => Kind::Wipe,
-        }
+        self.manner().kind()
     }
 
-    /// Its shape, for kinds that have several.
-    pub(super) fn shape(&self) -> Shape {
+    /// All of it but its targets.
+    pub(super) fn manner(&self) -> Manner {
         match self {
-            Fault::Member(shape, _) => *shape,
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Partition(_) | Fault::Transfer(_) | Fault::Wipe(_) => {
-                Shape::Remove
-            }
+            Fault::Kill(_) => Manner::Kill,
+            Fault::Pause(_) => Manner::Pause,
+            Fault::Partition(_) => Manner::Partition,
+            Fault::Transfer(_) => Manner::Transfer,
+            Fault::Member(shape, _) => Manner::Member(*shape),
+            Fault::Wipe(_) => Manner::Wipe,
+            Fault::Slow(pace, _) => Manner::Slow(*pace),
+            Fault::Flaky(seed, _) => Manner::Flaky(*seed),
+            Fault::Disk(damage, draw, _) => Manner::Disk(*damage, *draw),
         }
     }
 
     /// The nodes that it names.
     pub fn nodes(&self) -> Vec<NodeNumber> {
         match self {
-            Fault::Kill(nodes) | Fault::Pause(nodes) | Fault::Member(_, nodes) | Fault::Wipe(nodes) => {
-                nodes.clone()
-            }
+            Fault::Kill(nodes)
+            | Fault::Pause(nodes)
+            | Fault::Member(_, nodes)
+            | Fault::Wipe(nodes)
+            | Fault::Disk(_, _, nodes) => nodes.clone(),
             Fault::Transfer(node) => vec![*node],
-            Fault::Partition(links) => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
+            Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) => {
+                links.iter().flat_map(|(from, to)| [*from, *to]).collect()
+            }
+        }
+    }
+
+    /// The links that it harms; none if it is about something else.
+    pub(super) fn links(&self) -> &[(NodeNumber, NodeNumber)] {
+        match self {
+            Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) => links,
+            Fault::Kill(_)
+            | Fault::Pause(_)
+            | Fault::Transfer(_)
+            | Fault::Member(..)
+            | Fault::Wipe(_)
+            | Fault::Disk(..) => &[],
         }
     }
 
@@ -210,27 +243,43 @@ impl Fault {
                 }
                 let _ = write!(text, " {}", shape.name());
             }
+            Fault::Disk(damage, _, nodes) => {
+                for node in nodes {
+                    let _ = write!(text, " n{node}");
+                }
+                text.push_str(match damage {
+                    Damage::Torn => ", a torn tail",
+                    Damage::Log => ", a bit of the log flipped",
+                    Damage::Snapshot => ", a bit of the snapshot flipped",
+                });
+            }
             Fault::Partition(links) => {
                 text.push_str(", cut");
-                for (from, to) in links {
-                    let both = links.contains(&(*to, *from));
-                    if both && from < to {
-                        let _ = write!(text, " {from}↔{to}");
-                    } else if !both {
-                        let _ = write!(text, " {from}→{to}");
-                    }
+                describe_links(&mut text, links);
+            }
+            Fault::Slow(pace, links) => {
+                let delay_ms_max = pace.delay_ms.saturating_add(pace.jitter_ms);
+                if delay_ms_max > 0 {
+                    let _ = write!(text, ", {} to {delay_ms_max} ms", pace.delay_ms);
                 }
+                if let Some(rate) = pace.bytes_per_second {
+                    let _ = write!(text, ", {rate} bytes/s");
+                }
+                text.push(',');
+                describe_links(&mut text, links);
+            }
+            Fault::Flaky(_, links) => {
+                text.push(',');
+                describe_links(&mut text, links);
             }
         }
         text
     }
 
-    /// What its links have swallowed so far.
-    pub(super) fn swallowed(&self, cluster: &Cluster) -> u64 {
-        match self {
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) | Fault::Wipe(_) => 0,
-            Fault::Partition(links) => links.iter().map(|(from, to)| cluster.swallowed(*from, *to)).sum(),
-        }
+    /// How much harm its links have done so far.
+    pub(super) fn harmed(&self, cluster: &Cluster) -> u64 {
+        let links = self.links().iter();
+        links.map(|(from, to)| cluster.harmed(*from, *to)).sum()
     }
 
     /// Begins; what it hits is hit when this returns.
@@ -258,6 +307,17 @@ impl Fault {
             Fault::Transfer(node) => cluster.transfer(*node).await?,
             Fault::Member(shape, nodes) => change_members(*shape, nodes, cluster).await?,
             Fault::Wipe(nodes) => wipe(nodes, cluster).await?,
+            Fault::Slow(pace, links) => {
+                for (from, to) in links {
+                    cluster.slow(*from, *to, *pace);
+                }
+            }
+            Fault::Flaky(seed, links) => {
+                for (from, to) in links {
+                    cluster.make_flaky(*from, *to, *seed);
+                }
+            }
+            Fault::Disk(damage, draw, nodes) => harm_data(*damage, *draw, nodes, cluster).await?,
         }
         Ok(())
     }
@@ -275,13 +335,21 @@ impl Fault {
                     cluster.resume(*node).await?;
                 }
             }
-            Fault::Partition(links) => {
+            Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) => {
                 for (from, to) in links {
                     cluster.heal(*from, *to);
                 }
             }
             Fault::Transfer(_) => {}
             Fault::Member(..) => put_members_right(cluster).await?,
+            Fault::Disk(_, _, nodes) => {
+                if nodes.iter().any(|node| cluster.is_damaged(*node)) {
+                    put_members_right(cluster).await?;
+                }
+                for node in nodes {
+                    cluster.restart(*node).await?;
+                }
+            }
             Fault::Wipe(nodes) => {
                 // Where it failed half-way, they are still cut.
                 for (from, to) in links_around(nodes, cluster) {
@@ -357,9 +425,43 @@ async fn wipe(nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterErro
     Ok(())
 }
 
-/// Lets the nodes be members that were at the beginning, and no others.
+/// Lets `nodes` lose something of their data while they are down, and start on what is left.
+async fn harm_data(
+    damage: Damage,
+    draw: u64,
+    nodes: &[NodeNumber],
+    cluster: &Cluster,
+) -> Result<(), ClusterError> {
+    for node in nodes {
+        if damage == Damage::Snapshot {
+            cluster.take_snapshot(*node).await?;
+        }
+        cluster.kill(*node).await?;
+        cluster.damage(*node, damage, draw.wrapping_add(*node)).await?;
+    }
+    for node in nodes {
+        match cluster.restart(*node).await {
+            // As it has to.
+            Err(ClusterError::Refused { .. }) => {}
+            started => started?,
+        }
+    }
+    Ok(())
+}
+
+/// Lets the nodes be members that were at the beginning, and no others. Those whose data is damaged are removed first, and lose it.
 pub(super) async fn put_members_right(cluster: &Cluster) -> Result<(), ClusterError> {
-    for node in cluster.nodes() {
+    let (damaged, sound): (Vec<_>, Vec<_>) = cluster
+        .nodes()
+        .into_iter()
+        .partition(|node| cluster.is_damaged(*node));
+    for node in sound {
+        cluster.restart(node).await?;
+    }
+    if !damaged.is_empty() {
+        change_members(Shape::Remove, &damaged, cluster).await?;
+    }
+    for node in damaged {
         cluster.restart(node).await?;
     }
     let voters = cluster.nodes().into_iter().collect();
@@ -371,6 +473,18 @@ pub(super) async fn put_members_right(cluster: &Cluster) -> Result<(), ClusterEr
         cluster.wipe(spare)?;
     }
     Ok(())
+}
+
+/// Adds ` 1↔2` for a link in both directions, ` 1→2` for one.
+fn describe_links(text: &mut String, links: &[(NodeNumber, NodeNumber)]) {
+    for (from, to) in links {
+        let both = links.contains(&(*to, *from));
+        if both && from < to {
+            let _ = write!(text, " {from}↔{to}");
+        } else if !both {
+            let _ = write!(text, " {from}→{to}");
+        }
+    }
 }
 
 /// Whether a bridge cuts the link between two places: the middle one reaches all, the others their own side only.
@@ -389,19 +503,12 @@ fn ring_cuts(from: usize, to: usize, count: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
 
     fn cut(aim: Aim, count: u64) -> Vec<(u64, u64)> {
-        match Fault::new(
-            Kind::Partition,
-            Shape::Remove,
-            aim,
-            &(1..=count).collect::<Vec<_>>(),
-        ) {
-            Fault::Partition(links) => links,
-            Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) | Fault::Wipe(_) => {
-                panic!("a partition was asked for")
-            }
-        }
+        let fault = Fault::new(Manner::Partition, aim, &(1..=count).collect::<Vec<_>>());
+        fault.links().to_vec()
     }
 
     #[tokio::test]
@@ -450,6 +557,37 @@ mod tests {
     }
 
     #[test]
+    fn whose_links_are_flaky_has_all_of_them_so_and_who_is_deaf_or_mute_half_of_them() {
+        let flaky = |aim| {
+            let fault = Fault::new(Manner::Flaky(7), aim, &[1, 2, 3, 4, 5]);
+            fault.links().to_vec()
+        };
+        let of_one = [(1, 2), (1, 3), (1, 4), (1, 5), (2, 1), (3, 1), (4, 1), (5, 1)];
+        assert_eq!(flaky(Aim::Leader), of_one);
+        assert_eq!(flaky(Aim::LeaderMute), of_one[..4]);
+        assert_eq!(flaky(Aim::LeaderDeaf), of_one[4..]);
+        // Between two of them, too.
+        assert!(flaky(Aim::Minority).contains(&(1, 2)) && !flaky(Aim::Minority).contains(&(3, 4)));
+        assert_eq!(flaky(Aim::All).len(), 20);
+    }
+
+    #[test]
+    fn what_is_slow_says_how_slow() {
+        let slow = |delay_ms, jitter_ms, rate| {
+            let bytes_per_second = std::num::NonZeroU32::new(rate);
+            let pace = Pace {
+                delay_ms,
+                jitter_ms,
+                bytes_per_second,
+            };
+            Fault::Slow(pace, vec![(1, 2), (2, 1), (1, 3)]).describe(Aim::One)
+        };
+        assert_eq!(slow(20, 5, 0), "one, 20 to 25 ms, 1↔2 1→3");
+        assert_eq!(slow(0, 0, 10_000), "one, 10000 bytes/s, 1↔2 1→3");
+        assert_eq!(slow(20, 5, 10_000), "one, 20 to 25 ms, 10000 bytes/s, 1↔2 1→3");
+    }
+
+    #[test]
     fn a_bridge_leaves_one_node_that_reaches_both_sides() {
         assert_eq!(
             cut(Aim::Bridge, 5),
@@ -478,7 +616,9 @@ mod tests {
             for kind in Kind::ALL {
                 for aim in super::super::draft::aims(kind, order.len()) {
                     for shape in Shape::ALL {
-                        let fault = Fault::new(kind, shape, *aim, &order);
+                        let mut random = ChaCha8Rng::seed_from_u64(count);
+                        let manner = Manner::drawn(kind, &mut random, &mut std::iter::once(shape));
+                        let fault = Fault::new(manner, *aim, &order);
                         let hit = fault.nodes().len();
                         assert!(hit > 0, "{kind} {aim:?} among {count} nodes");
                         let all = matches!(fault, Fault::Member(..)) && hit == order.len();

@@ -6,8 +6,10 @@
 
 mod draft;
 mod fault;
+mod manner;
 
 pub use fault::{Aim, Fault, Shape};
+pub use manner::Manner;
 
 use crate::cluster::{Cluster, ClusterError, Observation};
 use crate::node_number::NodeNumber;
@@ -40,23 +42,34 @@ pub enum Kind {
     Member,
     /// A majority comes back without its data, and later with it.
     Wipe,
+    /// Links between nodes delay what they carry, or carry only so much a second.
+    Slow,
+    /// Connections between nodes break, fall silent, or are overtaken by newer ones, now and then.
+    Flaky,
+    /// SIGKILL, and damage to the data meanwhile: it must be mended where nothing is lost by it, and else refused.
+    Disk,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Partition,
         Kind::Transfer,
         Kind::Member,
         Kind::Wipe,
+        Kind::Slow,
+        Kind::Flaky,
+        Kind::Disk,
     ];
 
-    /// How many nodes there must be for it to mean anything: one alone has nobody to be parted from, or to hand leadership over to.
+    /// How many nodes there must be for it to mean anything: one alone has nobody to be parted from, or to hand leadership over to, and of two
+    /// nodes none can do without the other's data.
     pub fn nodes_min(self) -> u64 {
         match self {
-            Kind::Partition | Kind::Transfer => 2,
+            Kind::Disk => 3,
+            Kind::Partition | Kind::Transfer | Kind::Slow | Kind::Flaky => 2,
             Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe => 1,
         }
     }
@@ -70,6 +83,9 @@ impl Kind {
             Kind::Transfer => "transfer",
             Kind::Member => "member",
             Kind::Wipe => "wipe",
+            Kind::Slow => "slow",
+            Kind::Flaky => "flaky",
+            Kind::Disk => "disk",
         }
     }
 }
@@ -82,7 +98,9 @@ impl fmt::Display for Kind {
 
 /// A name that is no kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, all and none")]
+#[error(
+    "there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, slow, flaky, disk, all and none"
+)]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
@@ -176,7 +194,8 @@ pub struct Outcome {
     pub schedule: Schedule,
     /// How many faults of each kind were begun.
     pub applied: BTreeMap<Kind, u32>,
-    /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed, another leader.
+    /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed or late, another leader, damaged
+    /// data refused.
     pub took_effect: BTreeMap<Kind, u32>,
     /// What went wrong with the nemesis itself.
     pub troubles: Vec<String>,
@@ -232,9 +251,12 @@ impl Nemesis {
                 events(event);
             };
             let start_ms = millis(begun.elapsed());
+            // Where the undoing of the one before took long, this one begins late, and lasts as long as it was to nevertheless.
+            let late = begun.elapsed().saturating_sub(draft.start);
+            let stop_at = begun + draft.stop + late;
             tell(Phase::Start);
             *outcome.applied.entry(kind).or_default() += 1;
-            let swallowed = fault.swallowed(&self.cluster);
+            let harmed = fault.harmed(&self.cluster);
             let led = Led::by(&self.cluster.observe());
             let mut effective = match self.leave.run_until_cancelled(fault.begin(&self.cluster)).await {
                 Some(Ok(())) => true,
@@ -246,12 +268,14 @@ impl Nemesis {
             };
             effective &= match kind {
                 // Who led already has answered that it leads, and nothing has happened.
-                Kind::Transfer => led.has_ended(&self.cluster, begun + draft.stop, &stop).await,
-                Kind::Kill | Kind::Pause | Kind::Partition | Kind::Member | Kind::Wipe => true,
+                Kind::Transfer => led.has_ended(&self.cluster, stop_at, &stop).await,
+                Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Disk => true,
+                // What they harmed shows when they end.
+                Kind::Partition | Kind::Slow | Kind::Flaky => true,
             };
-            sleep_until(begun + draft.stop, &stop).await;
+            sleep_until(stop_at, &stop).await;
             let stop_ms = millis(begun.elapsed());
-            effective &= kind != Kind::Partition || fault.swallowed(&self.cluster) > swallowed;
+            effective &= fault.links().is_empty() || fault.harmed(&self.cluster) > harmed;
             let undone = self.leave.run_until_cancelled(undo(&fault, &self.cluster)).await;
             if let Some(undone) = undone {
                 outcome
@@ -318,11 +342,11 @@ pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
         if cluster.is_paused(node) {
             cluster.resume(node).await?;
         }
-        if !cluster.is_up(node) {
+        if !cluster.is_up(node) && !cluster.is_damaged(node) {
             cluster.restart(node).await?;
         }
     }
-    if cluster.was_reconfigured() {
+    if cluster.was_reconfigured() || cluster.nodes().iter().any(|node| cluster.is_damaged(*node)) {
         fault::put_members_right(cluster).await?;
     }
     Ok(())

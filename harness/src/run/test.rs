@@ -141,6 +141,7 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
     if let Some(cluster) = &cluster {
         // Only now: how nodes end that are told to stop tells of them too.
         findings.exits = cluster.unexpected_exits();
+        findings.unnoticed = cluster.unnoticed();
     }
     let has_failed = !(findings.exits.is_empty() && findings.objections.is_empty());
     if let Some(no_room) = has_failed.then(|| surroundings.directory.probe().err()).flatten() {
@@ -224,10 +225,10 @@ async fn carry_out(
     }
 }
 
-/// Waits until a node has died by itself.
+/// Waits until a node has died by itself, or lives though it should not.
 async fn until_death(cluster: &Cluster) {
     let mut look = tokio::time::interval(BROKEN_INTERVAL);
-    while cluster.unexpected_exits().is_empty() {
+    while cluster.unexpected_exits().is_empty() && cluster.unnoticed().is_empty() {
         look.tick().await;
     }
 }

@@ -1,7 +1,7 @@
 //! What everything that was found comes to.
 
 use crate::client::MISANSWERED;
-use crate::cluster::NodeExit;
+use crate::cluster::{NodeExit, Wound};
 use crate::node_number::NodeNumber;
 use crate::record::Tally;
 use crate::report::{Checked, EarlyEnd, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
@@ -31,6 +31,8 @@ pub(super) struct Findings {
     pub(super) tally: Tally,
     pub(super) judged: Option<Judged>,
     pub(super) exits: Vec<NodeExit>,
+    /// The damage on which nodes started as if nothing were wrong.
+    pub(super) unnoticed: Vec<Wound>,
     /// `None` where nobody is elected.
     pub(super) elections: Option<u64>,
     /// Two nodes that were in different states after the entry of that index, when all was over.
@@ -88,7 +90,7 @@ pub(super) fn conclude(test: &Test, run_dir: &Path, findings: &Findings) -> Resu
 }
 
 /// Comes to the verdict, from what was judged of the history and how the run stands apart from it. In this order: a violation in what
-/// clients saw; a node that found its own state broken; nodes that differ; what keeps the run from proving anything; valid.
+/// clients saw; a node that found its own state broken; one that did not notice that its data was; nodes that differ; what keeps the run from proving anything; valid.
 pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
     let verdict = judged.map(|judged| &judged.report.verdict);
     if let Some(early) = &mut results.ended_early {
@@ -164,6 +166,18 @@ fn apart(test: &Test, findings: &Findings) -> Standing {
                 exit.node, exit.status
             )),
             explanation: Some(last_words(exit)),
+        };
+    }
+    if let Some(wound) = findings.unnoticed.first() {
+        let what = if wound.file.starts_with("snapshot") {
+            "snapshot"
+        } else {
+            "log"
+        };
+        return Standing {
+            valid: Valid::False,
+            reason: Some(format!("node {} started on a damaged {what}", wound.node)),
+            explanation: Some(format!("While it was down, {wound}.")),
         };
     }
     if let Some((one, other, index)) = findings.divergence {

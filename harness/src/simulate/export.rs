@@ -101,10 +101,13 @@ fn aim(struck: &Struck, fault: &Fault) -> Aim {
     match fault {
         Fault::Kill(nodes) | Fault::Pause(nodes) if nodes.len() == 1 && struck.leader => Aim::Leader,
         Fault::Kill(nodes) if nodes.len() > 1 => Aim::All,
-        Fault::Kill(_) | Fault::Pause(_) | Fault::Transfer(_) | Fault::Member(..) | Fault::Wipe(_) => {
-            Aim::One
-        }
-        Fault::Partition(_) => Aim::Halves,
+        Fault::Kill(_)
+        | Fault::Pause(_)
+        | Fault::Transfer(_)
+        | Fault::Member(..)
+        | Fault::Wipe(_)
+        | Fault::Disk(..) => Aim::One,
+        Fault::Partition(_) | Fault::Slow(..) | Fault::Flaky(..) => Aim::Halves,
     }
 }
 

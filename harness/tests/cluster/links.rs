@@ -80,7 +80,7 @@ impl Peer {
     /// Speaks until nothing is carried any more: a cut takes a moment to be seen, and what is on its way then may still arrive.
     async fn say_until_swallowed(&mut self, cluster: &Cluster, (from, to): (NodeNumber, NodeNumber)) {
         let begun = Instant::now();
-        while cluster.swallowed(from, to) == 0 {
+        while cluster.harmed(from, to) == 0 {
             assert!(begun.elapsed() < LONG, "the cut is never seen");
             self.say("are you deaf?").await;
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -126,13 +126,13 @@ async fn a_cut_silences_one_node_towards_one_other_and_nobody_else() {
     cluster.cut(1, 2);
     let mut silenced = peers.remove(&(1, 2)).unwrap();
     silenced.say_until_swallowed(&cluster, (1, 2)).await;
-    let before = cluster.swallowed(1, 2);
+    let before = cluster.harmed(1, 2);
     silenced.say("is anybody there?").await;
-    wait_until("that is swallowed too", || cluster.swallowed(1, 2) > before).await;
+    wait_until("that is swallowed too", || cluster.harmed(1, 2) > before).await;
     for ((from, to), peer) in &mut peers {
         let answer = peer.ask("still there?").await.unwrap();
         assert_eq!(answer, format!("n{to}: still there?"), "{from}→{to}");
-        assert_eq!(cluster.swallowed(*from, *to), 0, "{from}→{to}");
+        assert_eq!(cluster.harmed(*from, *to), 0, "{from}→{to}");
     }
     cluster.heal(1, 2);
     // It ends without an answer to that, and without an orderly end.
@@ -170,7 +170,7 @@ async fn healing_everything_heals_every_link() {
         let mut peer = Peer::dial(&stage, from, to).await;
         peer.say("is anybody there?").await;
         // The connection counts for one, and its words for more.
-        wait_until("the link has swallowed it", || cluster.swallowed(from, to) > 1).await;
+        wait_until("the link has swallowed it", || cluster.harmed(from, to) > 1).await;
         lost.push(peer);
     }
     cluster.heal_all();

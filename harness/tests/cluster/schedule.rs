@@ -1,11 +1,12 @@
 //! Schedules: how they are written down, and that what was done can be done again.
 
 use crate::stage::{LIVES, LONG, Stage, wait_until};
-use harness::cluster::Cluster;
+use harness::cluster::{Cluster, Damage, Pace};
 use harness::nemesis::{
     Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Schedule, ScheduledFault, Shape, heal_everything,
 };
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,16 @@ fn fault(start_ms: u64, stop_ms: u64, aim: Aim, fault: Fault) -> ScheduledFault 
     }
 }
 
-/// One fault of each kind.
+/// A link's; without a limit where the rate is 0.
+fn pace(delay_ms: u32, jitter_ms: u32, rate: u32) -> Pace {
+    Pace {
+        delay_ms,
+        jitter_ms,
+        bytes_per_second: NonZeroU32::new(rate),
+    }
+}
+
+/// One fault of some kinds.
 fn schedule() -> Schedule {
     Schedule {
         faults: vec![
@@ -60,13 +70,30 @@ fn schedules_of_earlier_runs_stay_readable() {
         r#"{"start_ms":60,"stop_ms":90,"aim":"majority","fault":{"pause":[3,1]}},"#,
         r#"{"start_ms":120,"stop_ms":150,"aim":"halves","fault":{"partition":[[1,2],[2,1]]}},"#,
         r#"{"start_ms":180,"stop_ms":190,"aim":"leader","fault":{"transfer":2}},"#,
-        r#"{"start_ms":200,"stop_ms":210,"aim":"one","fault":{"member":["replace",[3]]}}"#,
+        r#"{"start_ms":200,"stop_ms":210,"aim":"one","fault":{"member":["replace",[3]]}},"#,
+        r#"{"start_ms":220,"stop_ms":230,"aim":"leader-mute","fault":{"slow":[{"delay_ms":20,"jitter_ms":5,"bytes_per_second":10000},[[1,2]]]}},"#,
+        r#"{"start_ms":240,"stop_ms":250,"aim":"all","fault":{"slow":[{"delay_ms":20,"jitter_ms":0,"bytes_per_second":null},[[1,2]]]}},"#,
+        r#"{"start_ms":260,"stop_ms":270,"aim":"one","fault":{"flaky":[18446744073709551615,[[2,1]]]}},"#,
+        r#"{"start_ms":280,"stop_ms":290,"aim":"minority","fault":{"disk":["torn",7,[1,2]]}},"#,
+        r#"{"start_ms":300,"stop_ms":310,"aim":"one","fault":{"disk":["log",8,[3]]}},"#,
+        r#"{"start_ms":320,"stop_ms":330,"aim":"leader","fault":{"disk":["snapshot",9,[1]]}}"#,
         "]}"
     );
     let mut schedule = schedule();
     schedule.faults.extend([
         fault(180, 190, Aim::Leader, Fault::Transfer(2)),
         fault(200, 210, Aim::One, Fault::Member(Shape::Replace, vec![3])),
+        fault(
+            220,
+            230,
+            Aim::LeaderMute,
+            Fault::Slow(pace(20, 5, 10_000), vec![(1, 2)]),
+        ),
+        fault(240, 250, Aim::All, Fault::Slow(pace(20, 0, 0), vec![(1, 2)])),
+        fault(260, 270, Aim::One, Fault::Flaky(u64::MAX, vec![(2, 1)])),
+        fault(280, 290, Aim::Minority, Fault::Disk(Damage::Torn, 7, vec![1, 2])),
+        fault(300, 310, Aim::One, Fault::Disk(Damage::Log, 8, vec![3])),
+        fault(320, 330, Aim::Leader, Fault::Disk(Damage::Snapshot, 9, vec![1])),
     ]);
     assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
     assert_eq!(serde_json::from_str::<Schedule>(text).unwrap(), schedule);
@@ -98,6 +125,9 @@ fn what_is_no_schedule_is_refused() {
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"nobody","fault":{"kill":[2]}}]}"#,
         r#"{"faults":[{"start_ms":-1,"stop_ms":30,"aim":"one","fault":{"kill":[2]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"partition":[[1,2,3]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"disk":["dust",1,[1]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"flaky":[-1,[[1,2]]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"slow":[{"delay_ms":1,"jitter_ms":0,"bytes_per_second":0},[[1,2]]]}}]}"#,
         "{}",
     ] {
         serde_json::from_str::<Schedule>(text).expect_err(text);
@@ -151,6 +181,37 @@ async fn a_replay_does_what_was_done_and_undoes_it() {
             .nodes()
             .iter()
             .all(|node| cluster.is_up(*node) && !cluster.is_paused(*node))
+    );
+}
+
+#[tokio::test]
+async fn links_are_as_slow_and_as_flaky_as_they_were_and_sound_again_afterwards() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(2).await.unwrap();
+    let (slow, flaky) = (pace(10, 5, 10_000), 7);
+    let schedule = Schedule {
+        faults: vec![
+            fault(0, 30, Aim::All, Fault::Slow(slow, vec![(1, 2), (2, 1)])),
+            fault(60, 90, Aim::One, Fault::Flaky(flaky, vec![(1, 2)])),
+        ],
+    };
+    let (outcome, told) = unleash(&cluster, schedule).await;
+    assert_eq!(
+        told,
+        [
+            "slow start: all, 10 to 15 ms, 10000 bytes/s, 1↔2",
+            "slow stop: all, 10 to 15 ms, 10000 bytes/s, 1↔2",
+            "flaky start: one, 1→2",
+            "flaky stop: one, 1→2",
+        ]
+    );
+    let done: Vec<_> = outcome.schedule.faults.iter().map(|fault| &fault.fault).collect();
+    let (both, one) = (vec![(1, 2), (2, 1)], vec![(1, 2)]);
+    assert_eq!(done, [&Fault::Slow(slow, both), &Fault::Flaky(flaky, one)]);
+    // These nodes have nothing to say to each other: nothing was late between them.
+    assert_eq!(
+        outcome.took_effect,
+        BTreeMap::from([(Kind::Slow, 0), (Kind::Flaky, 0)])
     );
 }
 
@@ -244,15 +305,20 @@ async fn nothing_begins_once_the_load_has_ended() {
     }
 }
 
+/// Nodes that take `millis` to start again, and so to undo a kill.
+async fn slow_to_start(nodes: u64, millis: u64) -> (Stage, Cluster) {
+    let stage = Stage::with_program(&format!(
+        r#"if [ -e "$stage/slow" ]; then sleep 0.{millis}; fi; echo 'ready {{"listen":"127.0.0.1:1"}}'; {LIVES}"#
+    ));
+    let cluster = stage.start(nodes).await.unwrap();
+    std::fs::write(stage.folder().join("slow"), "").unwrap();
+    (stage, cluster)
+}
+
 #[tokio::test]
 async fn a_fault_is_recorded_to_stop_when_its_undoing_begins() {
     const START_MS: u64 = 300;
-    // It takes this long to start, and so to undo a kill.
-    let stage = Stage::with_program(&format!(
-        r#"if [ -e "$stage/slow" ]; then sleep 0.{START_MS}; fi; echo 'ready {{"listen":"127.0.0.1:1"}}'; {LIVES}"#
-    ));
-    let cluster = stage.start(1).await.unwrap();
-    std::fs::write(stage.folder().join("slow"), "").unwrap();
+    let (_stage, cluster) = slow_to_start(1, START_MS).await;
     let schedule = Schedule {
         faults: vec![fault(0, 10, Aim::One, Fault::Kill(vec![1]))],
     };
@@ -266,6 +332,23 @@ async fn a_fault_is_recorded_to_stop_when_its_undoing_begins() {
     assert!(
         undone.as_millis() >= stop_ms + u128::from(START_MS),
         "{stop_ms} ms, undone at {undone:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_fault_that_begins_late_lasts_as_long_as_it_was_to() {
+    let (_stage, cluster) = slow_to_start(2, 400).await;
+    let schedule = Schedule {
+        faults: vec![
+            fault(0, 10, Aim::One, Fault::Kill(vec![1])),
+            fault(20, 220, Aim::One, Fault::Pause(vec![2])),
+        ],
+    };
+    let (outcome, _) = unleash(&cluster, schedule).await;
+    let late = &outcome.schedule.faults[1];
+    assert!(
+        late.start_ms >= 400 && late.stop_ms >= late.start_ms + 200,
+        "{late:?}"
     );
 }
 

@@ -162,6 +162,23 @@ fn a_node_that_panicked_is_a_violation_with_its_last_words() {
 }
 
 #[test]
+fn a_node_that_starts_on_damaged_data_is_a_violation_though_no_client_noticed() {
+    for (file, what) in [("wal-0000000000000001.log", "log"), ("snapshot-7-1", "snapshot")] {
+        let mut blind = findings(GOOD);
+        blind.unnoticed.push(Wound {
+            node: 3,
+            file: String::from(file),
+            batch: 4096,
+            byte: 4100,
+            bit: 7,
+        });
+        let explanation = format!("While it was down, bit 7 of byte 4100 of {file} was flipped.");
+        let reason = format!("node 3 started on a damaged {what}");
+        assert_eq!(verdict(&blind), (Valid::False, reason, explanation));
+    }
+}
+
+#[test]
 fn nodes_that_differ_are_a_violation_though_no_client_noticed() {
     let mut diverged = findings(GOOD);
     diverged.divergence = Some((1, 3, 17));

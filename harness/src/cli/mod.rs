@@ -88,7 +88,8 @@ enum Command {
 struct RunArgs {
     /// What is tested: `node`, `etcd`, `redis`, or the system that a file PATH.toml describes.
     ///
-    /// node: the project's own. etcd: started from `etcd` in PATH; its reads are linearizable ones. redis: started from `redis-server` in
+    /// node: the project's own. etcd: started from `etcd` in PATH; its reads are linearizable ones, and a
+    /// member takes up to 128 MB of the disk in each run. redis: started from `redis-server` in
     /// PATH, as one primary and replicas that follow asynchronously and answer reads: it is not linearizable, and the verdict has to say
     /// so. A file says how any other system is started, and which program speaks to it: see `harness help systems`. Other systems than the
     /// node know the workload register and the faults kill and pause, etcd partition, too.

@@ -3,7 +3,7 @@
 //! It neither prints nor exits: how a program ends is its own.
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
 /// Why a command line is not a command.
@@ -35,8 +35,23 @@ pub fn parse<C: Parser>(
         if kind == ErrorKind::InvalidSubcommand {
             return NoCommand::Wrong(format!("{line}; {commands}"));
         }
+        if is_number_below_zero(&error) {
+            return NoCommand::Wrong(format!("{line}; no number may be below zero there"));
+        }
         NoCommand::Wrong(line)
     })
+}
+
+/// Whether a number below zero was taken for a flag, where no word could be that clap would know how to pass.
+fn is_number_below_zero(error: &clap::Error) -> bool {
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument,
+        Some(_) | None => return false,
+    };
+    error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::Suggested).is_none()
+        && argument.starts_with('-')
+        && argument.parse::<f64>().is_ok()
 }
 
 /// What clap says of an error over several paragraphs, without its usage, in one line.
@@ -94,6 +109,10 @@ mod tests {
             (
                 &["go", "--fa", "1"],
                 "unexpected argument '--fa' found; a similar argument exists: '--far'",
+            ),
+            (
+                &["go", "--far", "-1"],
+                "unexpected argument '-1' found; no number may be below zero there",
             ),
         ] {
             assert_eq!(of(arguments), Err(NoCommand::Wrong(expected.to_owned())));

@@ -341,9 +341,10 @@ impl Running<'_> {
             online.stop();
         }
         if ended_early.is_some() {
-            // Before anything else: what the nodes are like is worth more than what becomes of the operations in flight.
-            self.cluster.freeze_all().await;
+            // Before anything else: what the nodes are like is worth more than what becomes of the operations in flight. The nemesis is told
+            // to let nobody go meanwhile.
             self.leave.cancel();
+            self.cluster.freeze_all().await;
         }
         // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
         self.stop.cancel();

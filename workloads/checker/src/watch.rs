@@ -42,6 +42,9 @@ pub trait Watch {
 
     /// How many wait, for their own outcomes or for those of others. What is told of them is kept in memory until then.
     fn waiting(&self) -> u64;
+
+    /// How many objects were left, so that a violation of theirs may not be seen.
+    fn left(&self) -> usize;
 }
 
 /// A watch by the model `M`.
@@ -115,6 +118,10 @@ impl<M: Vocabulary> Watch for Watched<'_, M> {
 
     fn waiting(&self) -> u64 {
         self.unjudged
+    }
+
+    fn left(&self) -> usize {
+        self.objects.len() - self.kept
     }
 }
 

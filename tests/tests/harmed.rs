@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tests::{Said, harness, json, node, run};
 
@@ -86,6 +87,52 @@ fn damaged_data_is_refused_and_its_nodes_join_anew() {
         }
         assert!(hit("torn").is_some(), "{done:?}");
     }
+}
+
+/// A node program that throws its data away when they are damaged, and says nothing of it.
+fn careless_node(folder: &Path) -> std::path::PathBuf {
+    let program = folder.join("careless-node");
+    let script = format!(
+        r#"#!/bin/sh
+for argument; do case "$argument" in --data=*) data="${{argument#--data=}}";; esac; done
+if [ -e "$data/identity" ] && ! '{node}' wal inspect "$data" > /dev/null 2>&1; then rm -r "$data"; fi
+exec '{node}' "$@"
+"#,
+        node = node().display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn a_node_that_starts_on_damaged_data_is_found_out() {
+    let store = tempfile::tempdir().unwrap();
+    let program = careless_node(store.path());
+    let args = [
+        "run",
+        "--json",
+        "--nodes",
+        "3",
+        "--nemesis",
+        "disk",
+        "--seed",
+        "14",
+        "--time-limit",
+        "8s",
+        "--nemesis-interval",
+        "800ms",
+        "--node-binary",
+        program.to_str().unwrap(),
+        "--store",
+        store.path().to_str().unwrap(),
+    ];
+    let said = run(&harness(), &args);
+    assert_eq!(said.code, 1, "{said:?}");
+    let result = said.json();
+    let reason = result["reason"].as_str().unwrap();
+    assert!(reason.contains("started on a damaged"), "{said:?}");
+    assert!(said.err.contains("was flipped"), "{said:?}");
 }
 
 #[test]

@@ -4,9 +4,8 @@
 
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use tests::{Said, harness, json, node, run};
+use tests::{Said, harness, json, node, run, write_program};
 
 /// A run in a store of its own.
 fn run_in(store: &Path, args: &[&str]) -> Said {
@@ -100,8 +99,7 @@ exec '{node}' "$@"
 "#,
         node = node().display()
     );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, &script);
     program
 }
 

@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use tests::{command, harness, node, refused, run};
+use tests::{command, harness, node, refused, run, write_program};
 
 #[test]
 fn bad_values_are_refused_with_what_is_allowed() {
@@ -34,15 +33,14 @@ fn a_node_program_that_is_missing_or_foreign_is_named() {
     let path = program.to_str().unwrap();
     refused(&["run", "--node-binary", path], &[path, "--node-binary"]);
 
-    let write = |script: &str| {
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    };
     fs::write(&program, "no program").unwrap();
     refused(&["run", "--node-binary", path], &[path, "ermission"]);
-    write("#!/bin/sh\necho hello\n");
+    write_program(&program, "#!/bin/sh\necho hello\n");
     refused(&["run", "--node-binary", path], &[path, "not a node program"]);
-    write("#!/bin/sh\necho '{\"version\":\"0.0.0\",\"wire_min\":900,\"wire_max\":901}'\n");
+    write_program(
+        &program,
+        "#!/bin/sh\necho '{\"version\":\"0.0.0\",\"wire_min\":900,\"wire_max\":901}'\n",
+    );
     refused(&["run", "--node-binary", path], &[path, "0.0.0", "900"]);
 }
 

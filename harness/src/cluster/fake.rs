@@ -1,8 +1,6 @@
 //! A node program for tests: a shell script that is started and stopped as a node is, and does nothing else.
 
 use super::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// What a script does to serve: it says so, and then sleeps under the process number that it was started with.
@@ -28,8 +26,7 @@ starts=$(wc -l < "$folder/starts")
 {serve}
 "#
     );
-    fs::write(&program, script).expect("a fresh folder can be written");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    super::script::write(&program, &script);
     program
 }
 

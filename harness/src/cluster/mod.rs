@@ -13,6 +13,8 @@ mod monitor;
 pub(crate) mod node_client;
 mod operator;
 mod process;
+#[cfg(test)]
+mod script;
 mod spawner;
 
 pub use binary::{Binary, BinaryError};

@@ -7,5 +7,7 @@ mod disk;
 mod links;
 mod processes;
 mod schedule;
+#[path = "../../src/cluster/script.rs"]
+mod script;
 mod stage;
 mod up;

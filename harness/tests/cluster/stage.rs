@@ -1,11 +1,11 @@
 //! What the tests share: a node program that is none, and waiting.
 
+use crate::script;
 use harness::cluster::{Binary, Cluster, ClusterError, ClusterSpec, Timing};
 use harness::node_number::NodeNumber;
 use rustix::process::{Pid, getpgid};
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -57,8 +57,7 @@ done
             stage.folder().display()
         );
         let program = stage.program();
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&program, &text);
         stage
     }
 

@@ -123,12 +123,12 @@ const NOT_FOUND: [&str; 5] = [
     // append that matches does so at the last entry that the logs share, and carries the next one: it cuts a wrong tail in the same
     // breath. It takes a tail that a crash brings back.
     "ack-last-index",
-    // The first seed is 5187.
+    // The first seed is 2423.
     "stale-progress",
-    // It takes two leaders in a row that change members at once and lead no longer, of four.
+    // It takes two leaders in a row that change members at once and lead no longer, of four. The first seed is 6491.
     "change-before-noop",
     // It takes a crash in the one moment between a snapshot's arrival and its entry in the log, of a follower whose log goes on beyond it
-    // with other entries. The first seed is 3980.
+    // with other entries.
     "snapshot-keeps-tail",
     // Handshakes are not simulated; real processes under the nemesis wipe find it.
     "wiped-rejoin",

@@ -4,8 +4,9 @@
 //! with its own profile. Those with seeded bugs go into a target folder of their own.
 
 pub mod browser;
+#[path = "../../harness/src/cluster/script.rs"]
+mod script;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -198,27 +199,10 @@ pub fn json(line: &str) -> serde_json::Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// Makes `program` a shell script that can be carried out.
-///
-/// A process of its own writes it. This one starts others at the same time, which hold what it has open for writing until they are somebody
-/// else; and what anybody has open for writing is not carried out.
+/// Makes `program` a shell script that can be carried out, as the harness's own tests do.
 ///
 /// # Panics
 /// It can't be written.
-pub fn write_program(program: &Path, script: &str) {
-    let mut writer = Command::new("/bin/sh")
-        .args(["-c", r#"cat > "$0" && chmod 755 "$0""#])
-        .arg(program)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("there is a shell");
-    let mut stdin = writer.stdin.take().expect("it is piped");
-    stdin.write_all(script.as_bytes()).expect("it is read");
-    drop(stdin);
-    let written = writer.wait().expect("it is ours");
-    assert!(
-        written.success(),
-        "{} can be written: {written}",
-        program.display()
-    );
+pub fn write_program(program: &Path, text: &str) {
+    script::write(program, text);
 }

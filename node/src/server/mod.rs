@@ -5,6 +5,7 @@ mod awake;
 mod clients;
 mod clock;
 mod founding;
+mod gathering;
 mod handshake;
 mod inbox;
 mod metrics;
@@ -23,6 +24,7 @@ use crate::logging::{EventCounts, EventLog};
 use awake::Awake;
 use clients::{Answer, Client, Told};
 use founding::Founding;
+use gathering::Gathering;
 use handshake::Membership;
 use inbox::{Inbox, Input};
 use metrics::Metrics;
@@ -107,6 +109,7 @@ pub(crate) struct Server {
     replica: Replica<DataFolder, EventLog>,
     written: Arc<Notify>,
     awake: Awake,
+    gathering: Gathering,
     tick: Duration,
     /// Requests that the replica has and has not answered; as many as all clients together may have in flight.
     asked: FxHashMap<Ticket, Asked>,
@@ -191,6 +194,7 @@ impl Server {
             replica,
             written,
             awake: Awake::new(spin),
+            gathering: Gathering::new(spin),
             tick,
             asked: FxHashMap::default(),
             last_ticket: 0,
@@ -236,11 +240,12 @@ impl Server {
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.tick(),
                 () = shared.inbox.arrived() => {}
-                () = written.notified() => {}
+                () = written.notified() => self.gathering.is_urgent(),
                 never = awake => match never {},
             }
             let all_taken_in = self.take_in();
-            if !self.turn_wheel()? || !all_taken_in {
+            let waits = all_taken_in && self.gathering.waits(Instant::now(), self.asked.len());
+            if waits || !self.turn_wheel()? || !all_taken_in {
                 self.shared.inbox.poke();
                 // There is always something to do then: without this, nobody would read, no timer run and no signal be heard. Others may have
                 // waited long for this processor, too.
@@ -284,11 +289,13 @@ impl Server {
                     task,
                     came,
                 } => {
+                    self.gathering.request_came();
                     self.stages
                         .took(Stage::Queue, now.saturating_duration_since(came));
                     self.ask(client, id, task, came);
                 }
                 Input::Packet(packet) => {
+                    self.gathering.is_urgent();
                     self.stages.heard(&packet, now);
                     self.replica.step(packet);
                 }
@@ -468,6 +475,9 @@ impl Server {
             && self.answered.is_empty()
         {
             return now;
+        }
+        if !self.out.messages.is_empty() {
+            self.gathering.sent(now);
         }
         for packet in self.out.messages.drain(..) {
             let to = packet.to();

@@ -22,10 +22,11 @@
 //!               5  again from 2 while there is work, then wait for the inbox, the timer or the disk
 //! ```
 //!
-//! While the disk syncs, more arrives, and shares the next batch: so requests are grouped as naturally as they come, and no
-//! timer delays any. Appends are on their way to the followers while this node's own disk works. A follower has nothing else to do
-//! meanwhile, and waits for it; a leader goes on with its turns, and writes its next batch when the one before is durable. A batch of a
-//! single block is written at once by either: that takes less than to wake a thread.
+//! While the disk syncs, more arrives, and shares the next batch: so requests are grouped as naturally as they come. Those that come
+//! while others are on their way wait a moment for more (`server::gathering`); one that is alone waits for nothing. Appends are on their
+//! way to the followers while this node's own disk works. A follower has nothing else to do meanwhile, and waits for it; a leader goes on
+//! with its turns, and writes its next batch when the one before is durable. A batch of a single block is written at once by either: that
+//! takes less than to wake a thread.
 //!
 //! A socket that takes less than it is given gets a task that waits until it takes more; nobody else waits for it.
 //!

@@ -2,6 +2,7 @@
 
 use super::tuples::{Tuples, join_event};
 use crate::history::{Call, End, Kind, Log, Process, ReadError, Remark, Value};
+use memchr::memchr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,6 +44,30 @@ pub(crate) struct Batch<'a> {
     pub(crate) lines: usize,
     /// Why it was read no further.
     pub(crate) problem: Option<Problem>,
+}
+
+impl<'a> Batch<'a> {
+    /// What whole lines hold, the last of which may lack its end, by what each holds by itself.
+    pub(crate) fn of_lines(
+        mut bytes: &'a [u8],
+        event: impl Fn(&'a [u8], usize) -> Result<Option<Event<'a>>, String>,
+    ) -> Batch<'a> {
+        let mut batch = Batch::default();
+        while !bytes.is_empty() {
+            let end = memchr(b'\n', bytes);
+            match event(&bytes[..end.unwrap_or(bytes.len())], batch.lines) {
+                Ok(event) => batch.events.extend(event),
+                Err(reason) => {
+                    let line = batch.lines;
+                    batch.problem = Some(Problem { line, reason });
+                    return batch;
+                }
+            }
+            batch.lines += usize::from(end.is_some());
+            bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
+        }
+        batch
+    }
 }
 
 /// What decides the order of events.

@@ -7,11 +7,11 @@
 //!
 //! Tabs or spaces; what others than `jepsen.util` have logged is passed over. The order of the lines is the order of events.
 
-use super::assemble::{Batch, Event, Problem};
+use super::assemble::{Batch, Event};
 use super::edn::{Cursor, Trouble, whole_number};
 use super::jepsen::kind;
 use crate::history::{Process, Value};
-use memchr::{memchr, memmem};
+use memchr::memmem;
 use std::borrow::Cow;
 
 /// What the lines of a history begin with, after the level.
@@ -25,23 +25,8 @@ pub(crate) fn is_line(line: &[u8]) -> bool {
 }
 
 /// Reads whole lines; the last one may lack its end.
-pub(crate) fn parse(mut bytes: &[u8]) -> Batch<'_> {
-    let mut batch = Batch::default();
-    while !bytes.is_empty() {
-        let end = memchr(b'\n', bytes);
-        match event(&bytes[..end.unwrap_or(bytes.len())], batch.lines) {
-            Ok(Some(event)) => batch.events.push(event),
-            Ok(None) => {}
-            Err(reason) => {
-                let line = batch.lines;
-                batch.problem = Some(Problem { line, reason });
-                return batch;
-            }
-        }
-        batch.lines += usize::from(end.is_some());
-        bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
-    }
-    batch
+pub(crate) fn parse(bytes: &[u8]) -> Batch<'_> {
+    Batch::of_lines(bytes, event)
 }
 
 fn event(text: &[u8], line: usize) -> Result<Option<Event<'_>>, String> {

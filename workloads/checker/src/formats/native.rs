@@ -13,9 +13,8 @@
 //!
 //! Lines that look exactly as the recorder writes them take a short way past serde; every other line takes serde's.
 
-use super::assemble::{Batch, Event, Problem};
+use super::assemble::{Batch, Event};
 use crate::history::{FORMAT, Header, Kind, Process, Record, Value};
-use memchr::memchr;
 use std::borrow::Cow;
 
 /// What every header begins with, as it is written.
@@ -70,24 +69,8 @@ pub(crate) fn is_torn_header(line: &[u8]) -> bool {
 }
 
 /// Reads whole lines; the last one may lack its end.
-pub(crate) fn parse(mut bytes: &[u8]) -> Batch<'_> {
-    let mut batch = Batch::default();
-    while !bytes.is_empty() {
-        let end = memchr(b'\n', bytes);
-        let line = &bytes[..end.unwrap_or(bytes.len())];
-        match event(line, batch.lines) {
-            Ok(Some(event)) => batch.events.push(event),
-            Ok(None) => {}
-            Err(reason) => {
-                let line = batch.lines;
-                batch.problem = Some(Problem { line, reason });
-                return batch;
-            }
-        }
-        batch.lines += usize::from(end.is_some());
-        bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
-    }
-    batch
+pub(crate) fn parse(bytes: &[u8]) -> Batch<'_> {
+    Batch::of_lines(bytes, event)
 }
 
 /// Reads one line; `None` where it is blank.

@@ -124,7 +124,7 @@ pub enum Op {
 }
 
 /// An account, as the key of a map.
-fn account(number: u64) -> Value {
+pub(crate) fn account(number: u64) -> Value {
     Value::text(&number.to_string())
 }
 

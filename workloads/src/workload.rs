@@ -11,6 +11,7 @@ use crate::register::Register;
 use crate::session::Session;
 use crate::set::Set;
 use crate::unique_ids::UniqueIds;
+use checker::history::Value;
 
 /// A source of operations: a pure function of its setting and of what it was told.
 pub trait Generator: Send {
@@ -54,6 +55,11 @@ pub trait Workload: Send + Sync {
 
     /// The model that judges its histories, by its name in [`checker::registry`].
     fn model(&self) -> &'static str;
+
+    /// What each object is at the beginning, where that is not what the model says.
+    fn initial(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// All workloads, by name.

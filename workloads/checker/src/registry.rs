@@ -25,14 +25,17 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
-    /// Holds a history of numbers against this model while it is recorded, within the limits for each object; `None` where that is only
-    /// worth trying once all of it is there.
-    pub fn watch<'a>(&self, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
-        self.watch.map(|watch| watch(limits))
+    /// Holds a history of numbers against this model while it is recorded, within the limits for each object, which begins as `init` where that
+    /// is not what the model says; `None` where that is only worth trying once all of it is there.
+    ///
+    /// # Panics
+    /// No object of the model can begin so.
+    pub fn watch<'a>(&self, init: Option<&Value>, limits: Limits<'a>) -> Option<Box<dyn Watch + 'a>> {
+        self.watch.map(|watch| watch(init, limits))
     }
 }
 
-type MakeWatch = for<'a> fn(Limits<'a>) -> Box<dyn Watch + 'a>;
+type MakeWatch = for<'a> fn(Option<&Value>, Limits<'a>) -> Box<dyn Watch + 'a>;
 type Check = fn(&Log, &CheckOptions<'_>) -> Result<Report, CheckError>;
 
 /// An entry for a model that holds values: numbers, which is faster, or where some are not, any values.

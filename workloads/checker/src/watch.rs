@@ -47,9 +47,12 @@ pub trait Watch {
     fn left(&self) -> usize;
 }
 
-/// A watch by the model `M`.
-pub(crate) fn watch<M: Vocabulary + 'static>(limits: Limits<'_>) -> Box<dyn Watch + '_> {
-    let init = M::initial(None).expect("an object can begin as its model says");
+/// A watch by the model `M` of objects that begin as `init`, or else as the model says.
+pub(crate) fn watch<'a, M: Vocabulary + 'static>(
+    init: Option<&Value>,
+    limits: Limits<'a>,
+) -> Box<dyn Watch + 'a> {
+    let init = M::initial(init).unwrap_or_else(|reason| panic!("an object can't begin so: {reason}"));
     Box::new(Watched::<M> {
         init,
         limits,

@@ -1,6 +1,6 @@
 //! The workload `set`: elements are added to sets, which are read whole.
 //!
-//! Every element is added once. One that was acknowledged is in every set that is read from then on; the reads at the end look for it
+//! Every element is added once. One that was acknowledged is in every set that is read from then on, once; the reads at the end look for it
 //! once more.
 
 use crate::op::Op;
@@ -53,7 +53,55 @@ impl Turns for Set {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{judge, watch};
+    use checker::{CheckOptions, Limits, Log, Verdict};
     use std::collections::{BTreeMap, BTreeSet};
+
+    /// Whether it is a violation that, where two elements were added, these are read.
+    fn is_violation(elements: &str) -> bool {
+        let line = |time: u64, kind: &str, f: &str, value: &str| {
+            format!(
+                "{{\"time\":{time},\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":0,\"value\":{value}}}\n"
+            )
+        };
+        let lines = [
+            line(1, "invoke", "add", "1"),
+            line(2, "ok", "add", "null"),
+            line(3, "invoke", "add", "2"),
+            line(4, "ok", "add", "null"),
+            line(5, "invoke", "read", "null"),
+            line(6, "ok", "read", elements),
+            line(7, "invoke", "read", "null"),
+        ];
+        let lines = lines.concat();
+        let header = "{\"rustyraft-history\":1,\"workload\":\"set\"}\n";
+        let log = Log::read(format!("{header}{lines}").as_bytes()).unwrap();
+        let verdict = judge(&log, &CheckOptions::default()).unwrap().verdict;
+        let seen = watch(&Set, Limits::default())
+            .unwrap()
+            .push(lines.as_bytes())
+            .unwrap();
+        let is_violation = match verdict {
+            Verdict::Violation(explanation) => {
+                let shown = elements.trim_matches(['[', ']']).replace(',', ", ");
+                assert!(explanation.text.contains(&shown), "{}", explanation.text);
+                true
+            }
+            Verdict::Valid => false,
+            Verdict::Unknown(reason) => panic!("{reason}"),
+        };
+        assert_eq!(is_violation, seen.is_some());
+        is_violation
+    }
+
+    #[test]
+    fn an_element_that_is_lost_or_doubled_is_a_violation() {
+        assert!(!is_violation("[1,2]"));
+        assert!(!is_violation("[2,1]"));
+        assert!(is_violation("[1,2,1]"));
+        assert!(is_violation("[1,2,2]"));
+        assert!(is_violation("[2]"));
+    }
 
     fn operations(seed: u64, count: usize) -> Vec<Op> {
         let mut generator = Set.generator(Setting {

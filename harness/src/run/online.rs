@@ -2,7 +2,8 @@
 //!
 //! What reaches the history's file goes on from there, the very bytes in their order, to a thread of its own, which holds it against the
 //! workload's model ([`checker::Watch`]). The load never waits for that: a check that falls too far behind is given up, which is noted, and
-//! the check at the end stands, as it does for every object that is too much to be judged so soon.
+//! the check at the end stands, as it does for every object that is too much to be judged so soon. One that breaks is noted as well: what
+//! was recorded is worth more than whoever looked over the recorder's shoulder.
 
 use crate::record::Listener;
 use checker::{Limits, Seen, Watch};
@@ -82,12 +83,29 @@ impl Online {
         if workloads::watch(workload, Limits::default()).is_none() {
             return Ok(None);
         }
+        let watched = move |shared: &Shared, blocks: &mpsc::Receiver<Vec<u8>>| {
+            let should_stop = || shared.is_over();
+            let limits = Limits {
+                bytes_max: OBJECT_BYTES_MAX,
+                should_stop: &should_stop,
+                ..Limits::default()
+            };
+            let watch = workloads::watch(workload, limits);
+            check(watch.expect("it was looked at before").as_mut(), shared, blocks);
+        };
+        Online::begin(watched).map(Some)
+    }
+
+    /// Begins a check that does so with what is recorded.
+    fn begin(
+        check: impl FnOnce(&Shared, &mpsc::Receiver<Vec<u8>>) + Send + 'static,
+    ) -> io::Result<(Online, Listener)> {
         let shared = Arc::new(Shared::default());
         let (sender, blocks) = mpsc::channel::<Vec<u8>>();
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(String::from("online check"))
-            .spawn(move || check(workload, &of_thread, &blocks))?;
+            .spawn(move || check(&of_thread, &blocks))?;
         let of_listener = Arc::clone(&shared);
         let listener = move |lines: &[u8]| {
             if of_listener.is_over() {
@@ -99,12 +117,12 @@ impl Online {
                     "it fell behind by more than {} MiB",
                     WAITING_BYTES_MAX >> 20
                 ));
-            } else {
-                // The thread goes on for as long as this can be called; if it has panicked, that is told when it is joined.
-                let _ = sender.send(lines.to_vec());
+            } else if sender.send(lines.to_vec()).is_err() {
+                // The thread goes on for as long as this can be called, unless it panics. What about, it has said on stderr.
+                of_listener.give_up("it panicked");
             }
         };
-        Ok(Some((Online { shared, thread }, Box::new(listener))))
+        Ok((Online { shared, thread }, Box::new(listener)))
     }
 
     /// Waits until a violation is seen.
@@ -125,7 +143,9 @@ impl Online {
 
     /// Waits for its end, which comes soon after it was stopped and the recorder is gone. Why it was given up before, if it was.
     pub(super) fn finish(self) -> Option<String> {
-        self.thread.join().expect("the check does not panic");
+        if self.thread.join().is_err() {
+            self.shared.give_up("it panicked");
+        }
         self.shared.given_up.get().cloned()
     }
 }
@@ -140,17 +160,10 @@ impl Progress {
     }
 }
 
-fn check(workload: &dyn Workload, shared: &Shared, blocks: &mpsc::Receiver<Vec<u8>>) {
-    let should_stop = || shared.is_over();
-    let limits = Limits {
-        bytes_max: OBJECT_BYTES_MAX,
-        should_stop: &should_stop,
-        ..Limits::default()
-    };
-    let mut watch = workloads::watch(workload, limits).expect("it was looked at before");
+fn check(watch: &mut dyn Watch, shared: &Shared, blocks: &mpsc::Receiver<Vec<u8>>) {
     for lines in blocks {
         if !shared.is_over() {
-            shared.take_in(watch.as_mut(), &lines);
+            shared.take_in(watch, &lines);
         }
         shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
     }
@@ -212,6 +225,28 @@ mod tests {
         drop(listener);
         let why = online.finish().unwrap();
         assert!(why.contains("line 2: "), "{why}");
+    }
+
+    #[test]
+    fn a_check_that_panics_is_given_up_and_says_so() {
+        let (online, mut listener) = Online::begin(|_, blocks| {
+            blocks.recv().unwrap();
+            panic!("the check is broken");
+        })
+        .unwrap();
+        // Of a block that it has not looked at when it breaks nobody hears; of those that follow somebody must.
+        while !online.thread.is_finished() {
+            listener(line(1, 0, "invoke", "read", "null").as_bytes());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        listener(line(1, 0, "ok", "read", "null").as_bytes());
+        assert_eq!(online.progress().behind(3), 0, "nothing more is looked at");
+        drop(listener);
+        let why = online.finish().unwrap();
+        assert!(
+            why.ends_with("the one at the end is all there was: it panicked"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -285,7 +285,7 @@ fn series_error(series: &Series, error: &TestError) -> SeriesError {
         TestError::Cluster(ClusterError::Folder { .. })
         | TestError::Directory(DirectoryError::Write { .. }) => SeriesError::Usage(words),
         TestError::Cluster(ClusterError::Start { .. }) if theirs => SeriesError::Usage(words),
-        TestError::Cluster(_) | TestError::Directory(DirectoryError::Read { .. }) => {
+        TestError::Cluster(_) | TestError::Directory(DirectoryError::Read { .. }) | TestError::Check => {
             SeriesError::Internal(words)
         }
     }

@@ -51,6 +51,8 @@ pub(super) enum TestError {
     Cluster(#[from] ClusterError),
     #[error("{0}")]
     Directory(#[from] DirectoryError),
+    #[error("the check of the history panicked")]
+    Check,
 }
 
 /// What came of a test.
@@ -130,12 +132,15 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
     if findings.loaded.is_some() {
         live.doing("checking");
         let path = surroundings.directory.history();
-        let judged = tokio::task::spawn_blocking(move || judge(&path, &Request::default()));
-        match judged.await.expect("the check does not panic") {
-            Ok(judged) => findings.judged = Some(judged),
-            Err(error) => findings
+        match whatever_it_does(move || judge(&path, &Request::default())).await {
+            Ok(Ok(judged)) => findings.judged = Some(judged),
+            Ok(Err(error)) => findings
                 .objections
                 .push(format!("the history of this run can't be judged: {error}")),
+            Err(panicked) => {
+                findings.objections.push(panicked.to_string());
+                error.get_or_insert(panicked);
+            }
         }
     }
     if let Some(cluster) = &cluster {
@@ -160,6 +165,14 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
         cluster: cluster.filter(|_| surroundings.keep_running),
         error,
     }
+}
+
+/// What comes of checking. Where that panics, what about was said on stderr; the history is there for another check.
+async fn whatever_it_does<T: Send + 'static>(
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, TestError> {
+    let done = tokio::task::spawn_blocking(check).await;
+    done.map_err(|_| TestError::Check)
 }
 
 /// What is said of a test for which there is no folder.

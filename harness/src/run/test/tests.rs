@@ -59,3 +59,10 @@ async fn nodes_that_are_not_where_the_others_are_are_an_objection() {
     let seen = finish::settled(&cluster, Duration::from_secs(600)).await;
     assert!(unsettled(&seen).is_some());
 }
+
+#[tokio::test]
+async fn a_check_that_panics_is_an_error_and_ends_nothing_else() {
+    let panicked = whatever_it_does(|| panic!("the check is broken")).await;
+    let panicked: Result<(), TestError> = panicked;
+    assert!(matches!(panicked, Err(TestError::Check)));
+}

@@ -1,5 +1,6 @@
 //! Exit codes, the same in every command.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -32,6 +33,12 @@ pub const USAGE: u8 = 254;
 pub const INTERNAL: u8 = 255;
 
 impl Exit {
+    /// How `task` ends; one that panics has said on stderr what about, and ends the harness as whatever else fails within it.
+    pub(crate) fn of(task: impl FnOnce() -> Exit) -> Exit {
+        // Nothing that it has left half done is looked at any more.
+        catch_unwind(AssertUnwindSafe(task)).unwrap_or(Exit::Internal)
+    }
+
     /// Its number.
     pub fn code(self) -> u8 {
         match self {
@@ -47,5 +54,16 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_internal_failure() {
+        assert_eq!(Exit::of(|| Exit::Valid), Exit::Valid);
+        assert_eq!(Exit::of(|| panic!("something is broken")), Exit::Internal);
     }
 }

@@ -14,7 +14,8 @@ use indicatif::ProgressBar;
 use outcome::Outcome;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
@@ -56,7 +57,7 @@ pub fn check(options: &CheckOptions) -> Exit {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(file) = files.get(place) else { return };
-                    if sender.send((place, outcome::of(file, options))).is_err() {
+                    if sender.send((place, outcome(file, options, outcome::of))).is_err() {
                         return;
                     }
                 }
@@ -73,6 +74,12 @@ pub fn check(options: &CheckOptions) -> Exit {
         worst = worst.max(Exit::Usage);
     }
     worst
+}
+
+/// What comes of one file, whatever comes of it: one on which the check panics costs no other file its verdict.
+fn outcome(file: &Path, options: &CheckOptions, of: impl FnOnce(&Path, &CheckOptions) -> Outcome) -> Outcome {
+    let checked = catch_unwind(AssertUnwindSafe(|| of(file, options)));
+    checked.unwrap_or_else(|_| Outcome::broken(file, options))
 }
 
 /// Tells what comes, in the order of places; the worst of the ends, and the page that is worth most.

@@ -102,32 +102,44 @@ fn refused(file: &Path, history: &Path, error: &JudgeError, options: &CheckOptio
             format!("{}:{}: {}", history.display(), error.line, error.reason)
         }
     };
-    let stderr = format!("harness: {reason}\n");
-    let stdout = if options.json {
-        let line = Line {
-            file,
-            format: None,
-            timed: None,
-            model: None,
-            valid: Valid::Unknown,
-            reason: Some(reason),
-            ops: 0,
-            partitions: 0,
-            engine: None,
-            parse_seconds: 0.0,
-            check_seconds: 0.0,
-            violations: Vec::new(),
-            unexplained: 0,
+    Outcome::without_verdict(file, reason, Exit::Usage, options)
+}
+
+impl Outcome {
+    /// The check of a file panicked, and has said on stderr what about.
+    pub(super) fn broken(file: &Path, options: &CheckOptions) -> Outcome {
+        let reason = format!("{}: the check panicked", file.display());
+        Outcome::without_verdict(file, reason, Exit::Internal, options)
+    }
+
+    fn without_verdict(file: &Path, reason: String, exit: Exit, options: &CheckOptions) -> Outcome {
+        let stderr = format!("harness: {reason}\n");
+        let stdout = if options.json {
+            let line = Line {
+                file,
+                format: None,
+                timed: None,
+                model: None,
+                valid: Valid::Unknown,
+                reason: Some(reason),
+                ops: 0,
+                partitions: 0,
+                engine: None,
+                parse_seconds: 0.0,
+                check_seconds: 0.0,
+                violations: Vec::new(),
+                unexplained: 0,
+            };
+            line.text()
+        } else {
+            String::new()
         };
-        line.text()
-    } else {
-        String::new()
-    };
-    Outcome {
-        exit: Exit::Usage,
-        stdout,
-        stderr,
-        page: None,
+        Outcome {
+            exit,
+            stdout,
+            stderr,
+            page: None,
+        }
     }
 }
 

@@ -38,6 +38,24 @@ fn a_history_is_valid_or_a_violation_by_what_it_says() {
 }
 
 #[test]
+fn a_file_on_which_the_check_panics_is_one_without_a_verdict() {
+    let options = CheckOptions {
+        files: Vec::new(),
+        request: Request::default(),
+        html: None,
+        json: true,
+    };
+    let broken = outcome(Path::new("a.jsonl"), &options, |_, _| {
+        panic!("the check is broken")
+    });
+    assert_eq!(broken.exit, Exit::Internal);
+    assert_eq!(broken.stderr, "harness: a.jsonl: the check panicked\n");
+    let line: serde_json::Value = serde_json::from_str(&broken.stdout).unwrap();
+    assert_eq!(line["valid"], "unknown");
+    assert_eq!(line["reason"], "a.jsonl: the check panicked");
+}
+
+#[test]
 fn an_interrupted_run_is_checked_as_far_as_it_goes() {
     assert_eq!(checked(&[WRITTEN]), Exit::Valid);
     assert_eq!(checked(&[&format!("{WRITTEN}{}", &STALE[..30])]), Exit::Valid);

@@ -356,7 +356,7 @@ struct UpArgs {
 /// What `main` does.
 pub fn main() -> ExitCode {
     let exit = match parse(std::env::args_os()) {
-        Ok(cli) => execute(cli.command),
+        Ok(cli) => Exit::of(|| execute(cli.command)),
         Err(NoCommand::Shown(text)) => {
             print(&text);
             Exit::Valid

@@ -16,9 +16,9 @@ Exit codes of `harness`, the same in every command:
        nodes are in different states after the same entries
   2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
        workload needs never succeeded, or none from the first fault on; a fault that was asked for never took effect; a node
-       answered another question than it was asked; the cluster did not come back, or a node was not where the others were in
-       the end; a node ended by itself, or otherwise than it was told to; the history could not be written; the check reached
-       a limit; or the run was interrupted
+       answered another question than it was asked, or nonsense; the cluster did not come back, or a node was not where the
+       others were in the end; a node ended by itself, or otherwise than it was told to; the history could not be written, or
+       not all of it read back; the check reached a limit; or the run was interrupted
   254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
   255  internal: the harness or this machine failed; or the check beside a run saw a violation, and the one at the end finds none
 

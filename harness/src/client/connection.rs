@@ -1,5 +1,6 @@
 //! One connection to a node.
 
+use super::NOT_THE_PROTOCOL;
 use crate::node_number::NodeNumber;
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -36,7 +37,7 @@ pub enum BrokenConnection {
     #[error("the connection broke: {0}")]
     Broken(io::Error),
     /// What came over it is not the protocol.
-    #[error("the node does not speak the protocol: {0}")]
+    #[error("the node {}: {}", NOT_THE_PROTOCOL, .0)]
     Protocol(&'static str),
 }
 

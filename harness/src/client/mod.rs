@@ -48,8 +48,17 @@ pub const REDIRECTS_MAX: u32 = 3;
 /// How long a client stays with the leader that its home named before it asks at home again.
 pub const LEADER_TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// The reason of an operation that was answered as if it had been another one. No system may do that, whatever became of it.
+/// The reason of an operation that was answered as if it had been another one.
 pub const MISANSWERED: &str = "the answer is to another question";
+
+/// In the reason of an operation to whose question something else came than an answer.
+pub(crate) const NOT_THE_PROTOCOL: &str = "does not speak the protocol";
+
+/// Whether the reason of an operation accuses whoever answered: no system may answer another question than it was asked, or nonsense, whatever
+/// became of the operation.
+pub(crate) fn accuses(reason: &str) -> bool {
+    reason == MISANSWERED || reason.contains(NOT_THE_PROTOCOL)
+}
 
 /// The reason of an operation to which no answer came in time.
 pub(crate) const TIMED_OUT: &str = "timed out";

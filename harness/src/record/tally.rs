@@ -1,5 +1,6 @@
 //! What the recorder counts.
 
+use crate::client::accuses;
 use checker::Log;
 use checker::history::End;
 use hdrhistogram::Histogram;
@@ -63,6 +64,8 @@ pub struct Tally {
     invoked: u64,
     by_kind: BTreeMap<(Cow<'static, str>, Outcome), Histogram<u32>>,
     reasons: BTreeMap<(Outcome, String), u64>,
+    /// The first reason that [accuses] the system: however many others there are, it is not lost among them.
+    accusation: Option<String>,
 }
 
 impl Tally {
@@ -84,6 +87,9 @@ impl Tally {
     }
 
     pub(super) fn reason(&mut self, outcome: Outcome, reason: &str) {
+        if self.accusation.is_none() && accuses(reason) {
+            self.accusation = Some(reason.to_owned());
+        }
         let reason = without_particulars(reason);
         if let Some(count) = self.reasons.get_mut(&(outcome, reason.clone())) {
             *count += 1;
@@ -168,6 +174,11 @@ impl Tally {
             .iter()
             .map(|((outcome, reason), count)| (*outcome, reason.as_str(), *count))
     }
+
+    /// What the system answered that none may, if it did.
+    pub fn accusation(&self) -> Option<&str> {
+        self.accusation.as_deref()
+    }
 }
 
 /// A reason without what differs from case to case: `not the leader; node 3 at …` and `not the leader; node 2 at …` are one, and so are
@@ -230,6 +241,24 @@ mod tests {
                 (Outcome::Info, "redirected to node N: refused (os error 111)", 2)
             ]
         );
+    }
+
+    #[test]
+    fn what_no_system_may_answer_is_not_lost_among_other_reasons() {
+        use crate::client::{MISANSWERED, NOT_THE_PROTOCOL};
+        for said in [
+            MISANSWERED,
+            &format!("redirected to node 2: the node {NOT_THE_PROTOCOL}: x"),
+        ] {
+            let mut tally = Tally::default();
+            for number in 0..2 * REASONS_MAX {
+                tally.reason(Outcome::Fail, &format!("reason-{number}"));
+            }
+            assert_eq!(tally.accusation(), None);
+            tally.reason(Outcome::Info, said);
+            tally.reason(Outcome::Fail, "busy");
+            assert_eq!(tally.accusation(), Some(said));
+        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! What everything that was found comes to.
 
-use crate::client::MISANSWERED;
 use crate::cluster::{NodeExit, Wound};
 use crate::node_number::NodeNumber;
-use crate::record::Tally;
+use crate::record::{Counts, Tally};
 use crate::report::{Checked, EarlyEnd, LatencyOf, ReasonOf, Results, Standing, Summary, Valid};
 use crate::run::gate;
 use crate::run::judge::Judged;
@@ -138,6 +137,12 @@ pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
         (None, None) if standing.valid == Valid::True => standing.valid = Valid::Unknown,
         (Some(Verdict::Valid | Verdict::Unknown(_)) | None, _) => {}
     }
+    if standing.valid == Valid::True
+        && let Some(missing) = judged.and_then(|judged| missing(judged, results.summary.ops))
+    {
+        standing.valid = Valid::Unknown;
+        standing.reason = Some(missing);
+    }
     results.summary.valid = standing.valid;
     results.summary.reason = standing.reason;
     results.explanation = standing.explanation;
@@ -154,6 +159,14 @@ pub(super) fn weigh(results: &mut Results, judged: Option<&Judged>) {
             results.notes.push(warning.clone());
         }
     }
+}
+
+/// What to object where the history has fewer operations than were completed: a disk may take what is written and lose it, and somebody may have
+/// cut it off since.
+fn missing(judged: &Judged, completed: Counts) -> Option<String> {
+    let (read, completed) = (judged.log.calls.len() as u64, completed.total());
+    (read < completed)
+        .then(|| format!("{completed} operations were recorded, and {read} are left in the history"))
 }
 
 /// How a run stands apart from its history.
@@ -216,12 +229,8 @@ fn first_objection(test: &Test, findings: &Findings) -> Option<String> {
         format!("node {} {how}: {}", exit.node, exit.status)
     });
     gone.or_else(|| findings.objections.first().cloned()).or_else(|| {
-        if findings
-            .tally
-            .reasons()
-            .any(|(_, reason, _)| reason == MISANSWERED)
-        {
-            return Some(format!("a node does not answer what it is asked: {MISANSWERED}"));
+        if let Some(accusation) = findings.tally.accusation() {
+            return Some(format!("a node does not answer what it is asked: {accusation}"));
         }
         let loaded = findings.loaded.as_ref()?;
         let options = &test.options;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::client::MISANSWERED;
 use crate::exit::Exit;
 use crate::nemesis::{Kind, Outcome};
 use crate::record::{self, Counts, Recorder};
@@ -76,6 +77,7 @@ fn tally_with(completion: &Completion) -> Tally {
 
 fn findings(history: &str) -> Findings {
     let effects = BTreeMap::from([(Kind::Kill, 2)]);
+    let judged = judged(history);
     Findings {
         loaded: Some(Loaded {
             took: Duration::from_secs(20),
@@ -92,8 +94,8 @@ fn findings(history: &str) -> Findings {
                 ..Outcome::default()
             },
         }),
-        tally: tally(),
-        judged: Some(judged(history)),
+        tally: Tally::of(&judged.log),
+        judged: Some(judged),
         elections: Some(3),
         ..Findings::default()
     }
@@ -235,12 +237,17 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
     );
 
     // The operation counts as failed, and nothing that was seen contradicts anything.
-    let mut confused = findings(GOOD);
-    confused.tally = tally_with(&Completion::Fail(String::from(MISANSWERED)));
-    assert_eq!(
-        verdict(&confused).1,
-        "a node does not answer what it is asked: the answer is to another question"
-    );
+    for said in [
+        MISANSWERED,
+        "the node does not speak the protocol: malformed payload",
+    ] {
+        let mut confused = findings(GOOD);
+        confused.tally = tally_with(&Completion::Fail(said.to_owned()));
+        assert_eq!(
+            verdict(&confused).1,
+            format!("a node does not answer what it is asked: {said}")
+        );
+    }
 
     let never_served = Findings {
         objections: vec![String::from("nobody served")],
@@ -250,6 +257,24 @@ fn what_keeps_a_run_from_proving_anything_leaves_it_unknown() {
         verdict(&never_served),
         (Valid::Unknown, String::from("nobody served"), String::new())
     );
+}
+
+#[test]
+fn a_history_that_has_lost_operations_is_not_valid_for_what_is_left() {
+    let mut cut = findings(GOOD);
+    cut.tally = tally();
+    assert_eq!(
+        verdict(&cut),
+        (
+            Valid::Unknown,
+            String::from("4 operations were recorded, and 1 are left in the history"),
+            String::new()
+        )
+    );
+    // What is left may be enough to be wrong.
+    let mut wrong = findings(&format!("{GOOD}{STALE}"));
+    wrong.tally = tally();
+    assert_eq!(verdict(&wrong).0, Valid::False);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A client that is a process: one line of JSON to it, one line of JSON back.
 
-use crate::client::UNREADABLE;
+use crate::client::{MISANSWERED, NOT_THE_PROTOCOL, UNREADABLE};
 use crate::cluster::Spawner;
 use crate::systems::{Asked, Later, Refusal, Session, UNUSED_KEY, asked};
 use serde::{Deserialize, Serialize};
@@ -119,8 +119,7 @@ impl Speaker {
         if line.is_empty() {
             return Err(String::from("the client ended"));
         }
-        serde_json::from_slice(&line)
-            .map_err(|error| format!("the client does not speak the protocol: {error}"))
+        serde_json::from_slice(&line).map_err(|error| format!("the client {NOT_THE_PROTOCOL}: {error}"))
     }
 
     async fn ask(&mut self, asked: Asked) -> Result<Line, String> {
@@ -166,7 +165,7 @@ impl Session for Speaker {
 
 /// What an operation returned that was answered so.
 fn returned(asked: Asked, line: Line) -> Result<Ret, Refusal> {
-    let misanswered = || Refusal::Indefinite(crate::client::MISANSWERED.to_owned());
+    let misanswered = || Refusal::Indefinite(MISANSWERED.to_owned());
     match line {
         Line::Ok { value, swapped } => match asked {
             Asked::Read { .. } => value.map(|value| Ret::Value(value.map(readable))),

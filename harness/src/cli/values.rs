@@ -1,23 +1,15 @@
 //! What flags take, and what is said of what they don't.
 
 use crate::nemesis::Kind;
-use crate::run::Concurrency;
+use crate::run::{CONCURRENCY_MAX, Concurrency, DURATION_MAX, NODES_MAX, RATE_MAX};
 use crate::systems::SystemName;
 use checker::formats::Format;
 use checker::history::Value;
 use checker::{Dialect, EngineChoice};
 use std::time::Duration;
 
-/// The most nodes of a cluster; each pair of them takes two listeners.
-const NODES_MAX: u64 = 99;
-/// The most clients.
-const CONCURRENCY_MAX: u64 = 10_000;
-/// The highest rate; a higher one is `max`.
-const RATE_MAX: u64 = 10_000_000;
 /// The most tests of one command.
 const TEST_COUNT_MAX: u32 = 1_000_000;
-/// The longest duration, a month.
-const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most memory for the check of one object, a tebibyte.
 const MEBIBYTES_MAX: usize = 1 << 20;
 
@@ -256,12 +248,7 @@ pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {
             "allowed are numbers of clients from 1 to {CONCURRENCY_MAX}, and multiples of the nodes such as 2n"
         )
     };
-    let number = |digits: &str| {
-        within(digits, 1, CONCURRENCY_MAX)
-            .ok()
-            .and_then(|number| usize::try_from(number).ok())
-            .ok_or_else(allowed)
-    };
+    let number = |digits: &str| within(digits, 1, CONCURRENCY_MAX).map_err(|_| allowed());
     match text.strip_suffix('n') {
         Some("") => Ok(Concurrency::PerNode(1)),
         // That many for each of the most nodes is still a number that a machine has sockets for.

@@ -32,6 +32,7 @@ pub(crate) use directory::TEST;
 pub use directory::{DirectoryError, HISTORY, RunDirectory};
 pub use finish::{FINAL_READS_MAX, RECOVERY_MAX, SETTLING_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
+pub(crate) use options::{CONCURRENCY_MAX, DURATION_MAX, NODES_MAX, RATE_MAX};
 pub use options::{Concurrency, Options};
 pub use recorded::{Test, recorded};
 pub use rerender::rerender;

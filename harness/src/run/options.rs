@@ -5,6 +5,15 @@ use crate::systems::SystemName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The most nodes of a cluster; each pair of them takes two listeners.
+pub(crate) const NODES_MAX: u64 = 99;
+/// The most clients.
+pub(crate) const CONCURRENCY_MAX: usize = 10_000;
+/// The highest rate; a higher one is none.
+pub(crate) const RATE_MAX: u64 = 10_000_000;
+/// The longest duration, a month.
+pub(crate) const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What it takes, beside a seed, to make a test; as it stands in `test.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +53,39 @@ pub struct Options {
 /// What tests did before they could be told not to.
 fn yes() -> bool {
     true
+}
+
+impl Options {
+    /// Whether all of it is within the bounds that flags have, too: it may have come from a file.
+    ///
+    /// # Errors
+    /// What is not, and what is allowed.
+    pub(super) fn within_bounds(&self) -> Result<(), String> {
+        let numbers = [
+            ("nodes", self.nodes, NODES_MAX),
+            ("concurrency", self.concurrency as u64, CONCURRENCY_MAX as u64),
+            ("rate", self.rate.unwrap_or(RATE_MAX), RATE_MAX),
+        ];
+        for (what, number, most) in numbers {
+            if !(1..=most).contains(&number) {
+                return Err(format!(
+                    "{what} is {number}; allowed are numbers from 1 to {most}"
+                ));
+            }
+        }
+        let durations = [
+            ("time_limit_seconds", self.time_limit),
+            ("nemesis_interval_seconds", self.nemesis_interval),
+            ("timeout_seconds", self.timeout),
+        ];
+        for (what, duration) in durations {
+            if duration.is_zero() || duration > DURATION_MAX {
+                let (is, most) = (duration.as_secs_f64(), DURATION_MAX.as_secs());
+                return Err(format!("{what} is {is}; allowed is more than 0, up to {most}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What a run recorded of itself, so that it can be repeated.
 
-use crate::nemesis::Schedule;
-use crate::run::Options;
+use crate::nemesis::{Schedule, ScheduledFault};
 use crate::run::directory::{DirectoryError, TEST};
+use crate::run::{DURATION_MAX, Options};
 use crate::systems::System;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -96,7 +96,7 @@ pub fn recorded(run: &Path) -> Result<Test, DirectoryError> {
     } else {
         run.to_owned()
     };
-    let refused = |reason: String| DirectoryError::Read {
+    let refused = |reason| DirectoryError::Read {
         path: path.clone(),
         reason,
     };
@@ -114,23 +114,29 @@ pub fn recorded(run: &Path) -> Result<Test, DirectoryError> {
             test.options.workload
         )));
     }
-    if test.options.nodes == 0 || test.options.concurrency == 0 || test.options.rate == Some(0) {
-        return Err(refused(String::from(
-            "nodes, concurrency and rate must be more than 0",
-        )));
-    }
-    let known = 1..=test.options.nodes;
-    let faults = test.schedule.iter().flat_map(|schedule| &schedule.faults);
-    if let Some(node) = faults
-        .flat_map(|fault| fault.fault.nodes())
-        .find(|node| !known.contains(node))
-    {
-        return Err(refused(format!(
-            "a fault hits node {node} of {}",
-            test.options.nodes
-        )));
+    test.options.within_bounds().map_err(refused)?;
+    for fault in test.schedule.iter().flat_map(|schedule| &schedule.faults) {
+        possible(fault, test.options.nodes).map_err(refused)?;
     }
     Ok(test)
+}
+
+/// Whether a fault can befall a cluster of so many nodes.
+fn possible(fault: &ScheduledFault, nodes: u64) -> Result<(), String> {
+    let ScheduledFault {
+        start_ms, stop_ms, ..
+    } = fault;
+    let latest = DURATION_MAX.as_millis();
+    if start_ms > stop_ms || u128::from(*stop_ms) > latest {
+        return Err(format!(
+            "a fault begins at {start_ms} ms and ends at {stop_ms}; it has to end after it began, and by {latest}"
+        ));
+    }
+    let known = 1..=nodes;
+    match fault.fault.nodes().into_iter().find(|node| !known.contains(node)) {
+        Some(node) => Err(format!("a fault hits node {node} of {nodes}")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -193,14 +199,42 @@ pub(super) mod tests {
             .contains("format 2")
         );
         assert!(because(Some(&whole.replace("\"register\"", "\"regster\""))).contains("regster"));
-        assert!(because(Some(&whole.replace("\"nodes\":3", "\"nodes\":0"))).contains("more than 0"));
-        let hits = |fault: &str| {
-            let fault = format!("{{\"start_ms\":0,\"stop_ms\":1,\"aim\":\"one\",\"fault\":{fault}}}");
+        let changed = |from: &str, to: &str| {
+            assert!(whole.contains(from), "{whole}");
+            because(Some(&whole.replace(from, to)))
+        };
+        for nodes in ["0", "100", "18446744073709551615"] {
+            let because = changed("\"nodes\":3", &format!("\"nodes\":{nodes}"));
+            assert!(
+                because.ends_with(&format!("nodes is {nodes}; allowed are numbers from 1 to 99")),
+                "{because}"
+            );
+        }
+        assert!(changed("\"concurrency\":6", "\"concurrency\":1000000").contains("from 1 to 10000"));
+        assert!(changed("\"rate\":null", "\"rate\":0").contains("rate is 0"));
+        for seconds in ["0.0", "2592001.0", "1e19"] {
+            let because = changed(
+                "\"time_limit_seconds\":1.5",
+                &format!("\"time_limit_seconds\":{seconds}"),
+            );
+            assert!(
+                because.contains("allowed is more than 0, up to 2592000"),
+                "{because}"
+            );
+        }
+        let at = |start: u64, stop: u64, fault: &str| {
+            let fault =
+                format!("{{\"start_ms\":{start},\"stop_ms\":{stop},\"aim\":\"one\",\"fault\":{fault}}}");
             format!(
                 "{},\"schedule\":{{\"faults\":[{fault}]}}}}",
                 whole.strip_suffix('}').unwrap()
             )
         };
+        for (start, stop) in [(2, 1), (0, u64::MAX), (u64::MAX, u64::MAX)] {
+            let because = because(Some(&at(start, stop, r#"{"kill":[3]}"#)));
+            assert!(because.contains("it has to end after it began"), "{because}");
+        }
+        let hits = |fault: &str| at(0, 1, fault);
         assert!(because(Some(&hits(r#"{"kill":[4]}"#))).contains("a fault hits node 4 of 3"));
         assert!(because(Some(&hits(r#"{"partition":[[1,0]]}"#))).contains("a fault hits node 0 of 3"));
     }

@@ -198,6 +198,8 @@ impl NodeProcess {
             path: log.clone(),
             error,
         };
+        // What earlier processes have said is not this one's.
+        let said_before = log_file.metadata().map_err(failed)?.len();
         let stdout = match spec.address() {
             Some(_) => log_file.try_clone().map_err(failed)?.into(),
             None => Stdio::piped(),
@@ -237,11 +239,13 @@ impl NodeProcess {
                 };
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
-                let last_lines = last_lines(&watched_log);
+                let last_lines = last_lines(&watched_log, said_before);
                 let has_refused = start
                     .complaint
                     .is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
-                if !has_refused && (!was_told || !is_obedient(status)) {
+                // One that has found itself broken may be killed before that ends it.
+                let is_broken = says(&last_lines, PANIC);
+                if !has_refused && (is_broken || !was_told || !is_obedient(status)) {
                     let exit = NodeExit {
                         node,
                         status,
@@ -288,7 +292,7 @@ impl NodeProcess {
                     .ok()
                     .and_then(|status| *status);
                 let status = status.map_or_else(|| "exited".to_owned(), |status| status.to_string());
-                let words = last_lines(&log)
+                let words = last_lines(&log, said_before)
                     .pop()
                     .unwrap_or_else(|| "without a word".to_owned());
                 return Err(failed(format!("{status}: {words}")));
@@ -401,16 +405,20 @@ fn is_obedient(status: ExitStatus) -> bool {
 
 /// Whether a node ended by that complaint, and not by finding itself broken.
 fn is_refusal(status: ExitStatus, last_lines: &[String], complaint: &str) -> bool {
-    let says = |words: &str| last_lines.iter().any(|line| line.contains(words));
-    status.code() == Some(REFUSED) && says(complaint) && !says(PANIC)
+    status.code() == Some(REFUSED) && says(last_lines, complaint) && !says(last_lines, PANIC)
 }
 
-/// The last lines of a log; where a panic is among them, those from there on, since a backtrace may follow it.
-fn last_lines(log: &Path) -> Vec<String> {
+fn says(lines: &[String], words: &str) -> bool {
+    lines.iter().any(|line| line.contains(words))
+}
+
+/// The last lines of a log, of those behind its first `begin` bytes; where a panic is among them, those from there on, since a backtrace may
+/// follow it.
+fn last_lines(log: &Path, begin: u64) -> Vec<String> {
     let end = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_END_BYTES)))?;
+        let end = file.metadata()?.len().saturating_sub(LOG_END_BYTES);
+        file.seek(SeekFrom::Start(end.max(begin)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())

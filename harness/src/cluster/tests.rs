@@ -34,6 +34,23 @@ async fn a_node_that_dies_of_something_else_than_the_kill_has_died_by_itself() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_killed_when_it_has_just_found_itself_broken_has_died_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    // The kill comes between the words and the end.
+    let panics = "echo \"thread 'main' panicked at x.rs:1\" >&2";
+    let serve = format!("if [ $starts = 1 ]; then {panics}; fi; {SERVES}");
+    let cluster = fake::cluster(dir.path(), 1, &serve).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    let exits = cluster.unexpected_exits();
+    assert_eq!(exits.len(), 1, "{exits:?}");
+    assert!(exits[0].last_lines[0].contains("panicked at"), "{exits:?}");
+    // What it has said is not said by the next one.
+    cluster.restart(1).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    assert_eq!(cluster.unexpected_exits().len(), 1);
+}
+
+#[tokio::test]
 async fn a_backtrace_does_not_hide_the_panic() {
     let dir = tempfile::tempdir().unwrap();
     let serve = r#"echo "thread 'main' panicked at x.rs:1" >&2; seq 500 >&2; exit 255"#;

@@ -22,8 +22,10 @@ const CAS: Op = Op::Cas {
 };
 /// Long enough for any machine where an answer comes.
 const PATIENT: Duration = Duration::from_secs(20);
-/// Long enough to write a request, where no answer comes.
-const HASTY: Duration = Duration::from_secs(1);
+/// Long enough for most machines where an answer comes, and not too long to wait for one that does not.
+const HASTY: Duration = Duration::from_secs(5);
+/// Where no answer comes. A request is written before anybody looks at the time.
+const BRIEF: Duration = Duration::from_millis(100);
 
 /// What a fake node does with a request.
 #[derive(Clone)]
@@ -177,6 +179,16 @@ async fn invoke(client: &mut Client, op: &Op) -> Completion {
     }
 }
 
+/// As [`invoke`], where the connection is waited for and the answer hardly.
+async fn invoke_hastily(client: &mut Client, op: &Op) -> Completion {
+    client.timeout = PATIENT;
+    client.reach(op).await.unwrap();
+    client.timeout = BRIEF;
+    let completion = client.call(op).await;
+    client.timeout = PATIENT;
+    completion
+}
+
 fn failed(completion: &Completion) -> &str {
     match completion {
         Completion::Fail(reason) => reason,
@@ -306,9 +318,8 @@ async fn a_redirect_to_where_nobody_listens_is_a_failure() {
 #[tokio::test]
 async fn a_write_without_an_answer_is_in_doubt_and_its_connection_is_given_up() {
     let node = Fake::start([Act::Ignore, Act::Answer(Ok(Reply::Written))]).await;
-    let mut client = node.client(HASTY);
-    assert_eq!(in_doubt(&invoke(&mut client, &WRITE).await), "timed out");
-    client.timeout = PATIENT;
+    let mut client = node.client(PATIENT);
+    assert_eq!(in_doubt(&invoke_hastily(&mut client, &WRITE).await), "timed out");
     assert_eq!(invoke(&mut client, &WRITE).await, Completion::Ok(Ret::Written));
     assert_eq!(node.connections.load(Ordering::SeqCst), 2);
 }
@@ -329,9 +340,8 @@ async fn a_read_without_an_answer_fails_and_its_late_answer_is_skipped() {
         Reply::Value(Some(Bytes::from_static(b"2"))),
     );
     let node = Fake::start([Act::Ignore, late, Act::Hang]).await;
-    let mut client = node.client(HASTY);
-    assert_eq!(failed(&invoke(&mut client, &READ).await), "timed out");
-    client.timeout = PATIENT;
+    let mut client = node.client(PATIENT);
+    assert_eq!(failed(&invoke_hastily(&mut client, &READ).await), "timed out");
     assert_eq!(
         invoke(&mut client, &READ).await,
         Completion::Ok(Ret::Value(Some(2)))
@@ -382,7 +392,10 @@ async fn a_write_is_not_sent_before_the_welcome_and_so_fails_without_doubt() {
 #[tokio::test]
 async fn a_read_goes_ahead_of_the_welcome() {
     let node = Fake::welcoming(None, [Act::Ignore]).await;
-    assert_eq!(failed(&invoke(&mut node.client(HASTY), &READ).await), "timed out");
+    assert_eq!(
+        failed(&invoke_hastily(&mut node.client(PATIENT), &READ).await),
+        "timed out"
+    );
     let begun = Instant::now();
     while node.seen() == 0 && begun.elapsed() < PATIENT {
         tokio::task::yield_now().await;

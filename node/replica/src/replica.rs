@@ -183,25 +183,15 @@ impl<D: Disk, L: Logger> Replica<D, L> {
     pub fn step(&mut self, packet: impl Into<Packet>) {
         match packet.into() {
             Packet::Message(envelope) if self.is_too_far_ahead(envelope.term) => {}
-            Packet::Message(envelope) => match &envelope.message {
-                Message::Snapshot { snapshot } if self.node.raft().lacks(envelope.term, snapshot) => {
+            Packet::Message(envelope) => {
+                if let Message::Snapshot { snapshot } = &envelope.message
+                    && self.node.raft().lacks(envelope.term, snapshot)
+                {
                     let snapshot = snapshot.clone();
-                    self.snapshot_is_offered(envelope, &snapshot);
+                    return self.snapshot_is_offered(envelope, &snapshot);
                 }
-                Message::Snapshot { .. }
-                | Message::PreVote { .. }
-                | Message::PreVoteResponse { .. }
-                | Message::Vote { .. }
-                | Message::VoteResponse { .. }
-                | Message::Append { .. }
-                | Message::AppendAccepted { .. }
-                | Message::AppendRejected { .. }
-                | Message::Heartbeat { .. }
-                | Message::HeartbeatResponse { .. }
-                | Message::TimeoutNow
-                | Message::ReadIndex { .. }
-                | Message::ReadIndexResponse { .. } => self.node.step(envelope),
-            },
+                self.node.step(envelope);
+            }
             Packet::Parcel { from, parcel, .. } => match parcel {
                 Parcel::Piece {
                     last,

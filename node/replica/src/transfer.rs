@@ -309,20 +309,10 @@ impl Incoming {
 
     /// What is offered.
     pub(crate) fn meta(&self) -> Option<&SnapshotMeta> {
-        match &self.offer.message {
-            raft::Message::Snapshot { snapshot } => Some(snapshot),
-            raft::Message::PreVote { .. }
-            | raft::Message::PreVoteResponse { .. }
-            | raft::Message::Vote { .. }
-            | raft::Message::VoteResponse { .. }
-            | raft::Message::Append { .. }
-            | raft::Message::AppendAccepted { .. }
-            | raft::Message::AppendRejected { .. }
-            | raft::Message::Heartbeat { .. }
-            | raft::Message::HeartbeatResponse { .. }
-            | raft::Message::TimeoutNow
-            | raft::Message::ReadIndex { .. }
-            | raft::Message::ReadIndexResponse { .. } => None,
+        if let raft::Message::Snapshot { snapshot } = &self.offer.message {
+            Some(snapshot)
+        } else {
+            None
         }
     }
 

@@ -90,9 +90,10 @@ struct RunArgs {
     ///
     /// node: the project's own. etcd: started from `etcd` in PATH; its reads are linearizable ones, and a
     /// member takes up to 128 MB of the disk in each run. redis: started from `redis-server` in
-    /// PATH, as one primary and replicas that follow asynchronously and answer reads: it is not linearizable, and the verdict has to say
-    /// so. A file says how any other system is started, and which program speaks to it: see `harness help systems`. Other systems than the
-    /// node know the workload register and the faults kill and pause, etcd partition, too.
+    /// PATH, as one primary and replicas that follow asynchronously and answer reads: where reads are asked of replicas (all workloads but
+    /// queue, lock and unique-ids) it is not linearizable, and the verdict has to say so. A file says how any other system is started, which
+    /// program speaks to it, and which workloads and faults it knows: see `harness help systems`. etcd and redis know all workloads, and the
+    /// faults kill, pause, partition, slow and flaky.
     #[arg(long, value_name = "NAME|PATH", default_value = "node", value_parser = values::system)]
     system: SystemName,
     /// What clients do, by name; `list` prints what there is.

@@ -2,7 +2,7 @@
 
 use super::RunArgs;
 use crate::nemesis::Kind;
-use crate::systems::{self, SystemName, WORKLOADS};
+use crate::systems::{self, SystemName};
 
 /// A system, and what is to go wrong with it.
 pub(super) struct Tested {
@@ -21,12 +21,14 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
         *path = std::path::absolute(&*path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let adapter = systems::find(&system).map_err(|error| error.to_string())?;
-    if adapter.is_some() {
-        if !WORKLOADS.contains(&arguments.workload.as_str()) {
+    if let Some(adapter) = &adapter {
+        let known = &adapter.profile().workloads;
+        if !known.contains(&arguments.workload.as_str()) {
             return Err(format!(
-                "--system {system} does not know --workload {}; allowed is {}",
+                "--system {system} does not know --workload {}; allowed {} {}",
                 arguments.workload,
-                WORKLOADS.join(", ")
+                if known.len() == 1 { "is" } else { "are" },
+                known.join(", ")
             ));
         }
         let of_node = [
@@ -40,7 +42,7 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
     }
     let known = adapter
         .as_ref()
-        .map_or(&Kind::ALL[..], |adapter| adapter.nemeses());
+        .map_or(&Kind::ALL[..], |adapter| &adapter.profile().nemeses[..]);
     let nemesis = arguments.nemesis.among(arguments.nodes, &system, known)?;
     Ok(Tested { system, nemesis })
 }

@@ -31,7 +31,7 @@ mod tests;
 
 pub use connection::{BrokenConnection, Connection};
 pub use request::UNREADABLE;
-pub(crate) use request::number;
+pub(crate) use request::{count, number, numbers};
 
 use crate::node_number::NodeNumber;
 use request::{Asked, request, returned};

@@ -241,11 +241,12 @@ fn rendered(number: u64) -> Bytes {
 }
 
 /// The value of a counter; the least of all where it is none, which no workload comes to.
-fn count(value: &[u8]) -> i64 {
+pub(crate) fn count(value: &[u8]) -> i64 {
     let digits = std::str::from_utf8(value).ok();
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(i64::MIN)
 }
 
+/// A number in decimal; [`UNREADABLE`] where it is none.
 pub(crate) fn number(value: &[u8]) -> u64 {
     let digits = std::str::from_utf8(value).ok();
     let number = digits.and_then(|digits| digits.parse().ok());
@@ -253,7 +254,7 @@ pub(crate) fn number(value: &[u8]) -> u64 {
 }
 
 /// The numbers whose pieces a text is made of.
-fn numbers(text: &[u8]) -> Vec<u64> {
+pub(crate) fn numbers(text: &[u8]) -> Vec<u64> {
     let mut numbers: Vec<u64> = text.split(|byte| *byte == b' ').map(number).collect();
     // Every piece ends with a space, so that nothing is behind the last one; if something is, it was cut in two.
     if text.ends_with(b" ") {

@@ -19,12 +19,12 @@ mod spawner;
 
 pub use binary::{Binary, BinaryError};
 pub use damage::{Damage, Wound};
-pub use links::Pace;
+pub(crate) use links::{Links, alias};
+pub use links::{Pace, Reach};
 pub use monitor::{NodeView, Observation};
 
 use crate::node_number::NodeNumber;
-use crate::systems::{Lanes, Site, System, site_of};
-use links::Links;
+use crate::systems::{Site, System, Tells, site_of};
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec, Start};
 pub(crate) use spawner::{Spawner, spawn_tied};
@@ -204,12 +204,11 @@ impl Cluster {
         let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
         let with_spares: Vec<NodeNumber> = (1..=spec.nodes + spec.spares).collect();
         let nodes = spec.nodes;
-        let site = site_of(&spec.system, &with_spares, &spec.dir.join(NODES))
-            .map_err(|error| system("make places for the nodes", error))?;
-        let linked = if site.is_some() { &[] } else { &with_spares[..] };
-        let links = Links::open(linked)
+        let links = Links::open(&with_spares, spec.system.reach())
             .await
             .map_err(|error| system("open the links", error))?;
+        let site = site_of(&spec.system, &with_spares, &spec.dir.join(NODES), &links)
+            .map_err(|error| system("make places for the nodes", error))?;
         let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
         let members: Vec<Arc<Member>> = with_spares
             .iter()
@@ -276,7 +275,8 @@ impl Cluster {
 
     /// Whether its nodes tell how they are: who leads, and how much they have applied.
     pub fn tells_how_it_is(&self) -> bool {
-        self.site().is_none_or(|site| site.adapter().tells_how_it_is())
+        self.site()
+            .is_none_or(|site| site.profile().tells == Tells::Progress)
     }
 
     /// The numbers of the nodes that the cluster began with.
@@ -399,7 +399,7 @@ impl Cluster {
         let Some(mut process) = member.take_process() else {
             return Ok(());
         };
-        self.0.links.set_target(node, None);
+        self.0.is_reached_at(node, None);
         process.expect_exit();
         process.signal(rustix::process::Signal::KILL);
         member.paused.store(false, Ordering::Relaxed);
@@ -445,7 +445,7 @@ impl Cluster {
             lock(&self.0.unnoticed).push(wound);
             return Err(ClusterError::Start { node, reason });
         }
-        self.0.links.set_target(node, Some(process.address()));
+        self.0.is_reached_at(node, Some(process.address()));
         *member.lock() = Some(process);
         Ok(())
     }
@@ -494,17 +494,9 @@ impl Cluster {
         Err(ClusterError::Signal { node, what })
     }
 
-    /// What nodes of another system say to each other, where that passes through the harness.
-    fn lanes(&self) -> Option<&Lanes> {
-        self.site()?.lanes()
-    }
-
     /// Cuts the link on which `from` speaks to `to`.
     pub fn cut(&self, from: NodeNumber, to: NodeNumber) {
-        match self.lanes() {
-            Some(lanes) => lanes.cut(from, to),
-            None => self.0.links.cut(from, to),
-        }
+        self.0.links.cut(from, to);
     }
 
     /// Makes the link on which `from` speaks to `to` slow.
@@ -521,18 +513,12 @@ impl Cluster {
     /// Heals the link on which `from` speaks to `to`: it is neither cut nor slow nor flaky any more. Connections that it did not carry whole
     /// are reset.
     pub fn heal(&self, from: NodeNumber, to: NodeNumber) {
-        match self.lanes() {
-            Some(lanes) => lanes.heal(from, to),
-            None => self.0.links.heal(from, to),
-        }
+        self.0.links.heal(from, to);
     }
 
     /// Whether the link on which `from` speaks to `to` is cut.
     pub fn is_cut(&self, from: NodeNumber, to: NodeNumber) -> bool {
-        match self.lanes() {
-            Some(lanes) => lanes.is_cut(from, to),
-            None => self.0.links.is_cut(from, to),
-        }
+        self.0.links.is_cut(from, to)
     }
 
     /// Heals every link.
@@ -547,10 +533,7 @@ impl Cluster {
     /// How much harm links have done to what they carry since the start: bytes that were swallowed or late, connections that were broken or
     /// made in vain.
     pub fn harmed(&self, from: NodeNumber, to: NodeNumber) -> u64 {
-        match self.lanes() {
-            Some(lanes) => lanes.swallowed(from, to),
-            None => self.0.links.harmed(from, to),
-        }
+        self.0.links.harmed(from, to)
     }
 
     /// How the cluster was when it was last asked, some ten milliseconds ago.
@@ -644,6 +627,13 @@ impl Inner {
         place
             .and_then(|place| self.members.get(place))
             .unwrap_or_else(|| panic!("there is no node {node}"))
+    }
+
+    /// The others reach a node there from now on, or it is down. Nodes of other systems have their places, up or down.
+    fn is_reached_at(&self, node: NodeNumber, address: Option<SocketAddr>) {
+        if self.site.is_none() {
+            self.links.set_target(node, address);
+        }
     }
 
     fn client_address(&self, node: NodeNumber) -> Option<SocketAddr> {

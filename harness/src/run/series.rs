@@ -104,10 +104,10 @@ fn find(series: &Series) -> Result<(System, Option<String>), FindError> {
         return Ok((System::Node(binary), remark));
     };
     let remark = match &series.replayed_node {
-        Some((_, version)) if version != adapter.version() => Some(format!(
+        Some((_, version)) if *version != adapter.profile().version => Some(format!(
             "that run was of version {version} of {}, and this is {}",
             series.options.system,
-            adapter.version()
+            adapter.profile().version
         )),
         Some(_) | None => None,
     };

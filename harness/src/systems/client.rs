@@ -3,6 +3,8 @@
 //! For other systems the table of the module `client` holds, too. One thing differs: a session is given up with the first answer that does
 //! not come in time, that to a read as well, since protocols without numbers can't tell a late answer from the next one.
 
+mod once;
+
 use super::site::Site;
 use super::{Refusal, Session};
 use crate::client::{AddressOf, Client, REDIRECTS_MAX, TIMED_OUT};
@@ -42,10 +44,11 @@ impl Clients {
             Some(site) => AnyClient::Other(SiteClient {
                 site: site.clone(),
                 home,
+                nodes: self.nodes.clone(),
                 address_of,
                 timeout: self.timeout,
                 sessions: BTreeMap::new(),
-                in_doubt: false,
+                asked: None,
             }),
         }
     }
@@ -89,12 +92,14 @@ impl AnyClient {
 pub(crate) struct SiteClient {
     site: Site,
     home: NodeNumber,
+    /// Where it sends what has to be sent again.
+    nodes: Vec<NodeNumber>,
     address_of: AddressOf,
     timeout: Duration,
     /// With its home, and with those that it was sent to.
     sessions: BTreeMap<NodeNumber, Box<dyn Session>>,
-    /// Whether something was sent whose effect is unknown.
-    in_doubt: bool,
+    /// Whom it has asked and has no answer from.
+    asked: Option<NodeNumber>,
 }
 
 impl SiteClient {
@@ -107,27 +112,29 @@ impl SiteClient {
     }
 
     async fn call(&mut self, op: &Op) -> Completion {
-        self.in_doubt = false;
-        let completion = match tokio::time::timeout(self.timeout, self.ask(op)).await {
-            Ok(completion) => completion,
-            Err(_) => {
-                self.sessions.clear();
-                self.unanswered(op, String::from(TIMED_OUT))
-            }
-        };
-        if let Completion::Info(_) = completion {
-            self.sessions.clear();
+        if let Op::AppendOnce { is_doubled, .. } = op {
+            self.call_once(op, *is_doubled).await
+        } else {
+            self.call_at(self.home, op).await
         }
-        completion
     }
 
-    /// Asks at home, and wherever home sends it.
-    async fn ask(&mut self, op: &Op) -> Completion {
-        let mut node = self.home;
+    /// Has `node` carry out `op`, or whomever it names.
+    async fn call_at(&mut self, node: NodeNumber, op: &Op) -> Completion {
+        self.asked = None;
+        match tokio::time::timeout(self.timeout, self.ask(node, op)).await {
+            Ok(completion) => completion,
+            Err(_) => self.unanswered(op, String::from(TIMED_OUT)),
+        }
+    }
+
+    /// Asks `first`, and wherever it sends it.
+    async fn ask(&mut self, first: NodeNumber, op: &Op) -> Completion {
+        let mut node = first;
         let mut redirects = 0;
         loop {
             if let Err(reason) = self.dial_where_needed(node).await {
-                let to = if node == self.home {
+                let to = if node == first {
                     String::new()
                 } else {
                     format!("redirected to node {node}: ")
@@ -135,15 +142,13 @@ impl SiteClient {
                 return Completion::Fail(format!("{to}{reason}"));
             }
             let session = self.sessions.get_mut(&node).expect("it was just dialled");
-            self.in_doubt = true;
-            match session.call(op).await {
+            self.asked = Some(node);
+            let answer = session.call(op).await;
+            match answer {
                 Ok(ret) => return Completion::Ok(ret),
-                Err(Refusal::Indefinite(reason)) => {
-                    self.sessions.remove(&node);
-                    return self.unanswered(op, reason);
-                }
+                Err(Refusal::Indefinite(reason)) => return self.unanswered(op, reason),
                 Err(Refusal::Elsewhere { node: other, .. }) if redirects < REDIRECTS_MAX => {
-                    self.in_doubt = false;
+                    self.asked = None;
                     redirects += 1;
                     node = other;
                 }
@@ -166,9 +171,11 @@ impl SiteClient {
         Ok(())
     }
 
-    /// What is known of an operation that got no answer.
-    fn unanswered(&self, op: &Op, reason: String) -> Completion {
-        if self.in_doubt && !op.is_read() {
+    /// What is known of an operation that got no answer. The session that it was asked in is over; after info, so are all.
+    fn unanswered(&mut self, op: &Op, reason: String) -> Completion {
+        let session = self.asked.take().and_then(|node| self.sessions.remove(&node));
+        if !op.is_read() && session.is_some_and(|session| session.is_in_doubt()) {
+            self.sessions.clear();
             Completion::Info(reason)
         } else {
             Completion::Fail(reason)

@@ -2,11 +2,13 @@
 //!
 //! The file is explained by the example beside this one, which `harness help systems` prints.
 
+mod protocol;
 mod speaker;
 
+use super::profile::all_workloads;
 use super::template::Template;
-use super::{Adapter, Later, Place, Session, SystemError, installed};
-use crate::cluster::Spawner;
+use super::{Adapter, Later, Place, Profile, Session, SystemError, Tells, UNUSED_KEY, installed};
+use crate::cluster::{Reach, Spawner};
 use crate::nemesis::Kind;
 use crate::node_number::NodeNumber;
 use serde::Deserialize;
@@ -14,13 +16,22 @@ use speaker::Speaker;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use workloads::{Op, Step};
 
 /// How long a client program may take until it says that it is connected.
 const CLIENT_START_MAX: Duration = Duration::from_secs(10);
 /// The longest file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-const NEMESES: [Kind; 2] = [Kind::Kill, Kind::Pause];
+/// The workload of a file that names none.
+const WORKLOAD: &str = "register";
+/// The placeholder without which nothing comes between nodes.
+const LINKS: &str = "links";
+
+/// What befalls processes.
+const OF_PROCESSES: [Kind; 2] = [Kind::Kill, Kind::Pause];
+/// What befalls links.
+const OF_LINKS: [Kind; 3] = [Kind::Partition, Kind::Slow, Kind::Flaky];
 
 /// What stands in the file.
 #[derive(Debug, Deserialize)]
@@ -28,17 +39,19 @@ const NEMESES: [Kind; 2] = [Kind::Kill, Kind::Pause];
 struct Description {
     start: toml::Spanned<Vec<String>>,
     client: toml::Spanned<Vec<String>>,
+    workloads: Option<toml::Spanned<Vec<String>>>,
     nemeses: Option<toml::Spanned<Vec<String>>>,
+    #[serde(default)]
+    leader: bool,
 }
 
 /// A system that a file describes.
 pub(super) struct Described {
     file: PathBuf,
+    profile: Profile,
     start: Template,
-    program: PathBuf,
     client: Template,
     client_program: PathBuf,
-    nemeses: Vec<Kind>,
     spawner: Spawner,
 }
 
@@ -76,30 +89,111 @@ impl Described {
         };
         let (start, program) = command(&description.start)?;
         let (client, client_program) = command(&description.client)?;
+        let named = |field: &toml::Spanned<Vec<String>>, reason: String| refused(field.span().start, reason);
+        let workloads = match &description.workloads {
+            None => vec![WORKLOAD],
+            Some(field) => workloads(field.get_ref()).map_err(|reason| named(field, reason))?,
+        };
+        let is_linked = start.mentions(LINKS);
         let nemeses = match &description.nemeses {
-            None => NEMESES.to_vec(),
-            Some(names) => {
-                let known = names.get_ref().iter().map(|name| {
-                    let known = NEMESES.into_iter().find(|kind| kind.name() == name);
-                    known.ok_or_else(|| {
-                        let reason = format!("nemeses: allowed are kill and pause, and not {name:?}");
-                        refused(names.span().start, reason)
-                    })
-                });
-                known.collect::<Result<Vec<Kind>, SystemError>>()?
-            }
+            None => known_nemeses(is_linked),
+            Some(field) => nemeses(field.get_ref(), is_linked).map_err(|reason| named(field, reason))?,
         };
         let spawner =
             Spawner::start().map_err(|error| SystemError::System("start the spawning thread", error))?;
         Ok(Described {
             file: path.to_owned(),
+            profile: Profile {
+                program,
+                version: String::from("unknown"),
+                workloads,
+                nemeses,
+                reach: if is_linked {
+                    Reach::BothWays
+                } else {
+                    Reach::Directly
+                },
+                tells: if description.leader {
+                    Tells::Leader
+                } else {
+                    Tells::Nothing
+                },
+                elects: description.leader,
+            },
             start,
-            program,
             client,
             client_program,
-            nemeses,
             spawner,
         })
+    }
+}
+
+/// The workloads of these names.
+///
+/// # Errors
+/// There are none, or there is none of one of the names; in words.
+fn workloads(names: &[String]) -> Result<Vec<&'static str>, String> {
+    let all = all_workloads();
+    if names.is_empty() {
+        return Err(format!("workloads: one at least, of {}", all.join(", ")));
+    }
+    let known = names.iter().map(|name| {
+        let known = all.iter().copied().find(|known| known == name);
+        known.ok_or_else(|| format!("workloads: allowed are {}, and not {name:?}", all.join(", ")))
+    });
+    known.collect()
+}
+
+/// The faults that can mean something to a system whose nodes reach each other by links, or don't.
+fn known_nemeses(is_linked: bool) -> Vec<Kind> {
+    let of_links = OF_LINKS.into_iter().filter(|_| is_linked);
+    OF_PROCESSES.into_iter().chain(of_links).collect()
+}
+
+/// The faults of these names.
+///
+/// # Errors
+/// One means nothing to such a system; in words.
+fn nemeses(names: &[String], is_linked: bool) -> Result<Vec<Kind>, String> {
+    let known = known_nemeses(is_linked);
+    let found = names.iter().map(|name| {
+        if let Some(kind) = known.iter().find(|kind| kind.name() == name) {
+            return Ok(*kind);
+        }
+        if OF_LINKS.iter().any(|kind| kind.name() == name) {
+            return Err(format!(
+                "nemeses: {name} takes links between nodes, and start does not mention {{{LINKS}}}"
+            ));
+        }
+        let known: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
+        Err(format!(
+            "nemeses: allowed are {}, and not {name:?}",
+            known.join(", ")
+        ))
+    });
+    found.collect()
+}
+
+/// What a client is asked to see whether its node serves, by a workload that it knows: nobody else uses that key.
+fn probe(workload: &str) -> Op {
+    let key = UNUSED_KEY;
+    match workload {
+        "counter" => Op::Count { key },
+        "queue" => Op::Dequeue { key },
+        "set" => Op::Elements { key },
+        "session" => Op::Text { key },
+        "append" => Op::Transaction {
+            key,
+            steps: vec![Step::ReadList { cell: 0, found: None }],
+        },
+        "multi-register" => Op::Transaction {
+            key,
+            steps: vec![Step::Read { cell: 0, found: None }],
+        },
+        "bank" => Op::Balances { key },
+        "lock" => Op::Release { key, owner: 1 },
+        "unique-ids" => Op::Generate { key },
+        _ => Op::Read { key },
     }
 }
 
@@ -129,29 +223,13 @@ fn program(name: &str, path: &Path) -> Result<PathBuf, String> {
 }
 
 impl Adapter for Described {
-    fn program(&self) -> &Path {
-        &self.program
-    }
-
-    fn version(&self) -> &str {
-        "unknown"
-    }
-
-    fn nemeses(&self) -> &[Kind] {
-        &self.nemeses
-    }
-
-    fn tells_how_it_is(&self) -> bool {
-        false
-    }
-
-    fn elects(&self) -> bool {
-        false
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn command(&self, node: NodeNumber, places: &[Place]) -> Command {
         let words = self.start.words(node, places);
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.profile.program);
         command.args(&words[1..]);
         command
     }
@@ -166,7 +244,8 @@ impl Adapter for Described {
             let mut command = Command::new(&self.client_program);
             command.args(&words[1..]);
             let log = places[super::place::index(node, places)].client_log();
-            let speaker = Speaker::start(&self.spawner, command, &log).await?;
+            let probe = probe(self.profile.workloads[0]);
+            let speaker = Speaker::start(&self.spawner, node, probe, command, &log).await?;
             Ok(Box::new(speaker) as Box<dyn Session>)
         })
     }
@@ -213,10 +292,19 @@ mod tests {
             refusal("start = [\"no-such-program-anywhere\"]\nclient = [\"/bin/sh\"]\n")
                 .starts_with("1: no-such-program-anywhere is not installed")
         );
-        assert!(
-            refusal(&format!("{good}nemeses = [\"partition\"]\n"))
-                .starts_with("3: nemeses: allowed are kill and pause")
+        assert_eq!(
+            refusal(&format!("{good}nemeses = [\"partition\"]\n")),
+            "3: nemeses: partition takes links between nodes, and start does not mention {links}"
         );
+        assert!(
+            refusal(&format!("{good}nemeses = [\"flood\"]\n"))
+                .starts_with("3: nemeses: allowed are kill, pause, and not \"flood\"")
+        );
+        assert!(
+            refusal(&format!("{good}workloads = [\"register\", \"stack\"]\n"))
+                .starts_with("3: workloads: allowed are register, counter, ")
+        );
+        assert!(refusal(&format!("{good}workloads = []\n")).starts_with("3: workloads: one at least"));
     }
 
     #[test]
@@ -227,9 +315,43 @@ mod tests {
         std::fs::write(&path, "start = [\"./server\"]\nclient = [\"/bin/sh\"]\n").unwrap();
         let system = Described::read(&path).unwrap();
         assert_eq!(
-            system.program,
+            system.profile.program,
             folder.path().canonicalize().unwrap().join("server")
         );
-        assert_eq!(system.nemeses, NEMESES);
+        assert_eq!(system.profile.nemeses, OF_PROCESSES);
+        assert_eq!(system.profile.workloads, ["register"]);
+        assert_eq!(system.profile.reach, Reach::Directly);
+    }
+
+    #[test]
+    fn links_can_be_broken_where_nodes_are_told_of_them_and_leaders_hit_where_clients_tell_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.toml");
+        let text = "start = [\"/bin/sh\", \"{links}\"]\nclient = [\"/bin/sh\"]\nleader = true\nworkloads = [\"queue\", \"lock\"]\n";
+        std::fs::write(&path, text).unwrap();
+        let system = Described::read(&path).unwrap();
+        assert_eq!(
+            system.profile.nemeses,
+            [OF_PROCESSES.to_vec(), OF_LINKS.to_vec()].concat()
+        );
+        assert_eq!(system.profile.reach, Reach::BothWays);
+        assert_eq!(system.profile.workloads, ["queue", "lock"]);
+        assert_eq!(
+            (system.profile.tells, system.profile.elects),
+            (Tells::Leader, true)
+        );
+    }
+
+    #[test]
+    fn a_client_is_asked_for_what_its_workload_knows_and_nobody_else_uses() {
+        for workload in workloads::all() {
+            let op = probe(workload.name());
+            assert_eq!(op.key(), UNUSED_KEY);
+            assert!(
+                workload.needed_kinds().contains(&op.kind()),
+                "{}: {op:?}",
+                workload.name()
+            );
+        }
     }
 }

@@ -7,20 +7,20 @@
 //!                                 └─ dial      a Session with a node: operations, whether it serves, how it is
 //! ```
 //!
-//! An [`Adapter`] is all that is known of another system: how a node of it is started, and what it answers. Processes, signals, logs, the
-//! schedule of faults, the recorder and the checker are the same for all. What the outcome of an operation is has one place, too
-//! ([`Refusal`], `SiteClient`): a session says whether what it sent may take effect, and never tries twice.
+//! An [`Adapter`] is all that is known of another system: what it is ([`Profile`]), how a node of it is started, and what it answers.
+//! Processes, signals, logs, the schedule of faults, the recorder and the checker are the same for all. What the outcome of an operation is
+//! has one place, too ([`Refusal`], `SiteClient`): a session says whether what it sent may take effect, and never tries twice.
 //!
-//! Other systems are asked for single registers only ([`WORKLOADS`]), and which faults they know each adapter says. What a node of etcd says
-//! to another one passes through the harness (`lanes`) and can be cut; for redis and what files describe nothing is in between.
+//! What nodes say to each other passes through the harness where they can be told so ([`Reach`](crate::cluster::Reach)), and can be cut,
+//! slow or flaky then.
 
 mod client;
 mod etcd;
 mod file;
 mod http;
-mod lanes;
 mod name;
 mod place;
+mod profile;
 mod program;
 mod redis;
 pub(crate) mod resp;
@@ -29,29 +29,26 @@ mod template;
 
 pub(crate) use client::{AnyClient, Clients};
 pub(crate) use etcd::Launch as EtcdLaunch;
-pub(crate) use lanes::Lanes;
 pub use name::{SystemName, UnknownSystem};
 pub use place::Place;
 pub(crate) use place::listens;
+pub use profile::{Profile, Tells};
 pub use program::Missing;
 pub(crate) use program::{ETCD_HINT, REDIS_HINT, installed};
 pub(crate) use redis::DURABLE as REDIS_DURABLE;
 pub(crate) use site::{Site, Watcher, site_of};
 
-use crate::cluster::Binary;
-use crate::nemesis::Kind;
+use crate::cluster::{Binary, Reach};
 use crate::node_number::NodeNumber;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 use wire::client::Status;
 use workloads::{Op, Ret};
-
-/// The workloads whose operations other systems are asked for.
-pub const WORKLOADS: [&str; 1] = ["register"];
 
 /// A file that describes a system, as an example.
 pub(crate) const EXAMPLE: &str = include_str!("example.toml");
@@ -108,7 +105,7 @@ impl System {
     pub fn program(&self) -> &Path {
         match self {
             System::Node(binary) => binary.path(),
-            System::Other(adapter) => adapter.program(),
+            System::Other(adapter) => &adapter.profile().program,
         }
     }
 
@@ -116,7 +113,7 @@ impl System {
     pub fn version(&self) -> &str {
         match self {
             System::Node(binary) => binary.version(),
-            System::Other(adapter) => adapter.version(),
+            System::Other(adapter) => &adapter.profile().version,
         }
     }
 
@@ -124,7 +121,15 @@ impl System {
     pub fn elects(&self) -> bool {
         match self {
             System::Node(_) => true,
-            System::Other(adapter) => adapter.elects(),
+            System::Other(adapter) => adapter.profile().elects,
+        }
+    }
+
+    /// How its nodes reach each other.
+    pub fn reach(&self) -> Reach {
+        match self {
+            System::Node(_) => Reach::OneWay,
+            System::Other(adapter) => adapter.profile().reach,
         }
     }
 }
@@ -144,25 +149,8 @@ pub fn find(name: &SystemName) -> Result<Option<Arc<dyn Adapter>>, SystemError> 
 
 /// Another system than the project's own node, as harness and clients know it.
 pub trait Adapter: fmt::Debug + Send + Sync {
-    /// The program of its nodes.
-    fn program(&self) -> &Path;
-
-    /// The version of that, in its own words.
-    fn version(&self) -> &str;
-
-    /// The faults that mean something to it.
-    fn nemeses(&self) -> &[Kind];
-
-    /// Whether its sessions tell [how a node is](Session::status).
-    fn tells_how_it_is(&self) -> bool;
-
-    /// Whether its nodes elect a leader, and tell of it.
-    fn elects(&self) -> bool;
-
-    /// Whether its nodes ask each other over HTTP, by their [aliases](Place::alias), so that a proxy can come between them.
-    fn takes_proxies(&self) -> bool {
-        false
-    }
+    /// What is to be known of it before it runs.
+    fn profile(&self) -> &Profile;
 
     /// What starts `node`, one of those at `places`, on whatever data it has. It takes clients as soon as it listens at its place.
     fn command(&self, node: NodeNumber, places: &[Place]) -> Command;
@@ -176,6 +164,11 @@ pub trait Adapter: fmt::Debug + Send + Sync {
         places: &'a [Place],
     ) -> Later<'a, Result<Box<dyn Session>, String>>;
 
+    /// Where the others reach the node at `place`.
+    fn peer_address(&self, place: &Place) -> SocketAddr {
+        place.peer()
+    }
+
     /// How long dialling may take where a client waits `timeout` for an answer.
     fn dial_time_max(&self, timeout: std::time::Duration) -> std::time::Duration {
         timeout
@@ -186,6 +179,12 @@ pub trait Adapter: fmt::Debug + Send + Sync {
 pub trait Session: Send {
     /// Carries out one operation; never twice.
     fn call<'a>(&'a mut self, op: &'a Op) -> Later<'a, Result<Ret, Refusal>>;
+
+    /// Whether what it has sent of the last operation may have an effect. An operation may begin by looking what there is, and until then
+    /// has none, whatever becomes of it.
+    fn is_in_doubt(&self) -> bool {
+        true
+    }
 
     /// Whether the node serves, and the nodes that depend on it.
     fn serves(&mut self) -> Later<'_, bool>;
@@ -206,47 +205,18 @@ pub enum Refusal {
         /// What was said.
         reason: String,
     },
-    /// It may have an effect, or not. The session is over.
+    /// It may have an effect, or not, as far as the session [is in doubt](Session::is_in_doubt). The session is over.
     Indefinite(String),
 }
 
-/// An operation on a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Read {
-        key: u64,
-    },
-    Write {
-        key: u64,
-        value: u64,
-    },
-    Cas {
-        key: u64,
-        expected: Option<u64>,
-        new: u64,
-    },
-}
+/// What is said of a transaction that is about registers and lists. No workload has any.
+const MIXED: &str = "a transaction is about registers, or about lists";
 
-/// What is asked of a register.
-///
-/// # Errors
-/// It is an operation of another workload than [`WORKLOADS`].
-fn asked(op: &Op) -> Result<Asked, Refusal> {
-    if let Op::Read { key } = *op {
-        Ok(Asked::Read { key })
-    } else if let Op::Write { key, value } = *op {
-        Ok(Asked::Write { key, value })
-    } else if let Op::Cas { key, expected, new } = *op {
-        Ok(Asked::Cas { key, expected, new })
-    } else {
-        Err(Refusal::Definite(String::from(
-            "the system has registers and nothing else",
-        )))
-    }
-}
+/// A key that no workload uses, and that is a whole number in every language's JSON.
+const UNUSED_KEY: u64 = (1 << 53) - 1;
 
-/// A key that no workload writes, to see whether anybody answers.
-const UNUSED_KEY: u64 = u64::MAX;
+/// Asks for that, to see whether anybody answers.
+const IS_ANYBODY_THERE: Op = Op::Read { key: UNUSED_KEY };
 
 /// What a node says of itself that has no more to say than this.
 fn status(node: NodeNumber, leader: Option<NodeNumber>, term: u64, applied: u64) -> Status {
@@ -270,19 +240,5 @@ fn status(node: NodeNumber, leader: Option<NodeNumber>, term: u64, applied: u64)
         first_index: 0,
         snapshot_index: 0,
         members: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_registers_know_is_asked() {
-        assert!(asked(&Op::Read { key: 1 }).is_ok());
-        assert!(matches!(
-            asked(&Op::Dequeue { key: 1 }),
-            Err(Refusal::Definite(_))
-        ));
     }
 }

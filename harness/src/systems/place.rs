@@ -1,7 +1,8 @@
 //! Where a node is: its number, its data, its ports.
 
-use super::lanes::alias;
+use crate::cluster::{Links, alias};
 use crate::node_number::NodeNumber;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,10 @@ pub struct Place {
     pub node: NodeNumber,
     /// Where its data lies, as an absolute path. The folder is there.
     pub data: PathBuf,
-    /// The HTTP proxy by which it reaches others, if it [takes one](super::Adapter::takes_proxies).
+    /// The HTTP proxy by which it reaches others, if it takes one.
     pub proxy: Option<SocketAddr>,
+    /// Where it reaches others by links.
+    links: BTreeMap<NodeNumber, SocketAddr>,
     client: HeldPort,
     peer: HeldPort,
 }
@@ -37,9 +40,24 @@ impl Place {
             node,
             data,
             proxy: None,
+            links: BTreeMap::new(),
             client: HeldPort::any()?,
             peer: HeldPort::any()?,
         })
+    }
+
+    /// From now on it reaches `others` by links.
+    pub(super) fn link(&mut self, others: &[NodeNumber], links: &Links) {
+        self.proxy = links.proxy(self.node);
+        let to = others.iter().copied();
+        self.links = to
+            .filter_map(|to| Some((to, links.address(self.node, to)?)))
+            .collect();
+    }
+
+    /// The link by which it reaches `node`; `None` if there is none, as to itself.
+    pub fn link_to(&self, node: NodeNumber) -> Option<SocketAddr> {
+        self.links.get(&node).copied()
     }
 
     /// Where clients reach it.

@@ -1,7 +1,7 @@
 //! A system's nodes at their places, and watching them.
 
-use super::lanes::Lanes;
-use super::{Adapter, Place, Session, System};
+use super::{Adapter, Place, Profile, Session, System, Tells};
+use crate::cluster::Links;
 use crate::cluster::node_client::{self, Kept};
 use crate::node_number::NodeNumber;
 use std::io;
@@ -20,45 +20,43 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Site {
     adapter: Arc<dyn Adapter>,
     places: Arc<[Place]>,
-    /// What its nodes say to each other, where that passes through the harness.
-    lanes: Option<Arc<Lanes>>,
 }
 
 impl Site {
-    /// Places for `nodes`, with data and logs below `dir`.
+    /// Places for `nodes`, with data and logs below `dir`, from where they reach each other by `links`.
     ///
     /// # Errors
     /// The operating system has no ports, or the folders can't be made.
-    pub(crate) fn new(adapter: Arc<dyn Adapter>, nodes: &[NodeNumber], dir: &Path) -> io::Result<Site> {
+    pub(crate) fn new(
+        adapter: Arc<dyn Adapter>,
+        nodes: &[NodeNumber],
+        dir: &Path,
+        links: &Links,
+    ) -> io::Result<Site> {
         // A program may go to another folder before it looks for its data.
         let dir = std::path::absolute(dir)?;
         let places: io::Result<Vec<Place>> = nodes
             .iter()
-            .map(|node| Place::hold(*node, &dir.join(node.to_string())))
+            .map(|node| {
+                let mut place = Place::hold(*node, &dir.join(node.to_string()))?;
+                place.link(nodes, links);
+                links.set_target(*node, Some(adapter.peer_address(&place)));
+                Ok(place)
+            })
             .collect();
-        let (mut places, mut lanes) = (places?, None);
-        if adapter.takes_proxies() {
-            let peers = places.iter().map(|place| (place.node, place.peer()));
-            let opened = Lanes::open(peers.collect())?;
-            for place in &mut places {
-                place.proxy = Some(opened.proxy(place.node));
-            }
-            lanes = Some(Arc::new(opened));
-        }
         Ok(Site {
+            places: places?.into(),
             adapter,
-            places: places.into(),
-            lanes,
         })
     }
 
-    pub(crate) fn adapter(&self) -> &dyn Adapter {
-        self.adapter.as_ref()
+    /// What is to be known of the system.
+    pub(crate) fn profile(&self) -> &Profile {
+        self.adapter.profile()
     }
 
-    /// What its nodes say to each other, where that can be cut.
-    pub(crate) fn lanes(&self) -> Option<&Lanes> {
-        self.lanes.as_deref()
+    pub(super) fn adapter(&self) -> &dyn Adapter {
+        self.adapter.as_ref()
     }
 
     /// Where clients reach a node while it is up.
@@ -111,18 +109,20 @@ impl Watcher {
     pub(crate) async fn status(&mut self, node: NodeNumber, address: SocketAddr) -> Option<Status> {
         match self {
             Watcher::Node(kept) => node_client::status(node, address, kept).await,
-            Watcher::Other(site, _) if !site.adapter.tells_how_it_is() => None,
+            Watcher::Other(site, _) if site.profile().tells == Tells::Nothing => None,
             Watcher::Other(site, kept) => {
-                let asking = async {
-                    let mut session = match kept.take() {
-                        Some(session) => session,
-                        None => site.dial(node).await.ok()?,
-                    };
-                    let status = session.status().await?;
-                    *kept = Some(session);
-                    Some(status)
+                let mut session = match kept.take() {
+                    Some(session) => session,
+                    None => {
+                        let limit = site.adapter.dial_time_max(ANSWER_TIME_MAX);
+                        let dialled = tokio::time::timeout(limit, site.dial(node)).await;
+                        dialled.ok()?.ok()?
+                    }
                 };
-                tokio::time::timeout(ANSWER_TIME_MAX, asking).await.ok().flatten()
+                let status = tokio::time::timeout(ANSWER_TIME_MAX, session.status()).await;
+                let status = status.ok()??;
+                *kept = Some(session);
+                Some(status)
             }
         }
     }
@@ -132,9 +132,14 @@ impl Watcher {
 ///
 /// # Errors
 /// As of [`Site::new`].
-pub(crate) fn site_of(system: &System, nodes: &[NodeNumber], dir: &Path) -> io::Result<Option<Site>> {
+pub(crate) fn site_of(
+    system: &System,
+    nodes: &[NodeNumber],
+    dir: &Path,
+    links: &Links,
+) -> io::Result<Option<Site>> {
     match system {
         System::Node(_) => Ok(None),
-        System::Other(adapter) => Site::new(Arc::clone(adapter), nodes, dir).map(Some),
+        System::Other(adapter) => Site::new(Arc::clone(adapter), nodes, dir, links).map(Some),
     }
 }

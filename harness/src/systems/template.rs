@@ -5,13 +5,14 @@ use crate::node_number::NodeNumber;
 use std::fmt::Write as _;
 
 /// What may stand between braces.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "id",
     "nodes",
     "data",
     "client_port",
     "peer_port",
     "peers",
+    "links",
     "clients",
 ];
 
@@ -38,6 +39,12 @@ impl Template {
         Ok(Template {
             arguments: arguments?,
         })
+    }
+
+    /// Whether a placeholder of that name is among them.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        let mut parts = self.arguments.iter().flatten();
+        parts.any(|part| matches!(part, Part::Placeholder(placeholder) if *placeholder == name))
     }
 
     /// The words for `node`, one of those at `places`.
@@ -88,7 +95,7 @@ fn parts(word: &str) -> Result<Vec<Part>, String> {
 
 fn value(name: &str, node: NodeNumber, places: &[Place]) -> String {
     let place = &places[super::place::index(node, places)];
-    let listed = |address: fn(&Place) -> std::net::SocketAddr| {
+    let listed = |address: &dyn Fn(&Place) -> std::net::SocketAddr| {
         let mut list = String::new();
         for place in places {
             let separator = if list.is_empty() { "" } else { "," };
@@ -102,8 +109,10 @@ fn value(name: &str, node: NodeNumber, places: &[Place]) -> String {
         "data" => place.data.display().to_string(),
         "client_port" => place.client().port().to_string(),
         "peer_port" => place.peer().port().to_string(),
-        "peers" => listed(Place::peer),
-        "clients" => listed(Place::client),
+        "peers" => listed(&Place::peer),
+        // To itself there is none.
+        "links" => listed(&|other| place.link_to(other.node).unwrap_or_else(|| other.peer())),
+        "clients" => listed(&Place::client),
         _ => unreachable!("{name} was not among the names"),
     }
 }
@@ -111,23 +120,38 @@ fn value(name: &str, node: NodeNumber, places: &[Place]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::{Links, Reach};
 
     fn template(words: &[&str]) -> Result<Template, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         Template::new(&words)
     }
 
-    #[test]
-    fn placeholders_stand_for_what_a_node_has() {
+    #[tokio::test]
+    async fn placeholders_stand_for_what_a_node_has() {
         let dir = tempfile::tempdir().unwrap();
-        let places: Vec<Place> = (1..=2)
-            .map(|node| Place::hold(node, &dir.path().join(node.to_string())).unwrap())
-            .collect();
-        let words = template(&["serve", "--id={id}/{nodes}", "{peers}", "a{{b}}", "{client_port}"]).unwrap();
+        let links = Links::open(&[1, 2], Reach::BothWays).await.unwrap();
+        let places = (1..=2).map(|node| {
+            let mut place = Place::hold(node, &dir.path().join(node.to_string())).unwrap();
+            place.link(&[1, 2], &links);
+            place
+        });
+        let places: Vec<Place> = places.collect();
+        let words = template(&[
+            "serve",
+            "--id={id}/{nodes}",
+            "{peers}",
+            "{links}",
+            "a{{b}}",
+            "{client_port}",
+        ])
+        .unwrap();
+        assert!(words.mentions("links") && !words.mentions("data"));
         let expected = [
             String::from("serve"),
             String::from("--id=2/2"),
             format!("1={},2={}", places[0].peer(), places[1].peer()),
+            format!("1={},2={}", links.address(2, 1).unwrap(), places[1].peer()),
             String::from("a{b}"),
             places[1].client().port().to_string(),
         ];

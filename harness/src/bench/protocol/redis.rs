@@ -62,7 +62,9 @@ fn first_answer(input: &[u8]) -> Result<Option<(Answer, usize)>, Garbled> {
         Reply::Status(b"OK") => Answer::Written,
         Reply::Error(words) => Answer::Refused(String::from_utf8_lossy(words).into_owned()),
         Reply::Value(value) => Answer::Value(value.map(stamp_of).transpose()?),
-        Reply::Status(_) | Reply::Number(_) => return Err(Garbled(format!("{reply:?} is no answer"))),
+        Reply::Status(_) | Reply::Number(_) | Reply::Items(_) => {
+            return Err(Garbled(format!("{reply:?} is no answer")));
+        }
     };
     Ok(Some((answer, bytes)))
 }

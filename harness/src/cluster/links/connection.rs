@@ -13,7 +13,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
 /// What is read at once.
-const BUFFER_BYTES: usize = 64 << 10;
+pub(super) const BUFFER_BYTES: usize = 64 << 10;
 /// How long the node at the far end may take to accept a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long the last words of a connection are gathered that are to be overtaken.
@@ -23,24 +23,19 @@ const OVERTAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// How long the far end may take to read the last words.
 const LAST_WORDS_TIME_MAX: Duration = Duration::from_secs(1);
 
-struct Connection {
+pub(super) struct Connection {
     /// Connections of a link are numbered as they come, from 1.
-    number: u64,
-    near: TcpStream,
+    pub(super) number: u64,
+    pub(super) near: TcpStream,
     /// `None` until the far end has accepted it. Kept open while nothing is carried: neither end learns of that by a connection that ends.
-    far: Option<TcpStream>,
+    pub(super) far: Option<TcpStream>,
     /// What was read at the near end and is not written at the far end.
-    line: Line,
+    pub(super) line: Line,
 }
 
 /// Carries the connection `number` of a link to its end.
 pub(super) async fn carry(link: Arc<Link>, number: u64, near: TcpStream) {
-    let mut connection = Connection {
-        number,
-        near,
-        far: None,
-        line: Line::new(link.seed.wrapping_add(number)),
-    };
+    let mut connection = Connection::new(&link, number, near);
     let (mut cut, mut flaky, mut pranks) = (
         link.cut.subscribe(),
         link.flaky.subscribe(),
@@ -65,29 +60,18 @@ pub(super) async fn carry(link: Arc<Link>, number: u64, near: TcpStream) {
     };
     match prank {
         None => connection.swallow(&link, until(&mut cut, |cut| !*cut)).await,
-        Some(prank) => {
-            link.harm(1);
-            let over = until(&mut flaky, |flaky| *flaky == Flakiness::Off);
-            match prank {
-                Prank::Reset => connection.reset(),
-                Prank::Silence(lasts) => {
-                    let over = tokio::time::timeout(lasts, over);
-                    connection.swallow(&link, async { drop(over.await) }).await;
-                }
-                Prank::Overtake(behind) => connection.be_overtaken(&link, behind, over).await,
-            }
-        }
+        Some(prank) => connection.suffer(prank, &link).await,
     }
 }
 
 /// Waits until it is so.
-async fn until<T>(state: &mut watch::Receiver<T>, is_so: impl FnMut(&T) -> bool) {
+pub(super) async fn until<T>(state: &mut watch::Receiver<T>, is_so: impl FnMut(&T) -> bool) {
     // Whoever carries a connection holds the link, and so the other end.
     let _ = state.wait_for(is_so).await;
 }
 
 /// What befalls the link next.
-async fn next(pranks: &mut broadcast::Receiver<Prank>) -> Prank {
+pub(super) async fn next(pranks: &mut broadcast::Receiver<Prank>) -> Prank {
     loop {
         match pranks.recv().await {
             Ok(prank) => return prank,
@@ -99,20 +83,53 @@ async fn next(pranks: &mut broadcast::Receiver<Prank>) -> Prank {
 }
 
 impl Connection {
-    /// Carries both ways until one end fails or both have said all.
-    async fn forward(&mut self, link: &Link) {
-        let Some(target) = *link.target.borrow() else {
-            return;
-        };
-        let Ok(Ok(stream)) = tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect(target)).await else {
-            return;
-        };
+    /// The connection `number` of a link, which has come from there.
+    pub(super) fn new(link: &Link, number: u64, near: TcpStream) -> Connection {
+        Connection {
+            number,
+            near,
+            far: None,
+            line: Line::new(link.seed.wrapping_add(number)),
+        }
+    }
+
+    /// Dials the far end.
+    pub(super) async fn dial(
+        &mut self,
+        link: &Link,
+    ) -> io::Result<(&mut TcpStream, &mut TcpStream, &mut Line)> {
+        let target = link.target.borrow().ok_or(io::ErrorKind::NotConnected)?;
+        let stream = tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect(target)).await??;
         let far = self.far.insert(stream);
         // Without it, small messages would wait for acknowledgements; where it can't be set, the connection is about to fail.
         let _ = (self.near.set_nodelay(true), far.set_nodelay(true));
-        let (near_says, near_hears) = self.near.split();
+        Ok((&mut self.near, far, &mut self.line))
+    }
+
+    /// Lets that befall it which befalls the link.
+    pub(super) async fn suffer(self, prank: Prank, link: &Link) {
+        link.harm(1);
+        let mut flaky = link.flaky.subscribe();
+        let over = until(&mut flaky, |flaky| *flaky == Flakiness::Off);
+        match prank {
+            Prank::Reset => self.reset(),
+            Prank::Silence(lasts) => {
+                let over = tokio::time::timeout(lasts, over);
+                self.swallow(link, async { drop(over.await) }).await;
+            }
+            Prank::Overtake(behind) => self.be_overtaken(link, behind, over).await,
+        }
+    }
+
+    /// Carries both ways until one end fails or both have said all.
+    async fn forward(&mut self, link: &Link) {
+        let number = self.number;
+        let Ok((near, far, line)) = self.dial(link).await else {
+            return;
+        };
+        let (near_says, near_hears) = near.split();
         let (far_says, far_hears) = far.split();
-        let there = pump(near_says, far_hears, &mut self.line, link, self.number);
+        let there = pump(near_says, far_hears, line, link, Some(number));
         // What comes back answers a greeting. It is said on this connection, but by nobody that this link is slow for.
         let back = pass_on(far_says, near_hears);
         // However it ends, the connection is over.
@@ -120,7 +137,7 @@ impl Connection {
     }
 
     /// Reads and drops what is sent, until the sender closes or it is over; then both ends are reset, since their streams have holes.
-    async fn swallow(mut self, link: &Link, over: impl Future<Output = ()>) {
+    pub(super) async fn swallow(mut self, link: &Link, over: impl Future<Output = ()>) {
         let mut buffer = vec![0; BUFFER_BYTES];
         let swallow = async {
             while let Ok(bytes @ 1..) = self.near.read(&mut buffer).await {
@@ -134,7 +151,7 @@ impl Connection {
         self.reset();
     }
 
-    fn reset(self) {
+    pub(super) fn reset(self) {
         reset(&self.near);
         if let Some(far) = &self.far {
             reset(far);
@@ -178,17 +195,18 @@ impl Connection {
     }
 }
 
-/// Passes on what `from` says, as slowly as the link is, until it has said all and all has arrived.
-async fn pump(
+/// Passes on what `from` says, as slowly as the link is, until it has said all and all has arrived. `number` is the connection's if it is one of
+/// those that the link counts.
+pub(super) async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     line: &mut Line,
     link: &Link,
-    number: u64,
+    number: Option<u64>,
 ) -> io::Result<()> {
     let mut pace = link.pace.subscribe();
     let mut buffer = BytesMut::new();
-    let (mut has_ended, mut has_spoken) = (false, false);
+    let (mut has_ended, mut first_word) = (false, number);
     loop {
         let now = Instant::now();
         let paced = *pace.borrow_and_update();
@@ -207,8 +225,7 @@ async fn pump(
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 bytes => {
                     line.arrived(bytes);
-                    if !has_spoken {
-                        has_spoken = true;
+                    if let Some(number) = first_word.take() {
                         link.has_spoken(number);
                     }
                 }

@@ -9,17 +9,26 @@
 //! carries everything that node 1 says to node 2, and cutting it silences node 1 towards node 2 and nothing else: the other way goes
 //! on. (What flows back on the same connection is the answer to its greeting.)
 //!
+//! Other systems don't keep to that: on one connection both ends have their say. There, what comes back is carried by the link that leads
+//! back ([`both`]), and each of the two is cut, slow or flaky by itself. A system that knows its nodes by one address each, the same for
+//! all, leaves nothing to tell by who dials; where its nodes speak HTTP, each is given a proxy of its own ([`proxy`]).
+//!
 //! A cut link looks as a partition does: the connection stays open and swallows what is sent, and new connections are taken
 //! and never answered. When it is healed, all of those are reset, since their streams have holes. A slow link lets what it carries wait
 //! ([`line`]). On a flaky one, connections break now and then, or fall silent, or are overtaken by newer ones ([`flaky`]).
 
+mod both;
 mod connection;
 mod flaky;
 mod line;
+mod proxy;
 
 pub use line::Pace;
+pub(crate) use proxy::alias;
 
 use crate::node_number::NodeNumber;
+use both::Way;
+use bytes::Bytes;
 use flaky::{Flakiness, Prank};
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +36,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
@@ -36,8 +45,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How many pranks a connection may miss while it is busy.
 const PRANKS_MAX: usize = 16;
 
+/// How nodes reach each other, and so what of it can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Directly: nothing comes between them.
+    Directly,
+    /// Each is told the address of a link to each other one, and says there what it has to say. What comes back answers a greeting.
+    OneWay,
+    /// The same, and on each connection both ends have their say.
+    BothWays,
+    /// Each asks an HTTP proxy of its own for the others, whom it knows by addresses that nobody has.
+    Proxies,
+}
+
 struct Link {
-    address: SocketAddr,
     /// Decides its jitter.
     seed: u64,
     cut: watch::Sender<bool>,
@@ -54,6 +75,19 @@ struct Link {
 }
 
 impl Link {
+    fn new(from: NodeNumber, to: NodeNumber) -> Link {
+        Link {
+            seed: from.wrapping_mul(1_000_003).wrapping_add(to) << 32,
+            cut: watch::Sender::new(false),
+            pace: watch::Sender::new(None),
+            flaky: watch::Sender::new(Flakiness::Off),
+            pranks: broadcast::Sender::new(PRANKS_MAX),
+            newest: watch::Sender::new(0),
+            target: watch::Sender::new(None),
+            harmed: AtomicU64::new(0),
+        }
+    }
+
     /// Does so much harm to what it carries.
     fn harm(&self, much: u64) {
         self.harmed.fetch_add(much, Ordering::Relaxed);
@@ -81,47 +115,92 @@ impl Link {
 }
 
 /// All links of a cluster; dropping them closes their listeners.
-pub(super) struct Links {
+pub(crate) struct Links {
     links: BTreeMap<(NodeNumber, NodeNumber), Arc<Link>>,
+    /// Where a node is told to reach another one, by both.
+    addresses: BTreeMap<(NodeNumber, NodeNumber), SocketAddr>,
+    /// Each node's proxy.
+    proxies: BTreeMap<NodeNumber, SocketAddr>,
     acceptors: Vec<JoinHandle<()>>,
 }
 
 impl Links {
-    /// Opens a listener for each ordered pair of `nodes`.
-    pub(super) async fn open(nodes: &[NodeNumber]) -> io::Result<Links> {
+    /// Opens what `nodes` need that reach each other so.
+    pub(crate) async fn open(nodes: &[NodeNumber], reach: Reach) -> io::Result<Links> {
+        let nodes = if reach == Reach::Directly { &[] } else { nodes };
+        let pairs = nodes.iter().flat_map(|from| nodes.iter().map(|to| (*from, *to)));
+        let links = pairs.filter(|(from, to)| from != to);
         let mut all = Links {
-            links: BTreeMap::new(),
+            links: links
+                .map(|(from, to)| ((from, to), Arc::new(Link::new(from, to))))
+                .collect(),
+            addresses: BTreeMap::new(),
+            proxies: BTreeMap::new(),
             acceptors: Vec::new(),
         };
-        for from in nodes {
-            for to in nodes.iter().filter(|to| *to != from) {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-                let link = Arc::new(Link {
-                    address: listener.local_addr()?,
-                    seed: from.wrapping_mul(1_000_003).wrapping_add(*to) << 32,
-                    cut: watch::Sender::new(false),
-                    pace: watch::Sender::new(None),
-                    flaky: watch::Sender::new(Flakiness::Off),
-                    pranks: broadcast::Sender::new(PRANKS_MAX),
-                    newest: watch::Sender::new(0),
-                    target: watch::Sender::new(None),
-                    harmed: AtomicU64::new(0),
-                });
-                all.acceptors
-                    .push(tokio::spawn(accept(listener, Arc::clone(&link))));
-                all.links.insert((*from, *to), link);
-            }
+        if reach == Reach::Proxies {
+            all.open_proxies(nodes).await?;
+        } else {
+            all.open_listeners(reach).await?;
         }
         Ok(all)
     }
 
-    /// Where `from` reaches `to`; `None` for a node and itself.
-    pub(super) fn address(&self, from: NodeNumber, to: NodeNumber) -> Option<SocketAddr> {
-        self.links.get(&(from, to)).map(|link| link.address)
+    /// A listener for each ordered pair.
+    async fn open_listeners(&mut self, reach: Reach) -> io::Result<()> {
+        for ((from, to), link) in &self.links {
+            let listener = listener().await?;
+            self.addresses.insert((*from, *to), listener.local_addr()?);
+            let there = Arc::clone(link);
+            let back = Arc::clone(&self.links[&(*to, *from)]);
+            self.acceptors.push(if reach == Reach::BothWays {
+                let way = Way { there, back };
+                tokio::spawn(accept(listener, move |number, near| {
+                    both::carry(way.clone(), number, near, Bytes::new())
+                }))
+            } else {
+                tokio::spawn(accept(listener, move |number, near| {
+                    connection::carry(Arc::clone(&there), number, near)
+                }))
+            });
+        }
+        Ok(())
+    }
+
+    /// A proxy for each node.
+    async fn open_proxies(&mut self, nodes: &[NodeNumber]) -> io::Result<()> {
+        for node in nodes {
+            let others = nodes.iter().filter(|other| *other != node);
+            let ways = others.map(|other| {
+                let way = Way {
+                    there: Arc::clone(&self.links[&(*node, *other)]),
+                    back: Arc::clone(&self.links[&(*other, *node)]),
+                };
+                (*other, way)
+            });
+            let ways: Arc<BTreeMap<NodeNumber, Way>> = Arc::new(ways.collect());
+            let listener = listener().await?;
+            self.proxies.insert(*node, listener.local_addr()?);
+            self.acceptors
+                .push(tokio::spawn(accept(listener, move |number, near| {
+                    proxy::carry(Arc::clone(&ways), number, near)
+                })));
+        }
+        Ok(())
+    }
+
+    /// Where `from` reaches `to`; `None` for a node and itself, and where there are no such addresses.
+    pub(crate) fn address(&self, from: NodeNumber, to: NodeNumber) -> Option<SocketAddr> {
+        self.addresses.get(&(from, to)).copied()
+    }
+
+    /// The proxy of a node, where it has one.
+    pub(crate) fn proxy(&self, node: NodeNumber) -> Option<SocketAddr> {
+        self.proxies.get(&node).copied()
     }
 
     /// The node listens there from now on, or is down.
-    pub(super) fn set_target(&self, node: NodeNumber, target: Option<SocketAddr>) {
+    pub(crate) fn set_target(&self, node: NodeNumber, target: Option<SocketAddr>) {
         for ((_, to), link) in &self.links {
             if *to == node {
                 link.target.send_replace(target);
@@ -186,7 +265,15 @@ impl Drop for Links {
     }
 }
 
-async fn accept(listener: TcpListener, link: Arc<Link>) {
+async fn listener() -> io::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", 0)).await
+}
+
+/// Accepts connections, and has each be carried: by its number, from 1.
+async fn accept<C: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    carry: impl Fn(u64, TcpStream) -> C,
+) {
     // Dropped with this task, and every connection with it.
     let mut connections = tokio::task::JoinSet::new();
     let mut number = 0;
@@ -194,7 +281,7 @@ async fn accept(listener: TcpListener, link: Arc<Link>) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 number += 1;
-                connections.spawn(connection::carry(Arc::clone(&link), number, stream));
+                connections.spawn(carry(number, stream));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }

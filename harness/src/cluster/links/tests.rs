@@ -11,7 +11,7 @@ const LONG: Duration = Duration::from_secs(30);
 /// A link from node 1 to node 2, which is this listener.
 async fn link() -> (Links, TcpListener) {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let links = Links::open(&[1, 2]).await.unwrap();
+    let links = Links::open(&[1, 2], Reach::OneWay).await.unwrap();
     links.set_target(2, Some(node.local_addr().unwrap()));
     (links, node)
 }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::nemesis::Kind;
-use crate::systems::{Adapter, Later, Place};
-use std::path::Path;
+use crate::cluster::{Links, Reach};
+use crate::systems::{Adapter, Later, Place, Profile, Tells};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use wire::client::Status;
@@ -13,34 +13,21 @@ enum Answer {
     Ok,
     Refused(Refusal),
     Never,
+    /// Nothing, while it looks what there is.
+    NothingYet,
 }
 
 /// A system whose first node answers with the first of these, and the second with the second.
 #[derive(Debug)]
 struct Scripted {
+    profile: Profile,
     answers: Vec<Answer>,
     asked: Arc<Mutex<Vec<NodeNumber>>>,
 }
 
 impl Adapter for Scripted {
-    fn program(&self) -> &Path {
-        Path::new("nothing")
-    }
-
-    fn version(&self) -> &str {
-        ""
-    }
-
-    fn nemeses(&self) -> &[Kind] {
-        &[]
-    }
-
-    fn tells_how_it_is(&self) -> bool {
-        false
-    }
-
-    fn elects(&self) -> bool {
-        false
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn command(&self, _node: NodeNumber, _places: &[Place]) -> Command {
@@ -74,9 +61,13 @@ impl Session for ScriptedSession {
             match &self.answer {
                 Answer::Ok => Ok(Ret::Written),
                 Answer::Refused(refusal) => Err(refusal.clone()),
-                Answer::Never => std::future::pending().await,
+                Answer::Never | Answer::NothingYet => std::future::pending().await,
             }
         })
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        !matches!(self.answer, Answer::NothingYet)
     }
 
     fn serves(&mut self) -> Later<'_, bool> {
@@ -88,15 +79,28 @@ impl Session for ScriptedSession {
     }
 }
 
-/// What becomes of a write and of a read at node 1 where nodes answer so, and whom the write was sent to; `down` is no process.
-async fn outcomes(answers: &[Answer], down: Option<NodeNumber>) -> (Completion, Completion, Vec<NodeNumber>) {
-    let dir = tempfile::tempdir().unwrap();
+/// Clients of nodes that answer so, and whom they have asked; `down` is no process.
+async fn clients(
+    answers: &[Answer],
+    down: Option<NodeNumber>,
+    dir: &std::path::Path,
+) -> (Clients, Arc<Mutex<Vec<NodeNumber>>>) {
     let asked = Arc::default();
     let adapter = Scripted {
+        profile: Profile {
+            program: PathBuf::new(),
+            version: String::new(),
+            workloads: Vec::new(),
+            nemeses: Vec::new(),
+            reach: Reach::Directly,
+            tells: Tells::Nothing,
+            elects: false,
+        },
         answers: answers.to_vec(),
         asked: Arc::clone(&asked),
     };
-    let site = Site::new(Arc::new(adapter), &[1, 2], dir.path()).unwrap();
+    let links = Links::open(&[], Reach::Directly).await.unwrap();
+    let site = Site::new(Arc::new(adapter), &[1, 2], dir, &links).unwrap();
     let addresses = site.clone();
     let clients = Clients {
         site: Some(site),
@@ -106,6 +110,13 @@ async fn outcomes(answers: &[Answer], down: Option<NodeNumber>) -> (Completion, 
         timeout: Duration::from_millis(50),
         reads_at_home: false,
     };
+    (clients, asked)
+}
+
+/// What becomes of a write and of a read at node 1 where nodes answer so, and whom the write was sent to; `down` is no process.
+async fn outcomes(answers: &[Answer], down: Option<NodeNumber>) -> (Completion, Completion, Vec<NodeNumber>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (clients, asked) = clients(answers, down, dir.path()).await;
     let write = clients.pinned_to(1).call(&Op::Write { key: 1, value: 1 }).await;
     let asked = std::mem::take(&mut *asked.lock().unwrap());
     let read = clients.pinned_to(1).call(&Op::Read { key: 1 }).await;
@@ -165,4 +176,46 @@ async fn a_refusal_that_names_another_node_is_followed_a_few_times() {
         "{write:?}"
     );
     assert_eq!(asked, [1, 2, 1, 2]);
+}
+
+#[tokio::test]
+async fn what_has_only_looked_has_failed_when_nobody_answers() {
+    let (write, ..) = outcomes(&[Answer::NothingYet, Answer::Ok], None).await;
+    assert!(
+        matches!(&write, Completion::Fail(reason) if reason == TIMED_OUT),
+        "{write:?}"
+    );
+}
+
+/// What becomes of an append at node 1 where nodes answer so, and whom it was sent to.
+async fn append(answers: &[Answer], is_doubled: bool) -> (Completion, Vec<NodeNumber>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (clients, asked) = clients(answers, None, dir.path()).await;
+    let append = Op::AppendOnce {
+        key: 1,
+        piece: 2,
+        is_doubled,
+    };
+    let completion = clients.pinned_to(1).call(&append).await;
+    (completion, std::mem::take(&mut *asked.lock().unwrap()))
+}
+
+#[tokio::test]
+async fn an_append_is_sent_to_the_next_node_until_it_is_answered() {
+    let (completion, asked) = append(&[Answer::Never, Answer::Ok], false).await;
+    assert_eq!(completion, Completion::Ok(Ret::Written));
+    assert_eq!(asked, [1, 2]);
+    let (completion, asked) = append(&[Answer::Ok, Answer::Never], true).await;
+    assert_eq!(completion, Completion::Ok(Ret::Written));
+    assert_eq!(asked, [1, 1], "a network doubles it");
+}
+
+#[tokio::test]
+async fn an_append_of_which_one_sending_is_in_doubt_is_so_whatever_is_said_of_the_others() {
+    let full = || refused(Refusal::Definite(String::from("full")));
+    let (completion, asked) = append(&[Answer::Never, full()], false).await;
+    assert!(matches!(completion, Completion::Info(_)), "{completion:?}");
+    assert_eq!(asked, [1, 2, 1, 2, 1, 2]);
+    let (completion, _) = append(&[full(), full()], false).await;
+    assert!(matches!(completion, Completion::Fail(_)), "{completion:?}");
 }

@@ -1,9 +1,10 @@
 //! A client that is a process: one line of JSON to it, one line of JSON back.
 
-use crate::client::{MISANSWERED, NOT_THE_PROTOCOL, UNREADABLE};
+use super::protocol::{Line, Question, reason_of, returned};
+use crate::client::NOT_THE_PROTOCOL;
 use crate::cluster::Spawner;
-use crate::systems::{Asked, Later, Refusal, Session, UNUSED_KEY, asked};
-use serde::{Deserialize, Serialize};
+use crate::node_number::NodeNumber;
+use crate::systems::{Later, Refusal, Session, status};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -16,55 +17,12 @@ use workloads::{Op, Ret};
 /// The longest line.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
-/// What is asked, as the process reads it.
-#[derive(Debug, Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
-enum Question {
-    Read {
-        key: u64,
-    },
-    Write {
-        key: u64,
-        value: u64,
-    },
-    Cas {
-        key: u64,
-        expected: Option<u64>,
-        value: u64,
-    },
-}
-
-/// What the process says.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Line {
-    Ready,
-    Ok {
-        /// What a read found.
-        #[serde(default, with = "found")]
-        value: Option<Option<u64>>,
-        /// Whether a compare-and-set took effect.
-        swapped: Option<bool>,
-    },
-    Fail {
-        reason: Option<String>,
-    },
-    Info {
-        reason: Option<String>,
-    },
-}
-
-/// Tells a value that is null from one that is missing.
-mod found {
-    use serde::{Deserialize as _, Deserializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
-        Option::<u64>::deserialize(from).map(Some)
-    }
-}
-
 /// A client process. It is killed when this is dropped, and dies with the harness.
 pub(super) struct Speaker {
+    /// The node that it is a client of.
+    node: NodeNumber,
+    /// What it is asked to see whether its node serves.
+    probe: Op,
     child: Child,
     questions: ChildStdin,
     lines: BufReader<ChildStdout>,
@@ -79,9 +37,11 @@ impl Drop for Speaker {
 }
 
 impl Speaker {
-    /// Starts the process and waits until it says that it is connected. What it says on stderr goes to `log`.
+    /// Starts the process, a client of `node`, and waits until it says that it is connected. What it says on stderr goes to `log`.
     pub(super) async fn start(
         spawner: &Spawner,
+        node: NodeNumber,
+        probe: Op,
         mut command: Command,
         log: &Path,
     ) -> Result<Speaker, String> {
@@ -99,6 +59,8 @@ impl Speaker {
         let questions = ChildStdin::from_std(stdin).map_err(failed)?;
         let lines = ChildStdout::from_std(stdout).map_err(failed)?;
         let mut speaker = Speaker {
+            node,
+            probe,
             child,
             questions,
             lines: BufReader::new(lines),
@@ -106,7 +68,7 @@ impl Speaker {
         match speaker.line().await? {
             Line::Ready => Ok(speaker),
             Line::Fail { reason } | Line::Info { reason } => Err(reason_of(reason)),
-            Line::Ok { .. } => Err(String::from("the client answers before it was asked")),
+            Line::Ok(_) => Err(String::from("the client answers before it was asked")),
         }
     }
 
@@ -122,17 +84,8 @@ impl Speaker {
         serde_json::from_slice(&line).map_err(|error| format!("the client {NOT_THE_PROTOCOL}: {error}"))
     }
 
-    async fn ask(&mut self, asked: Asked) -> Result<Line, String> {
-        let question = match asked {
-            Asked::Read { key } => Question::Read { key },
-            Asked::Write { key, value } => Question::Write { key, value },
-            Asked::Cas { key, expected, new } => Question::Cas {
-                key,
-                expected,
-                value: new,
-            },
-        };
-        let mut line = serde_json::to_vec(&question).expect("numbers are JSON");
+    async fn ask(&mut self, question: &Question) -> Result<Line, String> {
+        let mut line = serde_json::to_vec(question).expect("numbers are JSON");
         line.push(b'\n');
         self.questions
             .write_all(&line)
@@ -145,47 +98,27 @@ impl Speaker {
 impl Session for Speaker {
     fn call<'a>(&'a mut self, op: &'a Op) -> Later<'a, Result<Ret, Refusal>> {
         Box::pin(async move {
-            let asked = asked(op)?;
-            let line = self.ask(asked).await.map_err(Refusal::Indefinite)?;
-            returned(asked, line)
+            let line = self.ask(&Question::from(op)).await;
+            returned(op, line.map_err(Refusal::Indefinite)?)
         })
     }
 
     fn serves(&mut self) -> Later<'_, bool> {
         Box::pin(async move {
-            let read = self.ask(Asked::Read { key: UNUSED_KEY }).await;
-            matches!(read, Ok(Line::Ok { .. }))
+            let probe = self.probe.clone();
+            self.call(&probe).await.is_ok()
         })
     }
 
     fn status(&mut self) -> Later<'_, Option<Status>> {
-        Box::pin(async { None })
+        Box::pin(async move {
+            let Ok(Line::Ok(found)) = self.ask(&Question::Leader).await else {
+                return None;
+            };
+            let (leader, term) = found.leader()?;
+            Some(status(self.node, leader, term, 0))
+        })
     }
-}
-
-/// What an operation returned that was answered so.
-fn returned(asked: Asked, line: Line) -> Result<Ret, Refusal> {
-    let misanswered = || Refusal::Indefinite(MISANSWERED.to_owned());
-    match line {
-        Line::Ok { value, swapped } => match asked {
-            Asked::Read { .. } => value.map(|value| Ret::Value(value.map(readable))),
-            Asked::Write { .. } => Some(Ret::Written),
-            Asked::Cas { .. } => swapped.map(Ret::Swapped),
-        }
-        .ok_or_else(misanswered),
-        Line::Fail { reason } => Err(Refusal::Definite(reason_of(reason))),
-        Line::Info { reason } => Err(Refusal::Indefinite(reason_of(reason))),
-        Line::Ready => Err(misanswered()),
-    }
-}
-
-/// A value as it can be recorded.
-fn readable(value: u64) -> u64 {
-    value.min(UNREADABLE)
-}
-
-fn reason_of(reason: Option<String>) -> String {
-    reason.unwrap_or_else(|| String::from("the client gives no reason"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,14 @@ async fn client(script: &str) -> Result<Speaker, String> {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]);
     let spawner = Spawner::start().unwrap();
-    let speaker = Speaker::start(&spawner, command, &folder.path().join("log")).await;
+    let speaker = Speaker::start(
+        &spawner,
+        1,
+        Op::Count { key: 3 },
+        command,
+        &folder.path().join("log"),
+    )
+    .await;
     // It lives as long as the thread that started it.
     std::mem::forget(spawner);
     speaker
@@ -56,6 +63,20 @@ read question"#;
     };
     let swapped = client(script).await.unwrap().call(&cas).await;
     assert_eq!(swapped, Ok(Ret::Swapped(true)));
+}
+
+#[tokio::test]
+async fn whether_its_node_serves_and_who_leads_is_asked_in_words_that_it_knows() {
+    let script = r#"echo '{"type":"ready"}'
+while read question; do case "$question" in
+'{"op":"count","key":3}') echo '{"type":"ok","value":0}';;
+'{"op":"leader"}') echo '{"type":"ok","leader":1,"term":4}';;
+esac; done"#;
+    let mut client = client(script).await.unwrap();
+    assert!(client.serves().await);
+    let status = client.status().await.unwrap();
+    assert_eq!((status.node, status.leader, status.term), (1, Some(1), 4));
+    assert_eq!(status.role, wire::client::NodeRole::Leader);
 }
 
 #[tokio::test]

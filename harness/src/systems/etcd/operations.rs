@@ -6,13 +6,16 @@
 //! | workload | how |
 //! |---|---|
 //! | register | a range, a put; a compare-and-set compares the value, or that there is none |
-//! | counter, bank, append | read, and put what it becomes if its revision is the same still; a bank's account that nobody wrote holds its first balance |
+//! | counter, bank, append | read, and put what it becomes if its revision is the same still |
 //! | multi-register | one transaction |
 //! | set | a key for each element, all of which one range reads |
 //! | queue | a key for each item; the oldest is read, and deleted if it is there still: nothing can come before it |
 //! | unique-ids | a put: its revision is its own |
-//! | lock | a put where there is nothing, and its revision is the token; a delete where the value is the owner's. There is no lease: whoever holds a lock keeps it however long he is gone, as the model has it |
+//! | lock | a put where there is nothing, and its revision is the token; a delete where the value is the owner's |
 //! | session | a key for each piece, put where there is none: an append that is sent again changes nothing |
+//!
+//! An account of a bank that nobody wrote holds its first balance. A lock has no lease: whoever took it keeps it however long he is silent, as
+//! the model has it, and a lease that ran out would give it to two.
 
 use super::answer::{Answer, Pair};
 use super::request::{
@@ -61,15 +64,13 @@ impl EtcdSession {
                     Some(value) => is_value(&key, &value.to_string()),
                     None => is_absent(&key),
                 };
-                let answer = self
-                    .write_if(vec![compare], step_put(&key, &new.to_string()))
-                    .await?;
+                let answer = self.write_if(compare, step_put(&key, &new.to_string())).await?;
                 Ok(Ret::Swapped(answer.succeeded))
             }
             Op::Add { key, amount } => {
                 let held = self.look(vec![key.to_string()]).await?;
                 let sum = held[0].value().map_or(0, count).wrapping_add(*amount);
-                self.replace(&held, vec![step_put(&held[0].key, &sum.to_string())])
+                self.replace(&held, &[step_put(&held[0].key, &sum.to_string())])
                     .await
             }
             Op::Count { key } => {
@@ -94,7 +95,7 @@ impl EtcdSession {
             Op::AppendOnce { key, piece, .. } => {
                 let key = thing(*key, *piece);
                 // Where it is there already, it was carried out.
-                self.write_if(vec![is_absent(&key)], step_put(&key, "")).await?;
+                self.write_if(is_absent(&key), step_put(&key, "")).await?;
                 Ok(Ret::Written)
             }
             Op::Text { key } => {
@@ -120,8 +121,8 @@ impl EtcdSession {
                     let balance = balance(held).wrapping_add(change);
                     step_put(&held.key, &balance.to_string())
                 });
-                let changed = changed.collect();
-                self.replace(&held, changed).await
+                let changed: Vec<Value> = changed.collect();
+                self.replace(&held, &changed).await
             }
             Op::Balances { key } => {
                 let accounts = (0..ACCOUNTS).map(|account| cell(*key, account));
@@ -135,7 +136,7 @@ impl EtcdSession {
             Op::Acquire { key, owner } => {
                 let key = key.to_string();
                 let answer = self
-                    .write_if(vec![is_absent(&key)], step_put(&key, &owner.to_string()))
+                    .write_if(is_absent(&key), step_put(&key, &owner.to_string()))
                     .await?;
                 let token = answer.succeeded.then(|| revision(&answer)).transpose()?;
                 Ok(Ret::Token(token))
@@ -143,22 +144,22 @@ impl EtcdSession {
             Op::Release { key, owner } => {
                 let key = key.to_string();
                 let answer = self
-                    .write_if(vec![is_value(&key, &owner.to_string())], step_delete(&key))
+                    .write_if(is_value(&key, &owner.to_string()), step_delete(&key))
                     .await?;
                 Ok(Ret::Released(answer.succeeded))
             }
         }
     }
 
-    /// Takes a step if everything compares so.
-    async fn write_if(&mut self, compare: Vec<Value>, then: Value) -> Result<Answer, Refusal> {
-        self.write(TXN, &transaction(compare, vec![then])).await
+    /// Takes a step if that holds.
+    async fn write_if(&mut self, compare: Value, then: Value) -> Result<Answer, Refusal> {
+        self.write(TXN, &transaction(&[compare], &[then])).await
     }
 
     /// What these keys hold, at one moment.
     async fn look(&mut self, keys: Vec<String>) -> Result<Vec<Held>, Refusal> {
-        let ranges = keys.iter().map(|key| step_range(get(key)));
-        let answer = self.read(TXN, &transaction(Vec::new(), ranges.collect())).await?;
+        let ranges: Vec<Value> = keys.iter().map(|key| step_range(&get(key))).collect();
+        let answer = self.read(TXN, &transaction(&[], &ranges)).await?;
         if answer.responses.len() != keys.len() {
             return Err(misanswered());
         }
@@ -171,12 +172,15 @@ impl EtcdSession {
     }
 
     /// Takes these steps, if what was held is held still.
-    async fn replace(&mut self, held: &[Held], steps: Vec<Value>) -> Result<Ret, Refusal> {
-        let compare = held.iter().map(|held| {
-            let revision = held.pair.as_ref().map_or(0, |pair| pair.mod_revision);
-            is_unchanged_since(&held.key, revision)
-        });
-        let answer = self.write(TXN, &transaction(compare.collect(), steps)).await?;
+    async fn replace(&mut self, held: &[Held], steps: &[Value]) -> Result<Ret, Refusal> {
+        let compare: Vec<Value> = held
+            .iter()
+            .map(|held| {
+                let revision = held.pair.as_ref().map_or(0, |pair| pair.mod_revision);
+                is_unchanged_since(&held.key, revision)
+            })
+            .collect();
+        let answer = self.write(TXN, &transaction(&compare, steps)).await?;
         if answer.succeeded {
             Ok(Ret::Written)
         } else {
@@ -192,7 +196,7 @@ impl EtcdSession {
         let item = name(first);
         let key = String::from_utf8_lossy(&first.key);
         let answer = self
-            .write_if(vec![is_made_in(&key, first.create_revision)], step_delete(&key))
+            .write_if(is_made_in(&key, first.create_revision), step_delete(&key))
             .await?;
         if answer.succeeded {
             Ok(Ret::Value(Some(item)))
@@ -208,10 +212,10 @@ impl EtcdSession {
             if let Step::Write { value, .. } = step {
                 step_put(&key, &value.to_string())
             } else {
-                step_range(get(&key))
+                step_range(&get(&key))
             }
         });
-        let asked = transaction(Vec::new(), asked.collect());
+        let asked = transaction(&[], &asked.collect::<Vec<Value>>());
         let answer = if steps.iter().all(Step::is_read) {
             self.read(TXN, &asked).await?
         } else {
@@ -253,7 +257,7 @@ impl EtcdSession {
             })
             .collect();
         if !puts.is_empty() {
-            self.replace(&held, puts).await?;
+            self.replace(&held, &puts).await?;
         }
         Ok(Ret::Steps(taken))
     }

@@ -51,12 +51,12 @@ pub(super) fn put(key: &str, value: &str) -> Value {
 }
 
 /// A transaction: if everything compares so, these steps, in order, and else nothing.
-pub(super) fn transaction(compare: Vec<Value>, then: Vec<Value>) -> Value {
+pub(super) fn transaction(compare: &[Value], then: &[Value]) -> Value {
     json!({ "compare": compare, "success": then })
 }
 
 /// A step of a transaction that reads.
-pub(super) fn step_range(range: Value) -> Value {
+pub(super) fn step_range(range: &Value) -> Value {
     json!({ "request_range": range })
 }
 

@@ -99,14 +99,14 @@ async fn a_sum_replaces_what_was_read_and_nothing_else() {
     let read = held(&[Some(pair("1", "12", 3, 7))]);
     let (ret, _, questions) = asked(&add, vec![read.clone(), json!({ "succeeded": true })]).await;
     assert_eq!(ret, Ok(Ret::Written));
-    let expected = transaction(vec![is_unchanged_since("1", 7)], vec![step_put("1", "7")]);
+    let expected = transaction(&[is_unchanged_since("1", 7)], &[step_put("1", "7")]);
     assert_eq!(questions[1], (TXN.to_owned(), expected));
     // It was changed in between: nothing was written.
     let (ret, ..) = asked(&add, vec![read, json!({})]).await;
     assert!(matches!(ret, Err(Refusal::Definite(_))), "{ret:?}");
     // Where there was nothing, there must be nothing still.
     let (_, _, questions) = asked(&add, vec![held(&[None]), json!({ "succeeded": true })]).await;
-    let expected = transaction(vec![is_unchanged_since("1", 0)], vec![step_put("1", "-5")]);
+    let expected = transaction(&[is_unchanged_since("1", 0)], &[step_put("1", "-5")]);
     assert_eq!(questions[1].1, expected);
 }
 
@@ -131,7 +131,7 @@ async fn what_is_taken_from_a_queue_is_what_was_put_first_if_it_is_there_still()
         "key": text("1/"), "range_end": text("10"), "limit": "1",
         "sort_target": "CREATE", "sort_order": "ASCEND",
     });
-    let take = transaction(vec![is_made_in("1/12", 9)], vec![step_delete("1/12")]);
+    let take = transaction(&[is_made_in("1/12", 9)], &[step_delete("1/12")]);
     assert_eq!(questions, [(RANGE.to_owned(), range), (TXN.to_owned(), take)]);
     let (ret, ..) = asked(&dequeue, vec![first, json!({})]).await;
     assert!(matches!(ret, Err(Refusal::Definite(_))), "{ret:?}");
@@ -153,7 +153,7 @@ async fn sets_and_texts_are_keys_under_one_name_in_the_order_in_which_they_were_
     };
     let (ret, _, questions) = asked(&once, vec![json!({})]).await;
     assert_eq!(ret, Ok(Ret::Written), "it was there already");
-    let expected = transaction(vec![is_absent("1/9")], vec![step_put("1/9", "")]);
+    let expected = transaction(&[is_absent("1/9")], &[step_put("1/9", "")]);
     assert_eq!(questions[0].1, expected);
 }
 
@@ -187,10 +187,10 @@ async fn lists_are_read_at_one_moment_and_replaced_if_all_of_them_are_the_same_s
     let (ret, _, questions) = asked(&op, vec![read, json!({ "succeeded": true })]).await;
     let found = vec![list(2, Some(vec![])), append, list(1, Some(vec![1, 2, 3]))];
     assert_eq!(ret, Ok(Ret::Steps(found)));
-    let compare = vec![is_unchanged_since("0.1", 5), is_unchanged_since("0.2", 0)];
+    let compare = [is_unchanged_since("0.1", 5), is_unchanged_since("0.2", 0)];
     assert_eq!(
         questions[1].1,
-        transaction(compare, vec![step_put("0.1", "1 2 3 ")])
+        transaction(&compare, &[step_put("0.1", "1 2 3 ")])
     );
 }
 
@@ -205,9 +205,9 @@ async fn a_transfer_replaces_two_balances_and_an_account_holds_something_from_th
     let read = held(&[None, Some(pair("1.0", "990", 4, 6))]);
     let (ret, _, questions) = asked(&transfer, vec![read, json!({ "succeeded": true })]).await;
     assert_eq!(ret, Ok(Ret::Written));
-    let compare = vec![is_unchanged_since("1.3", 0), is_unchanged_since("1.0", 6)];
-    let puts = vec![step_put("1.3", "995"), step_put("1.0", "995")];
-    assert_eq!(questions[1].1, transaction(compare, puts));
+    let compare = [is_unchanged_since("1.3", 0), is_unchanged_since("1.0", 6)];
+    let puts = [step_put("1.3", "995"), step_put("1.0", "995")];
+    assert_eq!(questions[1].1, transaction(&compare, &puts));
     let read = held(&[None, Some(pair("1.1", "995", 4, 6)), None, None, None]);
     let (ret, ..) = asked(&Op::Balances { key: 1 }, vec![read]).await;
     assert_eq!(ret, Ok(Ret::Balances(vec![1000, 995, 1000, 1000, 1000])));
@@ -227,7 +227,7 @@ async fn a_revision_is_an_id_and_a_token() {
     assert!(matches!(ret, Err(Refusal::Indefinite(_))), "no revision: {ret:?}");
     let (ret, _, questions) = asked(&Op::Release { key: 1, owner: 5 }, vec![json!({})]).await;
     assert_eq!(ret, Ok(Ret::Released(false)));
-    let expected = transaction(vec![is_value("1", "5")], vec![step_delete("1")]);
+    let expected = transaction(&[is_value("1", "5")], &[step_delete("1")]);
     assert_eq!(questions[0].1, expected);
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -116,12 +117,15 @@ impl Store {
                 Some(json!({ "type": "ok", "values": balances }))
             }
             "acquire" => {
-                let token = if self.numbers.contains_key(&at) {
-                    None
-                } else {
-                    self.numbers.insert(at, question["owner"].as_i64()?);
-                    Some(self.add((key, TOKEN), 0, 1))
+                let owner = question["owner"].as_i64()?;
+                let is_free = match self.numbers.entry(at) {
+                    Entry::Vacant(free) => {
+                        free.insert(owner);
+                        true
+                    }
+                    Entry::Occupied(_) => false,
                 };
+                let token = is_free.then(|| self.add((key, TOKEN), 0, 1));
                 Some(json!({ "type": "ok", "token": token }))
             }
             "release" => {

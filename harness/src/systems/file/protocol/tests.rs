@@ -153,9 +153,11 @@ fn what_no_client_wrote_can_be_recorded_and_what_is_missing_is_no_answer() {
 
 #[test]
 fn who_leads_is_told_with_the_term_or_that_nobody_is_known_to() {
-    let leader = |text: &str| match serde_json::from_str(text).unwrap() {
-        Line::Ok(found) => found.leader(),
-        other => panic!("{other:?}"),
+    let leader = |text: &str| {
+        let Line::Ok(found) = serde_json::from_str(text).unwrap() else {
+            panic!("{text} is no answer");
+        };
+        found.leader()
     };
     let [(asked, answer)] = &explained("leader")[..] else {
         panic!("it is explained once");

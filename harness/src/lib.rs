@@ -21,7 +21,7 @@
 //! - [`simulate`]: the production node in simulated worlds, by seed;
 //! - [`mutants`]: seeded bugs through all of these, and what finds them;
 //! - `bench`: commit latency and throughput, beside other systems;
-//! - [`up`]: a cluster to play with;
+//! - [`up`]: a cluster to play with; [`serve`]: the runs of a store in a web page;
 //! - [`cli`]: the command line; [`exit`]: how a command ends.
 //!
 //! # Architecture invariants
@@ -46,6 +46,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod exit;
+mod interrupts;
 pub mod model;
 pub mod mutants;
 pub mod nemesis;
@@ -53,6 +54,7 @@ pub mod node_number;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod serve;
 pub mod simulate;
 pub mod systems;
 pub mod up;

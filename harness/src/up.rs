@@ -10,12 +10,12 @@ mod teller;
 
 use crate::cluster::{Binary, Cluster, ClusterSpec, Timing};
 use crate::exit::Exit;
+use crate::interrupts::Interrupts;
 use std::io;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use teller::Teller;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often is looked for news.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -88,28 +88,6 @@ pub async fn up(options: UpOptions) -> Exit {
         () = interrupts.next() => {}
     }
     Exit::Valid
-}
-
-/// What asks the harness to end.
-struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Interrupts {
-    fn hear() -> io::Result<Interrupts> {
-        Ok(Interrupts {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn refused(error: &dyn std::error::Error) -> Exit {

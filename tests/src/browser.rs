@@ -87,7 +87,12 @@ impl Browser {
 
     /// Opens a page from disk.
     pub fn open(&self, page: &Path) {
-        self.post("/url", &json!({"url": format!("file://{}", page.display())}));
+        self.visit(&format!("file://{}", page.display()));
+    }
+
+    /// Opens the page at an address.
+    pub fn visit(&self, url: &str) {
+        self.post("/url", &json!({"url": url}));
     }
 
     /// What an expression of the page's language comes to.

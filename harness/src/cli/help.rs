@@ -129,6 +129,11 @@ A test that can't be carried through has a line too, unknown for the reason that
   disk                  {\"peak_bytes\":…,\"state_bytes\":…,\"segment_bytes\":…}: the most that one node had at any moment, its
                         largest snapshot, its largest segment of log
 
+`harness serve` prints one line as soon as it can be asked:
+
+  url    the address of the page
+  store  the folder that is served
+
 `harness check` prints a line for each file:
 
   file           as given

@@ -12,7 +12,7 @@ use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
 use crate::systems::SystemName;
 use crate::up::UpOptions;
-use crate::{model, mutants, run, simulate, up};
+use crate::{model, mutants, run, serve, simulate, up};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -77,6 +77,12 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Starts a cluster to play with, and tells what happens in it until Ctrl-C.
     Up(UpArgs),
+    /// Serves the runs of a store as a web page, until Ctrl-C.
+    ///
+    /// The page lists all runs, those that go on too, and is searched, filtered and sorted in the browser. Each run has a page of its own: its
+    /// report, its files and its nodes' logs, to look at and to keep, and the commands that repeat it. It follows what happens in the store,
+    /// loads nothing from elsewhere, and writes nothing.
+    Serve(ServeArgs),
     /// Explains a command, or a topic: `exit-codes`, `json`, `run-directory`, `systems`.
     Help {
         /// The command or topic.
@@ -220,7 +226,7 @@ struct ModelArgs {
     memory: Option<u64>,
     /// Serves stateright's Explorer for one world at this address, such as 127.0.0.1:3000: a page on which states are looked at and steps
     /// are chosen.
-    #[arg(long, value_name = "ADDRESS", value_parser = values::explorer_address, conflicts_with_all = ["json", "depth", "limit", "memory"])]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address, conflicts_with_all = ["json", "depth", "limit", "memory"])]
     explore: Option<std::net::SocketAddr>,
     /// The bug of the bug zoo that is seeded into every server.
     #[cfg(feature = "mutants")]
@@ -354,6 +360,22 @@ struct UpArgs {
     node_arg: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// The store: the folder that runs were kept in.
+    #[arg(long, value_name = "FOLDER", default_value = "store")]
+    store: PathBuf,
+    /// The address to listen on; of port 0 the operating system says which one it is.
+    ///
+    /// Whoever reaches the address can read everything in the store. On an address of this machine alone, questions by any other name than
+    /// localhost or such an address are refused, as they come from pages that were made to ask here.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = values::address)]
+    listen: std::net::SocketAddr,
+    /// Prints one JSON line with the address to stdout; see `harness help json`.
+    #[arg(long)]
+    json: bool,
+}
+
 /// What `main` does.
 pub fn main() -> ExitCode {
     let exit = match parse(std::env::args_os()) {
@@ -383,7 +405,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, NoCommand
 }
 
 /// What is said to whoever names no command, or another one.
-const COMMANDS: &str = "there are run, check, report, model, simulate, mutants, bench, up and help";
+const COMMANDS: &str = "there are run, check, report, model, simulate, mutants, bench, up, serve and help";
 
 fn execute(command: Command) -> Exit {
     match command {
@@ -395,6 +417,7 @@ fn execute(command: Command) -> Exit {
         Command::Mutants(arguments) => execute_mutants(arguments),
         Command::Bench(arguments) => bench::execute(arguments),
         Command::Up(arguments) => execute_up(arguments),
+        Command::Serve(arguments) => execute_serve(arguments),
         Command::Help { topic } => explain(topic.as_deref()),
     }
 }
@@ -554,6 +577,14 @@ fn execute_up(arguments: UpArgs) -> Exit {
     }))
 }
 
+fn execute_serve(arguments: ServeArgs) -> Exit {
+    on_runtime(serve::serve(&serve::ServeOptions {
+        store: arguments.store,
+        listen: arguments.listen,
+        json: arguments.json,
+    }))
+}
+
 fn on_runtime(task: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
@@ -605,7 +636,7 @@ fn explain(topic: Option<&str>) -> Exit {
     }
     let topics = help::TOPICS.map(|(name, _)| name).join(", ");
     usage(&format!(
-        "there is no help on {name:?}; there is on run, check, report, model, simulate, mutants, bench, up, {topics}"
+        "there is no help on {name:?}; there is on run, check, report, model, simulate, mutants, bench, up, serve, {topics}"
     ))
 }
 

@@ -35,7 +35,9 @@ fn help_is_as_reviewed() {
     let mut command = Cli::command();
     command.build();
     insta::assert_snapshot!("help", command.render_long_help());
-    for name in ["run", "check", "report", "simulate", "mutants", "bench", "up"] {
+    for name in [
+        "run", "check", "report", "simulate", "mutants", "bench", "up", "serve",
+    ] {
         let subcommand = command.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help_{name}"), subcommand.render_long_help());
     }
@@ -93,6 +95,8 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
         "bench --op delete",
         "bench --rounds 0",
         "up --nodes 0",
+        "serve --listen localhost",
+        "serve --listen 127.0.0.1:70000",
         "run --system zookeeper",
         "run --system etcd --replay store/latest",
         "walk",

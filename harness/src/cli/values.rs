@@ -106,7 +106,7 @@ pub(super) fn depth(text: &str) -> Result<usize, String> {
     within(text, 1, DEPTH_MAX)
 }
 
-pub(super) fn explorer_address(text: &str) -> Result<std::net::SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<std::net::SocketAddr, String> {
     let refused = |_| String::from("allowed is an address with a port, such as 127.0.0.1:3000");
     text.parse().map_err(refused)
 }

@@ -4,9 +4,10 @@ use crate::report::{Paint, Plots, Results, html, program, render};
 use crate::run::judge::Judged;
 use crate::run::recorded::Test;
 use serde::Serialize;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many runs may begin within one millisecond.
@@ -15,7 +16,7 @@ const SAME_TIME_MAX: u32 = 100;
 /// The history's name in a run's folder.
 pub const HISTORY: &str = "history.jsonl";
 pub(crate) const TEST: &str = "test.json";
-const RESULTS: &str = "results.json";
+pub(crate) const RESULTS: &str = "results.json";
 const REPORT: &str = "report.txt";
 const PAGE: &str = "report.html";
 const LATENCY: &str = "latency.svg";
@@ -28,7 +29,11 @@ const PROBE_BYTES: usize = 64 << 10;
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
-pub struct RunDirectory(PathBuf);
+pub struct RunDirectory {
+    path: PathBuf,
+    /// The folder itself, locked by whoever carries the run out: others can tell that it goes on. The kernel lets go of it with the process.
+    _held: Option<Arc<File>>,
+}
 
 /// What can't be done in a store.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +84,11 @@ impl RunDirectory {
         }
         link(&parent.join(LATEST), Path::new(&name))?;
         link(&store.join(LATEST), &Path::new(workload).join(&name))?;
-        let directory = RunDirectory(parent.join(name));
+        let path = parent.join(name);
+        let directory = RunDirectory {
+            _held: hold(&path),
+            path,
+        };
         directory.write_test(test)?;
         Ok(directory)
     }
@@ -87,7 +96,10 @@ impl RunDirectory {
     /// The folder of an earlier run: itself, or the one of its `test.json`.
     pub fn of(run: &Path) -> RunDirectory {
         let folder = if run.is_dir() { Some(run) } else { run.parent() };
-        RunDirectory(folder.unwrap_or(Path::new(".")).to_owned())
+        RunDirectory {
+            path: folder.unwrap_or(Path::new(".")).to_owned(),
+            _held: None,
+        }
     }
 
     /// What an earlier run came to; `None` if it was interrupted before that was written.
@@ -95,7 +107,7 @@ impl RunDirectory {
     /// # Errors
     /// It can't be read, or was written by another version.
     pub fn results(&self) -> Result<Option<Results>, DirectoryError> {
-        let path = self.0.join(RESULTS);
+        let path = self.path.join(RESULTS);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -113,12 +125,12 @@ impl RunDirectory {
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Where the history is written.
     pub fn history(&self) -> PathBuf {
-        self.0.join(HISTORY)
+        self.path.join(HISTORY)
     }
 
     /// Writes `test.json`.
@@ -160,19 +172,19 @@ impl RunDirectory {
     /// # Errors
     /// There is none, or the folder is not there any more.
     pub fn probe(&self) -> Result<(), DirectoryError> {
-        let path = self.0.join(PROBE);
+        let path = self.path.join(PROBE);
         let written = fs::write(&path, [0; PROBE_BYTES]);
         // What is left of it takes the room that others lack; where it was never made, there is nothing to remove.
         let _ = fs::remove_file(&path);
         written.map_err(|error| DirectoryError::Write {
-            path: self.0.clone(),
+            path: self.path.clone(),
             error,
         })
     }
 
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), DirectoryError> {
         let mut text = serde_json::to_vec_pretty(value).map_err(|error| DirectoryError::Write {
-            path: self.0.join(name),
+            path: self.path.join(name),
             error: error.into(),
         })?;
         text.push(b'\n');
@@ -181,11 +193,19 @@ impl RunDirectory {
 
     /// Under another name first, so that whoever looks finds all of it or what was there before.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DirectoryError> {
-        let (path, unfinished) = (self.0.join(name), self.0.join(format!(".{name}.new")));
+        let (path, unfinished) = (self.path.join(name), self.path.join(format!(".{name}.new")));
         fs::write(&unfinished, bytes)
             .and_then(|()| fs::rename(&unfinished, &path))
             .map_err(|error| DirectoryError::Write { path, error })
     }
+}
+
+/// Locks a folder, if its file system can: who only looks on has nothing to lose.
+fn hold(folder: &Path) -> Option<Arc<File>> {
+    let held = File::open(folder).ok()?;
+    // Whoever asks whether somebody holds it has it for a moment; that is waited for.
+    held.lock_shared().ok()?;
+    Some(Arc::new(held))
 }
 
 /// Makes `path` a link to `target`, in place of the one that is there.
@@ -219,6 +239,21 @@ mod tests {
         assert!(paths[0] != paths[1] && paths[1] != paths[2]);
         let latest = fs::canonicalize(store.path().join("latest")).unwrap();
         assert_eq!(latest, fs::canonicalize(&paths[2]).unwrap());
+    }
+
+    #[test]
+    fn a_folder_is_held_until_its_run_is_over() {
+        let store = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(store.path(), &test()).unwrap();
+        let looked_at = File::open(directory.path()).unwrap();
+        assert!(looked_at.try_lock().is_err());
+        let again = RunDirectory::of(directory.path());
+        drop(directory);
+        looked_at.try_lock().unwrap();
+        assert_eq!(
+            again.path(),
+            fs::canonicalize(store.path().join("latest")).unwrap()
+        );
     }
 
     #[test]

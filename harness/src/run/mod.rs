@@ -28,8 +28,8 @@ mod series;
 mod test;
 mod verdict;
 
-pub(crate) use directory::TEST;
 pub use directory::{DirectoryError, HISTORY, RunDirectory};
+pub(crate) use directory::{RESULTS, TEST};
 pub use finish::{FINAL_READS_MAX, RECOVERY_MAX, SETTLING_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
 pub(crate) use options::{CONCURRENCY_MAX, DURATION_MAX, NODES_MAX, RATE_MAX};

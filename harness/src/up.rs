@@ -51,6 +51,7 @@ pub async fn up(options: UpOptions) -> Exit {
             .map_or(0, |now| u64::from(now.subsec_nanos())),
         timing: Timing::default(),
         extra_args: options.node_args,
+        clocks: false,
     };
     // Signals first: Ctrl-C during the start must stop what was started.
     let mut interrupts = match Interrupts::hear() {

@@ -8,6 +8,7 @@ mod values;
 
 use crate::cli::values::Rate;
 use crate::exit::Exit;
+use crate::nemesis::Rates;
 use crate::report::{self, print};
 use crate::run::{Concurrency, Options, Series};
 use crate::systems::SystemName;
@@ -99,7 +100,7 @@ struct RunArgs {
     /// PATH, as one primary and replicas that follow asynchronously and answer reads: where reads are asked of replicas (all workloads but
     /// queue, lock and unique-ids) it is not linearizable, and the verdict has to say so. A file says how any other system is started, which
     /// program speaks to it, and which workloads and faults it knows: see `harness help systems`. etcd and redis know all workloads, and the
-    /// faults kill, pause, partition, slow and flaky.
+    /// faults kill, pause, partition, slow and flaky; redis clock, too, and a file if it says so.
     #[arg(long, value_name = "NAME|PATH", default_value = "node", value_parser = values::system)]
     system: SystemName,
     /// What clients do, by name; `list` prints what there is.
@@ -129,8 +130,8 @@ struct RunArgs {
     /// Healing, final reads and the check come afterwards.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::duration)]
     time_limit: Duration,
-    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, `slow`, `flaky`, `disk`, several with commas, `all`, or
-    /// `none`.
+    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, `slow`, `flaky`, `disk`, `clock`, several with commas,
+    /// `all`, or `none`.
     ///
     /// kill: SIGKILL, later a restart on the same data. pause: SIGSTOP, later SIGCONT. partition: links between nodes are cut, as halves,
     /// around one node, in one direction only, or with a bridge. transfer: the leader hands leadership over. member: nodes are removed,
@@ -138,8 +139,10 @@ struct RunArgs {
     /// later. wipe: a majority comes back without its data, and later with it. slow: links between nodes delay what they carry, or carry only
     /// so many bytes a second. flaky: connections between nodes are reset now and then, fall silent, lead nowhere, or are overtaken by newer
     /// ones. disk: a minority is killed, and a bit of its log or its snapshot flipped, which it must refuse to start on, before it joins anew
-    /// without data; or the log's tail is torn, which it must mend. The first fault of each kind is aimed at the leader. partition, transfer,
-    /// slow and flaky take two nodes at least, disk three; for fewer, `all` is the others.
+    /// without data; or the log's tail is torn, which it must mend. clock: clocks run slower or faster than they should, where it is the leader's
+    /// perhaps while it is cut off from the others; or they jump ahead, or the time of day alone jumps, ahead or back. The first fault of each
+    /// kind is aimed at the leader. partition, transfer, slow and flaky take two nodes at least, disk three; for fewer, `all` is the others.
+    /// clock takes nodes that are linked dynamically, and is none of `all` for others.
     #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
     nemesis: values::Kinds,
     /// From the start of one fault to the start of the next, about.
@@ -147,6 +150,13 @@ struct RunArgs {
     /// It shrinks where the time limit would otherwise not let each kind happen at least twice.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
     nemesis_interval: Duration,
+    /// At which rates clocks run that are wrong, from 0.1 to 10 times the usual one, by the nemesis clock [default: 0.25..4; where a
+    /// `--node-arg` is `--lease-reads`, 0.92..1.08]
+    ///
+    /// Leases of the project's own node hold while clocks run apart by no more than a tenth. Whoever wants to see what becomes of them beyond
+    /// that asks for other rates.
+    #[arg(long, value_name = "MIN..MAX", value_parser = values::clock_rates)]
+    clock_rates: Option<Rates>,
     /// How long a client waits for an answer before it gives an operation up.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = values::duration)]
     timeout: Duration,
@@ -160,7 +170,7 @@ struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["system", "workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "timeout", "seed", "node_arg", "follower_reads", "no_online"]
+        conflicts_with_all = ["system", "workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "clock_rates", "timeout", "seed", "node_arg", "follower_reads", "no_online"]
     )]
     replay: Option<PathBuf>,
     /// How many tests, one after the other, each with a fresh cluster and a seed of its own that follows from `--seed`.
@@ -611,6 +621,7 @@ fn options(arguments: &RunArgs) -> Result<Options, String> {
         time_limit: arguments.time_limit,
         nemesis: tested.nemesis,
         nemesis_interval: arguments.nemesis_interval,
+        clock_rates: tested.clock_rates,
         timeout: arguments.timeout,
         node_args: arguments.node_arg.clone(),
         follower_reads: arguments.follower_reads,

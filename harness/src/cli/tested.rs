@@ -1,13 +1,21 @@
 //! What is tested, and what of it can be asked for.
 
 use super::RunArgs;
-use crate::nemesis::Kind;
+use super::values::Kinds;
+use crate::cluster::unsettable;
+use crate::nemesis::{Kind, Rates};
 use crate::systems::{self, SystemName};
+use std::path::Path;
+
+/// The argument by which nodes of the project's own answer reads by leases, which rest on clocks.
+const LEASE_READS: &str = "--lease-reads";
 
 /// A system, and what is to go wrong with it.
 pub(super) struct Tested {
     pub(super) system: SystemName,
     pub(super) nemesis: Vec<Kind>,
+    /// Between which rates clocks run that are wrong.
+    pub(super) clock_rates: Rates,
 }
 
 /// What is tested.
@@ -43,6 +51,47 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
     let known = adapter
         .as_ref()
         .map_or(&Kind::ALL[..], |adapter| &adapter.profile().nemeses[..]);
-    let nemesis = arguments.nemesis.among(arguments.nodes, &system, known)?;
-    Ok(Tested { system, nemesis })
+    let program = match &adapter {
+        Some(adapter) => Some(adapter.profile().program.as_path()),
+        // The usual one is built by whoever built the harness, and alike.
+        None => arguments.node_binary.as_deref(),
+    };
+    let known = with_clocks(known, program, &arguments.nemesis)?;
+    let nemesis = arguments.nemesis.among(arguments.nodes, &system, &known)?;
+    let clock_rates = match arguments.clock_rates {
+        Some(_) if !nemesis.contains(&Kind::Clock) => {
+            return Err(String::from("--clock-rates is for --nemesis clock"));
+        }
+        Some(rates) => rates,
+        None if arguments.node_arg.iter().any(|argument| argument == LEASE_READS) => Rates::WITHIN_LEASES,
+        None => Rates::default(),
+    };
+    Ok(Tested {
+        system,
+        nemesis,
+        clock_rates,
+    })
+}
+
+/// The kinds of faults that are known of a program, without that of its clocks if these can't be set; that is told.
+///
+/// # Errors
+/// They can't, and that was asked for by name; in words.
+fn with_clocks(known: &[Kind], program: Option<&Path>, asked: &Kinds) -> Result<Vec<Kind>, String> {
+    let mut known = known.to_vec();
+    if !known.contains(&Kind::Clock) {
+        return Ok(known);
+    }
+    // A program that is not there is another mistake.
+    if let Some(why) = unsettable(program) {
+        match asked {
+            Kinds::Named(kinds) if kinds.contains(&Kind::Clock) => {
+                return Err(format!("--nemesis clock: {why}"));
+            }
+            Kinds::Named(_) => {}
+            Kinds::All => eprintln!("harness: --nemesis all leaves clock out: {why}"),
+        }
+        known.retain(|kind| *kind != Kind::Clock);
+    }
+    Ok(known)
 }

@@ -71,6 +71,8 @@ fn a_bad_value_is_one_line_that_says_what_is_allowed() {
         "run --nemesis earthquake",
         "run --nemesis kill,,pause",
         "run --nemesis kill,none",
+        "run --clock-rates 2",
+        "run --clock-rates 2..20",
         "run --concurrency 0",
         "run --concurrency 0n",
         "run --concurrency n2",
@@ -123,6 +125,7 @@ fn without_flags_the_main_job_is_run() {
         time_limit: Duration::from_secs(20),
         nemesis: crate::nemesis::Kind::ALL.to_vec(),
         nemesis_interval: Duration::from_secs(5),
+        clock_rates: crate::nemesis::Rates::default(),
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
         follower_reads: false,
@@ -168,8 +171,15 @@ fn one_node_alone_is_neither_parted_nor_does_it_hand_leadership_over() {
     use crate::nemesis::Kind;
     let options = |arguments| options(&accepted(arguments));
     let all = options("--nodes 1").unwrap().nemesis;
-    assert_eq!(all, [Kind::Kill, Kind::Pause, Kind::Member, Kind::Wipe]);
-    assert_eq!(options("--nodes 2").unwrap().nemesis, Kind::ALL[..8]);
+    assert_eq!(
+        all,
+        [Kind::Kill, Kind::Pause, Kind::Member, Kind::Wipe, Kind::Clock]
+    );
+    let without_disk = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Disk);
+    assert_eq!(
+        options("--nodes 2").unwrap().nemesis,
+        without_disk.collect::<Vec<_>>()
+    );
     assert_eq!(options("--nodes 3").unwrap().nemesis, Kind::ALL);
     assert_eq!(
         options("--nodes 1 --nemesis kill,transfer").unwrap_err(),
@@ -179,6 +189,37 @@ fn one_node_alone_is_neither_parted_nor_does_it_hand_leadership_over() {
     assert!(options("--nodes 1 --nemesis slow").is_err() && options("--nodes 1 --nemesis flaky").is_err());
     assert!(options("--nodes 2 --nemesis disk").is_err());
     assert!(options("--nodes 2 --nemesis partition,transfer").is_ok());
+}
+
+#[test]
+fn clocks_run_as_wrong_as_leases_allow_unless_other_rates_are_asked_for() {
+    use crate::nemesis::Rates;
+    let rates = |arguments: &str| options(&accepted(arguments)).unwrap().clock_rates;
+    assert_eq!(rates("--nemesis clock"), Rates::default());
+    assert_eq!(rates("--node-arg --lease-reads"), Rates::WITHIN_LEASES);
+    let asked = rates("--node-arg --lease-reads --clock-rates 0.5..2");
+    assert_eq!(asked.to_string(), "0.5..2");
+    assert_eq!(
+        options(&accepted("--nemesis kill --clock-rates 0.5..2")).unwrap_err(),
+        "--clock-rates is for --nemesis clock"
+    );
+}
+
+#[test]
+fn a_program_that_is_linked_statically_keeps_its_clocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("static");
+    // An executable file whose parts are none, and so no name of a loader.
+    let mut header = [0_u8; 64];
+    header[..5].copy_from_slice(b"\x7fELF\x02");
+    std::fs::write(&program, header).unwrap();
+    let program = program.display();
+    let named = options(&accepted(&format!("--nemesis clock --node-binary {program}")));
+    assert!(named.unwrap_err().contains("is linked statically"));
+    let all = options(&accepted(&format!("--node-binary {program}"))).unwrap();
+    assert_eq!(all.nemesis, crate::nemesis::Kind::ALL[..9]);
+    let others = options(&accepted(&format!("--nemesis kill --node-binary {program}")));
+    assert_eq!(others.unwrap().nemesis, [crate::nemesis::Kind::Kill]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What flags take, and what is said of what they don't.
 
-use crate::nemesis::Kind;
+use crate::nemesis::{Kind, Rates, UnknownRates};
 use crate::run::{CONCURRENCY_MAX, Concurrency, DURATION_MAX, NODES_MAX, RATE_MAX};
 use crate::systems::SystemName;
 use checker::formats::Format;
@@ -279,6 +279,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
             "allowed are durations above zero, up to 30 days, with a unit: 500ms, 20s, 3m",
         )),
     }
+}
+
+pub(super) fn clock_rates(text: &str) -> Result<Rates, String> {
+    text.parse().map_err(|error: UnknownRates| error.to_string())
 }
 
 pub(super) fn nemesis(text: &str) -> Result<Kinds, String> {

@@ -32,7 +32,12 @@ starts=$(wc -l < "$folder/starts")
 
 /// A cluster of `nodes` nodes below `dir` of such a program.
 pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Cluster, ClusterError> {
-    Cluster::start(ClusterSpec {
+    Cluster::start(spec(dir, nodes, serve)).await
+}
+
+/// What it takes to start that.
+pub(crate) fn spec(dir: &Path, nodes: u64, serve: &str) -> ClusterSpec {
+    ClusterSpec {
         system: Binary::locate(Some(&program(dir, serve)))
             .expect("it says which version it is")
             .into(),
@@ -43,6 +48,6 @@ pub(crate) async fn cluster(dir: &Path, nodes: u64, serve: &str) -> Result<Clust
         seed: 1,
         timing: Timing::default(),
         extra_args: Vec::new(),
-    })
-    .await
+        clocks: false,
+    }
 }

@@ -5,6 +5,7 @@
 //! to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
 
 mod binary;
+mod clock;
 mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -18,6 +19,7 @@ mod script;
 mod spawner;
 
 pub use binary::{Binary, BinaryError};
+pub use clock::{Skew, unsettable};
 pub use damage::{Damage, Wound};
 pub(crate) use links::{Links, alias};
 pub use links::{Pace, Reach};
@@ -25,6 +27,7 @@ pub use monitor::{NodeView, Observation};
 
 use crate::node_number::NodeNumber;
 use crate::systems::{Site, System, Tells, site_of};
+use clock::Clock;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec, Start};
 pub(crate) use spawner::{Spawner, spawn_tied};
@@ -42,6 +45,8 @@ const READY_TIME_MAX: Duration = Duration::from_secs(10);
 const STOP_TIME_MAX: Duration = Duration::from_secs(3);
 /// The folder of all nodes' data and logs, in that of the run.
 const NODES: &str = "nodes";
+/// How long a node that serves may take to look at one of its clocks.
+const CLOCK_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a signal may take to show.
 const SIGNAL_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -64,6 +69,8 @@ pub struct ClusterSpec {
     pub timing: Timing,
     /// Further arguments for each node.
     pub extra_args: Vec<String>,
+    /// Whether nodes go by clocks that can be set.
+    pub clocks: bool,
 }
 
 /// The nodes' time-outs.
@@ -174,6 +181,8 @@ struct Member {
     joins: AtomicBool,
     /// What is wrong with its data, so that it must not start on them.
     wound: Mutex<Option<Wound>>,
+    /// What it is told the time by, if that is not the machine's.
+    clock: Option<Clock>,
 }
 
 struct Inner {
@@ -210,19 +219,21 @@ impl Cluster {
         let site = site_of(&spec.system, &with_spares, &spec.dir.join(NODES), &links)
             .map_err(|error| system("make places for the nodes", error))?;
         let spawner = Spawner::start().map_err(|error| system("start the spawning thread", error))?;
-        let members: Vec<Arc<Member>> = with_spares
-            .iter()
-            .map(|node| {
-                let spec = NodeSpec::new(&spec, *node, &links, site.as_ref());
-                Arc::new(Member {
-                    spec,
-                    process: Mutex::new(None),
-                    paused: AtomicBool::new(false),
-                    joins: AtomicBool::new(*node > nodes),
-                    wound: Mutex::default(),
-                })
-            })
-            .collect();
+        let clocks = spec.clocks.then(clock::library).transpose();
+        let clocks = clocks.map_err(|error| system("make clocks for the nodes", error))?;
+        let members = with_spares.iter().map(|node| {
+            let clock = clocks.as_ref().map(Clock::new).transpose();
+            let clock = clock.map_err(|error| system("make a node's clocks", error))?;
+            Ok(Arc::new(Member {
+                spec: NodeSpec::new(&spec, *node, &links, site.as_ref()),
+                process: Mutex::new(None),
+                paused: AtomicBool::new(false),
+                joins: AtomicBool::new(*node > nodes),
+                wound: Mutex::default(),
+                clock,
+            }))
+        });
+        let members = members.collect::<Result<Vec<_>, ClusterError>>()?;
         let monitor = Monitor::new(&numbers, &with_spares);
         let cluster = Cluster(Arc::new(Inner {
             spawner,
@@ -422,7 +433,13 @@ impl Cluster {
         let start = Start {
             joins: member.joins.load(Ordering::Relaxed),
             complaint: wound.as_ref().map(Wound::complaint),
+            clock: member.clock.as_ref(),
         };
+        if let Some(clock) = &member.clock {
+            clock
+                .renew()
+                .map_err(|error| system("set a node's clocks", error))?;
+        }
         let started = NodeProcess::spawn(
             &self.0.spawner,
             &member.spec,
@@ -445,7 +462,15 @@ impl Cluster {
             lock(&self.0.unnoticed).push(wound);
             return Err(ClusterError::Start { node, reason });
         }
+        if !member.looks_at_clock(CLOCK_TIME_MAX).await {
+            process.expect_exit();
+            let reason = String::from(
+                "it takes its time past the C library, so that its clocks can't be set: leave the nemesis clock out",
+            );
+            return Err(ClusterError::Start { node, reason });
+        }
         self.0.is_reached_at(node, Some(process.address()));
+        member.paused.store(false, Ordering::Relaxed);
         *member.lock() = Some(process);
         Ok(())
     }
@@ -476,7 +501,7 @@ impl Cluster {
         what: &'static str,
     ) -> Result<(), ClusterError> {
         let member = self.0.member(node);
-        let pid = match member.lock().as_ref() {
+        let pid = match member.lock().as_ref().filter(|process| process.is_running()) {
             Some(process) => {
                 member.paused.store(stopped, Ordering::Relaxed);
                 process.signal(signal);
@@ -492,6 +517,45 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Err(ClusterError::Signal { node, what })
+    }
+
+    /// Lets that be wrong with a node's clocks from now on, and waits until it has looked at one of them.
+    ///
+    /// # Errors
+    /// It is down, does not look at its clocks, or has none that can be set.
+    pub async fn skew_clock(&self, node: NodeNumber, skew: Skew) -> Result<(), ClusterError> {
+        let member = self.0.member(node);
+        let unmoved = ClusterError::Signal {
+            node,
+            what: "given another time",
+        };
+        let Some(clock) = member.clock.as_ref().filter(|_| self.is_up(node)) else {
+            return Err(unmoved);
+        };
+        clock
+            .skew(skew)
+            .map_err(|error| system("set a node's clocks", error))?;
+        let is_seen = member.looks_at_clock(CLOCK_TIME_MAX).await;
+        is_seen.then_some(()).ok_or(unmoved)
+    }
+
+    /// Lets a node's clocks run at their usual rate again, and takes back by how much its time of day has jumped.
+    ///
+    /// # Errors
+    /// The operating system refuses it.
+    pub fn put_clock_right(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        let clock = self.0.member(node).clock.as_ref();
+        clock.map_or(Ok(()), |clock| {
+            clock
+                .put_right()
+                .map_err(|error| system("set a node's clocks", error))
+        })
+    }
+
+    /// Whether nodes can be parted from each other.
+    pub fn has_links(&self) -> bool {
+        self.site()
+            .is_none_or(|site| site.profile().reach != Reach::Directly)
     }
 
     /// Cuts the link on which `from` speaks to `to`.
@@ -661,6 +725,18 @@ impl Member {
 
     fn take_process(&self) -> Option<NodeProcess> {
         self.lock().take()
+    }
+
+    /// Waits until its process has looked at a clock since that was changed; `false` if it has not within `limit`.
+    async fn looks_at_clock(&self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        while self.clock.as_ref().is_some_and(|clock| !clock.is_seen()) {
+            if begun.elapsed() > limit {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        true
     }
 }
 

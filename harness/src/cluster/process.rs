@@ -1,5 +1,6 @@
 //! One node's process.
 
+use super::clock::Clock;
 use super::links::Links;
 use super::spawner::Spawner;
 use super::{ClusterError, ClusterSpec, NODES, NodeExit, system};
@@ -146,11 +147,13 @@ impl CommandLine {
 }
 
 /// How a node is started.
-pub(super) struct Start {
+pub(super) struct Start<'a> {
     /// Whether it joins its cluster, instead of founding it.
     pub(super) joins: bool,
     /// What it has to say when it refuses to start on its data; then that is no news. `None` where it has no reason to.
     pub(super) complaint: Option<String>,
+    /// What it is told the time by, if that is not the machine's.
+    pub(super) clock: Option<&'a Clock>,
 }
 
 /// What a node says when it serves.
@@ -187,7 +190,7 @@ impl NodeProcess {
     pub(super) async fn spawn(
         spawner: &Spawner,
         spec: &NodeSpec,
-        start: Start,
+        start: Start<'_>,
         unexpected: Arc<Mutex<Vec<NodeExit>>>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
@@ -211,6 +214,10 @@ impl NodeProcess {
             .stderr(log_file)
             // A terminal sends Ctrl-C to a whole group. The nodes are stopped by the harness, or it would take that for a death of theirs.
             .process_group(0);
+        if let Some(clock) = start.clock {
+            clock.lend(&mut command);
+        }
+        let complaint = start.complaint;
         let mut child = spawner
             .spawn(command)
             .await
@@ -240,9 +247,8 @@ impl NodeProcess {
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
                 let last_lines = last_lines(&watched_log, said_before);
-                let has_refused = start
-                    .complaint
-                    .is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
+                let has_refused =
+                    complaint.is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
                 // One that has found itself broken may be killed before that ends it.
                 let is_broken = says(&last_lines, PANIC);
                 if !has_refused && (is_broken || !was_told || !is_obedient(status)) {

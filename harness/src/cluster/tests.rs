@@ -73,3 +73,54 @@ async fn an_interrupt_from_the_terminal_is_not_for_the_nodes() {
         rustix::process::getpgid(None).unwrap()
     );
 }
+
+#[tokio::test]
+async fn a_node_whose_clocks_are_to_be_set_has_to_look_at_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |name: &str, serve: &str| {
+        let dir = dir.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        Cluster::start(ClusterSpec {
+            clocks: true,
+            ..fake::spec(&dir, 1, serve)
+        })
+    };
+    let cluster = start("sleeps", SERVES).await.unwrap();
+    cluster.skew_clock(1, Skew::Rate(4000)).await.unwrap();
+    cluster.put_clock_right(1).unwrap();
+    // Its clocks go on when it is started again.
+    cluster.kill(1).await.unwrap();
+    cluster.skew_clock(1, Skew::Rate(4000)).await.unwrap_err();
+    cluster.restart(1).await.unwrap();
+    cluster.skew_clock(1, Skew::Jump(1000)).await.unwrap();
+    // As whoever asks the kernel by himself.
+    let started = start("ignores", &format!("unset RUSTYRAFT_CLOCK; {SERVES}")).await;
+    let error = started.map(drop).unwrap_err().to_string();
+    assert!(error.contains("leave the nemesis clock out"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_that_has_no_clocks_of_its_own_keeps_the_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = fake::cluster(dir.path(), 1, SERVES).await.unwrap();
+    let error = cluster.skew_clock(1, Skew::Rate(4000)).await.unwrap_err();
+    assert_eq!(error.to_string(), "node 1 could not be given another time");
+    cluster.put_clock_right(1).unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_has_died_is_not_paused_and_neither_is_the_one_that_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = fake::cluster(dir.path(), 1, SERVES).await.unwrap();
+    cluster.pause(1).await.unwrap();
+    let pid = i32::try_from(cluster.process(1).unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    while cluster.is_up(1) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    cluster.pause(1).await.unwrap_err();
+    cluster.restart(1).await.unwrap();
+    assert!(!cluster.is_paused(1));
+    crate::nemesis::heal_everything(&cluster).await.unwrap();
+}

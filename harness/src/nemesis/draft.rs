@@ -43,18 +43,27 @@ impl Draft {
         let leader = cluster.observe().leader;
         let (manner, mut order) = match &self.target {
             Target::Recorded(fault) if !self.aim.follows_leader() => return fault.clone(),
-            Target::Recorded(fault) => (fault.manner(), recorded_order(fault, &cluster.nodes())),
+            Target::Recorded(fault) => (fault.manner(), recorded_order(fault, self.aim, &cluster.nodes())),
             Target::Open { manner, order } => (*manner, order.clone()),
         };
         arrange(self.aim, &mut order, leader);
+        let manner = if let Manner::Clock(skew, is_cut_off) = manner {
+            Manner::Clock(skew, is_cut_off && cluster.has_links())
+        } else {
+            manner
+        };
         Fault::new(manner, self.aim, &order)
     }
 }
 
 /// An order of the nodes from which `fault`, aimed at the leader, came: the nodes that it names, and then the others.
-fn recorded_order(fault: &Fault, nodes: &[NodeNumber]) -> Vec<NodeNumber> {
-    let named = fault.nodes();
+fn recorded_order(fault: &Fault, aim: Aim, nodes: &[NodeNumber]) -> Vec<NodeNumber> {
+    let mut named = fault.nodes();
     let mut order: Vec<NodeNumber> = Vec::with_capacity(nodes.len());
+    if aim == Aim::LeaderDeaf && named.len() > 1 {
+        // A link names whom it is not about before whom it is: the first of those is hit again where nobody leads.
+        named.swap(0, 1);
+    }
     if let Fault::Transfer(to) = fault {
         // It names the second one. The first was the leader, and it does not matter who that was: the present one takes its place.
         order.extend(nodes.iter().find(|node| *node != to));
@@ -121,7 +130,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         };
         let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
         order.shuffle(&mut random);
-        let manner = Manner::drawn(kind, &mut random, &mut shapes);
+        let manner = Manner::drawn(kind, &mut random, &mut shapes, plan.clock_rates);
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
         drafts.push(Draft {
             start,
@@ -156,7 +165,7 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
         Aim::All,
     ];
     match kind {
-        Kind::Kill | Kind::Pause => &PROCESSES,
+        Kind::Kill | Kind::Pause | Kind::Clock => &PROCESSES,
         Kind::Transfer | Kind::Wipe => &PROCESSES[..1],
         Kind::Member | Kind::Disk => &PROCESSES[..3],
         // A bridge needs somebody on each side, and a ring of three is no partition.
@@ -172,6 +181,7 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nemesis::Rates;
     use std::collections::BTreeMap;
 
     fn plan(seed: u64, limit: u64) -> Plan {
@@ -180,6 +190,7 @@ mod tests {
             interval: Duration::from_secs(5),
             time_limit: Duration::from_secs(limit),
             seed,
+            clock_rates: Rates::default(),
             replay: None,
         }
     }
@@ -257,6 +268,14 @@ mod tests {
         assert_ne!(drafts(&plan(3, 20), 5), drafts(&plan(4, 20), 5));
     }
 
+    /// The order of links means nothing.
+    fn sorted(mut fault: Fault) -> Fault {
+        if let Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) = &mut fault {
+            links.sort_unstable();
+        }
+        fault
+    }
+
     #[test]
     fn a_replay_hits_whom_the_run_hit_where_the_same_node_leads() {
         for seed in 0..50 {
@@ -271,21 +290,20 @@ mod tests {
                     }
                     let fault = |order: &[NodeNumber], leader| {
                         let mut order = order.to_vec();
-                        arrange(draft.aim, &mut order, Some(leader));
-                        let mut fault = Fault::new(*manner, draft.aim, &order);
-                        if let Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) =
-                            &mut fault
-                        {
-                            links.sort_unstable();
-                        }
-                        fault
+                        arrange(draft.aim, &mut order, leader);
+                        Fault::new(*manner, draft.aim, &order)
                     };
+                    let again =
+                        |first: &Fault, leader| fault(&recorded_order(first, draft.aim, &all), leader);
                     let leader = all[usize::try_from(seed).unwrap() % nodes];
-                    let first = fault(order, leader);
-                    assert_eq!(fault(&recorded_order(&first, &all), leader), first, "{draft:?}");
+                    // Where nobody led, whom the run hit then is hit again where nobody leads.
+                    for leader in [Some(leader), None] {
+                        let first = fault(order, leader);
+                        assert_eq!(sorted(again(&first, leader)), sorted(first), "{draft:?}");
+                    }
                     // Another leader is hit in the other one's place.
                     let other = all[(usize::try_from(seed).unwrap() + 1) % nodes];
-                    let again = fault(&recorded_order(&first, &all), other);
+                    let again = again(&fault(order, Some(leader)), Some(other));
                     if let Fault::Transfer(to) = again {
                         assert_ne!(to, other);
                     } else {

@@ -1,7 +1,7 @@
 //! Faults with their targets.
 
 use super::{Kind, Manner};
-use crate::cluster::{Cluster, ClusterError, Damage, Pace};
+use crate::cluster::{Cluster, ClusterError, Damage, Pace, Skew};
 use crate::node_number::NodeNumber;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -114,6 +114,8 @@ pub enum Fault {
     /// These nodes are killed, and find this on their disks, at places that the seed decides, when they are started again. Where that is nothing
     /// that they can mend, they must refuse it, and are removed, and join anew without data.
     Disk(Damage, u64, Vec<NodeNumber>),
+    /// That is wrong with the clocks of these nodes, and put right again; where it is said, they are cut off from the others meanwhile.
+    Clock(Skew, bool, Vec<NodeNumber>),
 }
 
 impl Fault {
@@ -151,6 +153,11 @@ impl Fault {
             Manner::Slow(pace) => Fault::Slow(pace, links_of_victims()),
             Manner::Flaky(seed) => Fault::Flaky(seed, links_of_victims()),
             Manner::Disk(damage, draw) => Fault::Disk(damage, draw, victims.to_vec()),
+            Manner::Clock(skew, is_cut_off) => {
+                // A leader whose time does not pass believes for too long that nobody else can lead; that shows when somebody does.
+                let may_be_cut_off = aim == Aim::Leader && count > 1 && matches!(skew, Skew::Rate(_));
+                Fault::Clock(skew, is_cut_off && may_be_cut_off, victims.to_vec())
+            }
             Manner::Partition => {
                 let place = |node: NodeNumber| {
                     order
@@ -194,6 +201,7 @@ impl Fault {
             Fault::Slow(pace, _) => Manner::Slow(*pace),
             Fault::Flaky(seed, _) => Manner::Flaky(*seed),
             Fault::Disk(damage, draw, _) => Manner::Disk(*damage, *draw),
+            Fault::Clock(skew, is_cut_off, _) => Manner::Clock(*skew, *is_cut_off),
         }
     }
 
@@ -204,7 +212,8 @@ impl Fault {
             | Fault::Pause(nodes)
             | Fault::Member(_, nodes)
             | Fault::Wipe(nodes)
-            | Fault::Disk(_, _, nodes) => nodes.clone(),
+            | Fault::Disk(_, _, nodes)
+            | Fault::Clock(_, _, nodes) => nodes.clone(),
             Fault::Transfer(node) => vec![*node],
             Fault::Partition(links) | Fault::Slow(_, links) | Fault::Flaky(_, links) => {
                 links.iter().flat_map(|(from, to)| [*from, *to]).collect()
@@ -221,7 +230,8 @@ impl Fault {
             | Fault::Transfer(_)
             | Fault::Member(..)
             | Fault::Wipe(_)
-            | Fault::Disk(..) => &[],
+            | Fault::Disk(..)
+            | Fault::Clock(..) => &[],
         }
     }
 
@@ -252,6 +262,15 @@ impl Fault {
                     Damage::Log => ", a bit of the log flipped",
                     Damage::Snapshot => ", a bit of the snapshot flipped",
                 });
+            }
+            Fault::Clock(skew, is_cut_off, nodes) => {
+                for node in nodes {
+                    let _ = write!(text, " n{node}");
+                }
+                describe_skew(&mut text, *skew);
+                if *is_cut_off {
+                    text.push_str(", cut off");
+                }
             }
             Fault::Partition(links) => {
                 text.push_str(", cut");
@@ -318,6 +337,19 @@ impl Fault {
                 }
             }
             Fault::Disk(damage, draw, nodes) => harm_data(*damage, *draw, nodes, cluster).await?,
+            Fault::Clock(skew, is_cut_off, nodes) => {
+                for node in nodes {
+                    cluster.skew_clock(*node, *skew).await?;
+                }
+                let links = if *is_cut_off {
+                    links_around(nodes, cluster)
+                } else {
+                    Vec::new()
+                };
+                for (from, to) in links {
+                    cluster.cut(from, to);
+                }
+            }
         }
         Ok(())
     }
@@ -348,6 +380,19 @@ impl Fault {
                 }
                 for node in nodes {
                     cluster.restart(*node).await?;
+                }
+            }
+            Fault::Clock(_, is_cut_off, nodes) => {
+                let links = if *is_cut_off {
+                    links_around(nodes, cluster)
+                } else {
+                    Vec::new()
+                };
+                for (from, to) in links {
+                    cluster.heal(from, to);
+                }
+                for node in nodes {
+                    cluster.put_clock_right(*node)?;
                 }
             }
             Fault::Wipe(nodes) => {
@@ -475,6 +520,23 @@ pub(super) async fn put_members_right(cluster: &Cluster) -> Result<(), ClusterEr
     Ok(())
 }
 
+/// Adds what is wrong with clocks: `, at 0.25 of the usual rate`, `, 2s ahead`.
+fn describe_skew(text: &mut String, skew: Skew) {
+    let shown = |ms| humantime::format_duration(Duration::from_millis(u64::from(ms)));
+    let _ = match skew {
+        Skew::Rate(thousandths) => write!(
+            text,
+            ", clocks at {} times the usual rate",
+            f64::from(thousandths) / 1000.0
+        ),
+        Skew::Jump(ms) => write!(text, ", clocks {} ahead", shown(ms)),
+        Skew::Wall(ms) => {
+            let way = if ms < 0 { "back" } else { "ahead" };
+            write!(text, ", the time of day {} {way}", shown(ms.unsigned_abs()))
+        }
+    };
+}
+
 /// Adds ` 1↔2` for a link in both directions, ` 1→2` for one.
 fn describe_links(text: &mut String, links: &[(NodeNumber, NodeNumber)]) {
     for (from, to) in links {
@@ -503,6 +565,7 @@ fn ring_cuts(from: usize, to: usize, count: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nemesis::Rates;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
@@ -588,6 +651,34 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_are_wrong_say_how_and_only_leaders_that_lose_time_are_cut_off() {
+        let clock = |skew, aim| Fault::new(Manner::Clock(skew, true), aim, &[3, 1, 2]).describe(aim);
+        let slow = Skew::Rate(250);
+        assert_eq!(
+            clock(slow, Aim::Leader),
+            "leader n3, clocks at 0.25 times the usual rate, cut off"
+        );
+        assert_eq!(
+            clock(slow, Aim::Majority),
+            "majority n3 n1, clocks at 0.25 times the usual rate"
+        );
+        assert_eq!(
+            clock(Skew::Jump(60_000), Aim::Leader),
+            "leader n3, clocks 1m ahead"
+        );
+        assert_eq!(
+            clock(Skew::Wall(-200), Aim::One),
+            "one n2, the time of day 200ms back"
+        );
+        assert_eq!(
+            clock(Skew::Wall(7_200_000), Aim::One),
+            "one n2, the time of day 2h ahead"
+        );
+        let alone = Fault::new(Manner::Clock(slow, true), Aim::Leader, &[1]);
+        assert_eq!(alone, Fault::Clock(slow, false, vec![1]));
+    }
+
+    #[test]
     fn a_bridge_leaves_one_node_that_reaches_both_sides() {
         assert_eq!(
             cut(Aim::Bridge, 5),
@@ -617,7 +708,8 @@ mod tests {
                 for aim in super::super::draft::aims(kind, order.len()) {
                     for shape in Shape::ALL {
                         let mut random = ChaCha8Rng::seed_from_u64(count);
-                        let manner = Manner::drawn(kind, &mut random, &mut std::iter::once(shape));
+                        let manner =
+                            Manner::drawn(kind, &mut random, &mut std::iter::once(shape), Rates::default());
                         let fault = Fault::new(manner, *aim, &order);
                         let hit = fault.nodes().len();
                         assert!(hit > 0, "{kind} {aim:?} among {count} nodes");

@@ -7,9 +7,11 @@
 mod draft;
 mod fault;
 mod manner;
+mod rates;
 
 pub use fault::{Aim, Fault, Shape};
 pub use manner::Manner;
+pub use rates::{Rates, UnknownRates};
 
 use crate::cluster::{Cluster, ClusterError, Observation};
 use crate::node_number::NodeNumber;
@@ -48,11 +50,13 @@ pub enum Kind {
     Flaky,
     /// SIGKILL, and damage to the data meanwhile: it must be mended where nothing is lost by it, and else refused.
     Disk,
+    /// Clocks run at another rate, or jump.
+    Clock,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Partition,
@@ -62,6 +66,7 @@ impl Kind {
         Kind::Slow,
         Kind::Flaky,
         Kind::Disk,
+        Kind::Clock,
     ];
 
     /// How many nodes there must be for it to mean anything: one alone has nobody to be parted from, or to hand leadership over to, and of two
@@ -70,7 +75,7 @@ impl Kind {
         match self {
             Kind::Disk => 3,
             Kind::Partition | Kind::Transfer | Kind::Slow | Kind::Flaky => 2,
-            Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe => 1,
+            Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Clock => 1,
         }
     }
 
@@ -86,6 +91,7 @@ impl Kind {
             Kind::Slow => "slow",
             Kind::Flaky => "flaky",
             Kind::Disk => "disk",
+            Kind::Clock => "clock",
         }
     }
 }
@@ -99,7 +105,7 @@ impl fmt::Display for Kind {
 /// A name that is no kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, slow, flaky, disk, all and none"
+    "there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, slow, flaky, disk, clock, all and none"
 )]
 pub struct UnknownKind(pub String);
 
@@ -125,6 +131,8 @@ pub struct Plan {
     pub time_limit: Duration,
     /// Decides everything that is random.
     pub seed: u64,
+    /// Between which rates clocks run that are wrong.
+    pub clock_rates: Rates,
     /// What an earlier run did, to be done again.
     pub replay: Option<Schedule>,
 }
@@ -195,7 +203,7 @@ pub struct Outcome {
     /// How many faults of each kind were begun.
     pub applied: BTreeMap<Kind, u32>,
     /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed or late, another leader, damaged
-    /// data refused.
+    /// data refused, a time asked for.
     pub took_effect: BTreeMap<Kind, u32>,
     /// What went wrong with the nemesis itself.
     pub troubles: Vec<String>,
@@ -269,13 +277,22 @@ impl Nemesis {
             effective &= match kind {
                 // Who led already has answered that it leads, and nothing has happened.
                 Kind::Transfer => led.has_ended(&self.cluster, stop_at, &stop).await,
-                Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Disk => true,
+                Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Disk | Kind::Clock => true,
                 // What they harmed shows when they end.
                 Kind::Partition | Kind::Slow | Kind::Flaky => true,
             };
             sleep_until(stop_at, &stop).await;
             let stop_ms = millis(begun.elapsed());
-            effective &= fault.links().is_empty() || fault.harmed(&self.cluster) > harmed;
+            effective &= match kind {
+                Kind::Partition | Kind::Slow | Kind::Flaky => fault.harmed(&self.cluster) > harmed,
+                Kind::Kill
+                | Kind::Pause
+                | Kind::Member
+                | Kind::Wipe
+                | Kind::Disk
+                | Kind::Transfer
+                | Kind::Clock => true,
+            };
             let undone = self.leave.run_until_cancelled(undo(&fault, &self.cluster)).await;
             if let Some(undone) = undone {
                 outcome
@@ -328,12 +345,15 @@ impl Led {
     }
 }
 
-/// Faults off: links healed, paused nodes resumed, nodes that are down started, members what they were at the beginning.
+/// Faults off: links healed, clocks put right, paused nodes resumed, nodes that are down started, members what they were at the beginning.
 ///
 /// # Errors
 /// A node can't be resumed or started, or the members can't be put right.
 pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
     cluster.heal_all();
+    for node in cluster.all_nodes() {
+        cluster.put_clock_right(node)?;
+    }
     for node in cluster.nodes() {
         if cluster.is_without_data(node) {
             cluster.kill(node).await?;

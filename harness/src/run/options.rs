@@ -1,6 +1,6 @@
 //! What is asked of a test.
 
-use crate::nemesis::Kind;
+use crate::nemesis::{Kind, Rates};
 use crate::systems::SystemName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -37,6 +37,9 @@ pub struct Options {
     /// From the start of one fault to the start of the next.
     #[serde(rename = "nemesis_interval_seconds", with = "seconds")]
     pub nemesis_interval: Duration,
+    /// Between which rates clocks run that are wrong.
+    #[serde(default)]
+    pub clock_rates: Rates,
     /// How long a client waits for an answer.
     #[serde(rename = "timeout_seconds", with = "seconds")]
     pub timeout: Duration,
@@ -101,6 +104,7 @@ impl Options {
             time_limit: Duration::from_secs(1),
             nemesis: Vec::new(),
             nemesis_interval: Duration::from_secs(1),
+            clock_rates: Rates::default(),
             timeout: Duration::from_millis(500),
             node_args: Vec::new(),
             follower_reads: false,

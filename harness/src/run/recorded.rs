@@ -156,6 +156,7 @@ pub(super) mod tests {
             time_limit: Duration::from_millis(1500),
             nemesis: crate::nemesis::Kind::ALL.to_vec(),
             nemesis_interval: Duration::from_secs(5),
+            clock_rates: crate::nemesis::Rates::WITHIN_LEASES,
             timeout: Duration::from_micros(1250),
             node_args: vec![String::from("--seed")],
             follower_reads: true,

@@ -199,6 +199,7 @@ async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Clust
         seed: test.seed,
         timing: Timing::default(),
         extra_args: node_args(&test.options),
+        clocks: test.options.nemesis.contains(&nemesis::Kind::Clock),
     })
     .await
 }
@@ -399,6 +400,7 @@ impl Running<'_> {
             interval: options.nemesis_interval,
             time_limit: options.time_limit - calm,
             seed: self.test.seed,
+            clock_rates: options.clock_rates,
             replay: replayed,
         };
         let nemesis = Nemesis::new(plan, self.cluster.clone()).leaving(self.leave.clone());

@@ -6,7 +6,7 @@
 
 use super::SimulateOptions;
 use super::keep::{KeepError, write};
-use crate::nemesis::{Aim, Fault, Kind, Schedule, ScheduledFault};
+use crate::nemesis::{Aim, Fault, Kind, Rates, Schedule, ScheduledFault};
 use crate::run::{Options, TEST, Test};
 use sim::{Blow, Outcome, Reduction, Struck};
 use std::path::Path;
@@ -57,6 +57,7 @@ fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Red
             .filter(|kind| schedule.faults.iter().any(|fault| fault.fault.kind() == *kind))
             .collect(),
         nemesis_interval: Duration::from_secs(1),
+        clock_rates: Rates::default(),
         timeout: Duration::from_millis(500),
         node_args: node_args.into_iter().collect(),
         follower_reads: outcome.follower_reads,
@@ -106,7 +107,8 @@ fn aim(struck: &Struck, fault: &Fault) -> Aim {
         | Fault::Transfer(_)
         | Fault::Member(..)
         | Fault::Wipe(_)
-        | Fault::Disk(..) => Aim::One,
+        | Fault::Disk(..)
+        | Fault::Clock(..) => Aim::One,
         Fault::Partition(_) | Fault::Slow(..) | Fault::Flaky(..) => Aim::Halves,
     }
 }

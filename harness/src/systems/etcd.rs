@@ -28,6 +28,7 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// After how long without a leader there is an election: a few times in each fault.
 const ELECTION: Duration = Duration::from_millis(500);
 
+/// Not its clocks: a program in Go asks the kernel what time it is, and nobody in between.
 const NEMESES: [Kind; 5] = [Kind::Kill, Kind::Pause, Kind::Partition, Kind::Slow, Kind::Flaky];
 
 /// Which node has which member id, as far as they have told.

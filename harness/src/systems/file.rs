@@ -32,6 +32,8 @@ const LINKS: &str = "links";
 const OF_PROCESSES: [Kind; 2] = [Kind::Kill, Kind::Pause];
 /// What befalls links.
 const OF_LINKS: [Kind; 3] = [Kind::Partition, Kind::Slow, Kind::Flaky];
+/// What befalls clocks. Not every program takes it, and so it has to be named.
+const OF_CLOCKS: [Kind; 1] = [Kind::Clock];
 
 /// What stands in the file.
 #[derive(Debug, Deserialize)]
@@ -96,7 +98,7 @@ impl Described {
         };
         let is_linked = start.mentions(LINKS);
         let nemeses = match &description.nemeses {
-            None => known_nemeses(is_linked),
+            None => usual_nemeses(is_linked),
             Some(field) => nemeses(field.get_ref(), is_linked).map_err(|reason| named(field, reason))?,
         };
         let spawner =
@@ -144,8 +146,8 @@ fn workloads(names: &[String]) -> Result<Vec<&'static str>, String> {
     known.collect()
 }
 
-/// The faults that can mean something to a system whose nodes reach each other by links, or don't.
-fn known_nemeses(is_linked: bool) -> Vec<Kind> {
+/// The faults of a file that names none, for a system whose nodes reach each other by links, or don't.
+fn usual_nemeses(is_linked: bool) -> Vec<Kind> {
     let of_links = OF_LINKS.into_iter().filter(|_| is_linked);
     OF_PROCESSES.into_iter().chain(of_links).collect()
 }
@@ -155,7 +157,7 @@ fn known_nemeses(is_linked: bool) -> Vec<Kind> {
 /// # Errors
 /// One means nothing to such a system; in words.
 fn nemeses(names: &[String], is_linked: bool) -> Result<Vec<Kind>, String> {
-    let known = known_nemeses(is_linked);
+    let known = [usual_nemeses(is_linked), OF_CLOCKS.to_vec()].concat();
     let found = names.iter().map(|name| {
         if let Some(kind) = known.iter().find(|kind| kind.name() == name) {
             return Ok(*kind);
@@ -298,7 +300,7 @@ mod tests {
         );
         assert!(
             refusal(&format!("{good}nemeses = [\"flood\"]\n"))
-                .starts_with("3: nemeses: allowed are kill, pause, and not \"flood\"")
+                .starts_with("3: nemeses: allowed are kill, pause, clock, and not \"flood\"")
         );
         assert!(
             refusal(&format!("{good}workloads = [\"register\", \"stack\"]\n"))
@@ -321,6 +323,16 @@ mod tests {
         assert_eq!(system.profile.nemeses, OF_PROCESSES);
         assert_eq!(system.profile.workloads, ["register"]);
         assert_eq!(system.profile.reach, Reach::Directly);
+    }
+
+    #[test]
+    fn clocks_are_wrong_only_where_the_file_says_that_they_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.toml");
+        let text = "start = [\"/bin/sh\"]\nclient = [\"/bin/sh\"]\nnemeses = [\"kill\", \"clock\"]\n";
+        std::fs::write(&path, text).unwrap();
+        let system = Described::read(&path).unwrap();
+        assert_eq!(system.profile.nemeses, [Kind::Kill, Kind::Clock]);
     }
 
     #[test]

@@ -32,7 +32,14 @@ pub(crate) const DURABLE: [&str; 8] = [
     "0",
 ];
 
-const NEMESES: [Kind; 5] = [Kind::Kill, Kind::Pause, Kind::Partition, Kind::Slow, Kind::Flaky];
+const NEMESES: [Kind; 6] = [
+    Kind::Kill,
+    Kind::Pause,
+    Kind::Partition,
+    Kind::Slow,
+    Kind::Flaky,
+    Kind::Clock,
+];
 
 /// Redis whose program is there.
 #[derive(Debug)]

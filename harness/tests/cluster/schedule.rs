@@ -1,9 +1,9 @@
 //! Schedules: how they are written down, and that what was done can be done again.
 
 use crate::stage::{LIVES, LONG, Stage, wait_until};
-use harness::cluster::{Cluster, Damage, Pace};
+use harness::cluster::{Cluster, ClusterSpec, Damage, Pace, Skew};
 use harness::nemesis::{
-    Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Schedule, ScheduledFault, Shape, heal_everything,
+    Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Rates, Schedule, ScheduledFault, Shape, heal_everything,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -45,6 +45,7 @@ fn replay(schedule: Schedule) -> Plan {
         interval: Duration::from_secs(1),
         time_limit: Duration::from_secs(1),
         seed: 1,
+        clock_rates: Rates::default(),
         replay: Some(schedule),
     }
 }
@@ -76,7 +77,10 @@ fn schedules_of_earlier_runs_stay_readable() {
         r#"{"start_ms":260,"stop_ms":270,"aim":"one","fault":{"flaky":[18446744073709551615,[[2,1]]]}},"#,
         r#"{"start_ms":280,"stop_ms":290,"aim":"minority","fault":{"disk":["torn",7,[1,2]]}},"#,
         r#"{"start_ms":300,"stop_ms":310,"aim":"one","fault":{"disk":["log",8,[3]]}},"#,
-        r#"{"start_ms":320,"stop_ms":330,"aim":"leader","fault":{"disk":["snapshot",9,[1]]}}"#,
+        r#"{"start_ms":320,"stop_ms":330,"aim":"leader","fault":{"disk":["snapshot",9,[1]]}},"#,
+        r#"{"start_ms":340,"stop_ms":350,"aim":"leader","fault":{"clock":[{"rate":250},true,[1]]}},"#,
+        r#"{"start_ms":360,"stop_ms":370,"aim":"all","fault":{"clock":[{"jump":60000},false,[1,2]]}},"#,
+        r#"{"start_ms":380,"stop_ms":390,"aim":"one","fault":{"clock":[{"wall":-200},false,[3]]}}"#,
         "]}"
     );
     let mut schedule = schedule();
@@ -94,6 +98,19 @@ fn schedules_of_earlier_runs_stay_readable() {
         fault(280, 290, Aim::Minority, Fault::Disk(Damage::Torn, 7, vec![1, 2])),
         fault(300, 310, Aim::One, Fault::Disk(Damage::Log, 8, vec![3])),
         fault(320, 330, Aim::Leader, Fault::Disk(Damage::Snapshot, 9, vec![1])),
+        fault(
+            340,
+            350,
+            Aim::Leader,
+            Fault::Clock(Skew::Rate(250), true, vec![1]),
+        ),
+        fault(
+            360,
+            370,
+            Aim::All,
+            Fault::Clock(Skew::Jump(60_000), false, vec![1, 2]),
+        ),
+        fault(380, 390, Aim::One, Fault::Clock(Skew::Wall(-200), false, vec![3])),
     ]);
     assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
     assert_eq!(serde_json::from_str::<Schedule>(text).unwrap(), schedule);
@@ -128,6 +145,8 @@ fn what_is_no_schedule_is_refused() {
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"disk":["dust",1,[1]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"flaky":[-1,[[1,2]]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"slow":[{"delay_ms":1,"jitter_ms":0,"bytes_per_second":0},[[1,2]]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"clock":[{"rate":-1},false,[1]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"clock":[{"rate":1},[1]]}}]}"#,
         "{}",
     ] {
         serde_json::from_str::<Schedule>(text).expect_err(text);
@@ -213,6 +232,65 @@ async fn links_are_as_slow_and_as_flaky_as_they_were_and_sound_again_afterwards(
         outcome.took_effect,
         BTreeMap::from([(Kind::Slow, 0), (Kind::Flaky, 0)])
     );
+}
+
+#[tokio::test]
+async fn clocks_are_as_wrong_as_they_were_and_whoever_was_cut_off_is_not_any_more() {
+    let stage = Stage::new(LIVES);
+    let cluster = Cluster::start(ClusterSpec {
+        clocks: true,
+        ..stage.spec(3)
+    });
+    let cluster = cluster.await.unwrap();
+    let faults = [
+        (Aim::Majority, Fault::Clock(Skew::Rate(4000), false, vec![1, 2])),
+        (Aim::One, Fault::Clock(Skew::Wall(-60_000), false, vec![3])),
+        // Nobody leads here: it is aimed at whom it names.
+        (Aim::Leader, Fault::Clock(Skew::Rate(250), true, vec![2])),
+    ];
+    let times = [(0, 30), (60, 90), (120, 150)];
+    let planned = times.into_iter().zip(faults.clone());
+    let schedule = Schedule {
+        faults: planned
+            .map(|((start, stop), (aim, what))| fault(start, stop, aim, what))
+            .collect(),
+    };
+    let (outcome, told) = unleash(&cluster, schedule).await;
+    assert!(outcome.troubles.is_empty(), "{:?}", outcome.troubles);
+    assert_eq!(
+        told,
+        [
+            "clock start: majority n1 n2, clocks at 4 times the usual rate",
+            "clock stop: majority n1 n2, clocks at 4 times the usual rate",
+            "clock start: one n3, the time of day 1m back",
+            "clock stop: one n3, the time of day 1m back",
+            "clock start: leader n2, clocks at 0.25 times the usual rate, cut off, though no leader was seen",
+            "clock stop: leader n2, clocks at 0.25 times the usual rate, cut off, though no leader was seen",
+        ]
+    );
+    let done: Vec<_> = outcome.schedule.faults.iter().map(|fault| &fault.fault).collect();
+    assert_eq!(done, faults.iter().map(|(_, fault)| fault).collect::<Vec<_>>());
+    assert_eq!(outcome.took_effect, BTreeMap::from([(Kind::Clock, 3)]));
+    for (from, to) in [(1, 2), (2, 1), (2, 3), (3, 2)] {
+        assert!(!cluster.is_cut(from, to), "{from} to {to}");
+    }
+}
+
+#[tokio::test]
+async fn clocks_that_nobody_looks_at_are_not_counted_as_wrong() {
+    let stage = Stage::new(LIVES);
+    let cluster = stage.start(1).await.unwrap();
+    let schedule = Schedule {
+        faults: vec![fault(
+            0,
+            30,
+            Aim::One,
+            Fault::Clock(Skew::Rate(4000), false, vec![1]),
+        )],
+    };
+    let (outcome, _) = unleash(&cluster, schedule).await;
+    assert_eq!(outcome.troubles, ["node 1 could not be given another time"]);
+    assert_eq!(outcome.took_effect, BTreeMap::from([(Kind::Clock, 0)]));
 }
 
 #[tokio::test]

@@ -96,7 +96,12 @@ done
     }
 
     pub(crate) async fn start(&self, nodes: u64) -> Result<Cluster, ClusterError> {
-        Cluster::start(ClusterSpec {
+        Cluster::start(self.spec(nodes)).await
+    }
+
+    /// What it takes to start that.
+    pub(crate) fn spec(&self, nodes: u64) -> ClusterSpec {
+        ClusterSpec {
             system: Binary::locate(Some(&self.program())).unwrap().into(),
             nodes,
             spares: 0,
@@ -105,8 +110,8 @@ done
             seed: 1,
             timing: Timing::default(),
             extra_args: Vec::new(),
-        })
-        .await
+            clocks: false,
+        }
     }
 
     /// The processes of this stage's nodes. One that is dead and not yet buried has no command line. What a node's shell is about to

@@ -20,6 +20,7 @@ fn test() -> Test {
         time_limit: Duration::from_secs(1),
         nemesis: Vec::new(),
         nemesis_interval: Duration::from_secs(1),
+        clock_rates: crate::nemesis::Rates::default(),
         timeout: Duration::from_secs(1),
         node_args: Vec::new(),
         follower_reads: false,

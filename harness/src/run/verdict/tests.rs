@@ -27,6 +27,7 @@ fn test() -> Test {
         time_limit: Duration::from_secs(20),
         nemesis: vec![Kind::Kill],
         nemesis_interval: Duration::from_secs(5),
+        clock_rates: crate::nemesis::Rates::default(),
         timeout: Duration::from_millis(500),
         node_args: Vec::new(),
         follower_reads: false,

@@ -11,7 +11,7 @@
 //! Processes, signals, logs, the schedule of faults, the recorder and the checker are the same for all. What the outcome of an operation is
 //! has one place, too ([`Refusal`], `SiteClient`): a session says whether what it sent may take effect, and never tries twice.
 //!
-//! What nodes say to each other passes through the harness where they can be told so ([`Reach`](crate::cluster::Reach)), and can be cut,
+//! What nodes say to each other passes through the harness where they can be told so ([`Reach`]), and can be cut,
 //! slow or flaky then.
 
 mod client;

@@ -182,6 +182,15 @@ pub fn run(program: &Path, args: &[&str]) -> Said {
         .into()
 }
 
+/// `harness run` of the project's node, with its results as JSON, in that store.
+pub fn run_in(store: &Path, args: &[&str]) -> Said {
+    let node = node();
+    let node = node.to_str().expect("paths of builds are text");
+    let store = store.to_str().expect("paths of temporary folders are text");
+    let all = [&["run", "--json", "--node-binary", node, "--store", store], args].concat();
+    run(&harness(), &all)
+}
+
 /// A program to run.
 pub fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);

@@ -6,16 +6,7 @@
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use tests::{Said, harness, node, run};
-
-/// A run in a store of its own.
-fn run_in(store: &Path, args: &[&str]) -> Said {
-    let node = node();
-    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
-    all.extend(["--store", store.to_str().unwrap()]);
-    all.extend(args);
-    run(&harness(), &all)
-}
+use tests::{Said, run_in};
 
 /// A valid run under wrong clocks.
 #[track_caller]

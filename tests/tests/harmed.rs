@@ -5,16 +5,7 @@
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use tests::{Said, harness, json, node, run, write_program};
-
-/// A run in a store of its own.
-fn run_in(store: &Path, args: &[&str]) -> Said {
-    let node = node();
-    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
-    all.extend(["--store", store.to_str().unwrap()]);
-    all.extend(args);
-    run(&harness(), &all)
-}
+use tests::{harness, json, node, run, run_in, write_program};
 
 /// A valid run under these faults; its folder, and how often each kind took effect.
 #[track_caller]

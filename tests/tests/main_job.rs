@@ -6,16 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tests::{Said, command, harness, node, run};
-
-/// A run in a store of its own.
-fn run_in(store: &Path, args: &[&str]) -> Said {
-    let node = node();
-    let mut all = vec!["run", "--json", "--node-binary", node.to_str().unwrap()];
-    all.extend(["--store", store.to_str().unwrap()]);
-    all.extend(args);
-    run(&harness(), &all)
-}
+use tests::{command, harness, node, run, run_in};
 
 #[test]
 fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {

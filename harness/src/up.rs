@@ -52,6 +52,7 @@ pub async fn up(options: UpOptions) -> Exit {
         timing: Timing::default(),
         extra_args: options.node_args,
         clocks: false,
+        disks: false,
     };
     // Signals first: Ctrl-C during the start must stop what was started.
     let mut interrupts = match Interrupts::hear() {

@@ -10,6 +10,10 @@ mod script;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes that tests wait for, however slow the machine.
+const LONG: Duration = Duration::from_secs(60);
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
@@ -214,4 +218,33 @@ pub fn json(line: &str) -> serde_json::Value {
 /// It can't be written.
 pub fn write_program(program: &Path, text: &str) {
     script::write(program, text);
+}
+
+/// Whether a program is on the path. Where it is not, the test that asks has nothing to do, which is said; with `SYSTEMS_REQUIRED` set, as
+/// continuous integration has it, that fails.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        let why = format!("{program} is not installed");
+        assert!(
+            std::env::var_os("SYSTEMS_REQUIRED").is_none(),
+            "SYSTEMS_REQUIRED is set, and {why}"
+        );
+        println!("skipped: {why}");
+    }
+    found
+}
+
+/// Waits until it is so.
+///
+/// # Panics
+/// It takes longer than anything does, however slow the machine.
+#[track_caller]
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LONG, "it never came to that");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -9,26 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-use tests::{Said, command, harness, json, refused, run};
-
-/// Longer than anything here takes, however slow the machine.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Whether a program is on the path; if not, the test has nothing to do.
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        let why = format!("{program} is not installed");
-        assert!(
-            std::env::var_os("SYSTEMS_REQUIRED").is_none(),
-            "SYSTEMS_REQUIRED is set, and {why}"
-        );
-        println!("skipped: {why}");
-    }
-    found
-}
+use tests::{Said, command, harness, is_installed, json, refused, run, wait_until};
 
 /// A run in a store of its own.
 fn run_in(store: &Path, args: &[&str]) -> Said {
@@ -52,7 +33,16 @@ fn etcd_is_valid_whatever_befalls_its_nodes_and_their_links() {
     let store = tempfile::tempdir().unwrap();
     let said = run_in(
         store.path(),
-        &["--system", "etcd", "--nodes", "3", "--time-limit", "15s"],
+        &[
+            "--system",
+            "etcd",
+            "--nodes",
+            "3",
+            "--nemesis",
+            "kill,pause,partition,slow,flaky",
+            "--time-limit",
+            "15s",
+        ],
     );
     assert_eq!(said.code, 0, "{said:?}");
     let result = said.json();
@@ -113,7 +103,16 @@ fn redis_is_a_violation_where_replicas_answer_and_valid_where_there_are_none() {
 
     let alone = run_in(
         store.path(),
-        &["--system", "redis", "--nodes", "1", "--time-limit", "4s"],
+        &[
+            "--system",
+            "redis",
+            "--nodes",
+            "1",
+            "--nemesis",
+            "kill,pause,clock",
+            "--time-limit",
+            "4s",
+        ],
     );
     assert_eq!(alone.code, 0, "{alone:?}");
 }
@@ -336,14 +335,6 @@ fn nodes_and_clients_of_a_described_system_die_with_the_harness() {
     harness.kill().unwrap();
     harness.wait().unwrap();
     wait_until(|| line_stores(&mark).is_empty());
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < LONG, "it never came to that");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The command lines of the stores that have `mark` in their environment.

@@ -178,7 +178,9 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
                  their turn on: with `--rate`, what came too late because its client still waited counts from when it was to begin
                  (the timer's own lateness, up to a millisecond or two, is left out); in report.html, too
   rate.svg       how many of them there were a second; in report.html, too
-  nodes/N/       each node's data and log; client.log is what clients say that are processes, see `harness help systems`
+  nodes/N/       each node's data and log; client.log is what clients say that are processes, see `harness help systems`. Where disks
+                 can fail (`--nemesis power` and what takes the same), disk/ is the node's disk while it runs, and durable/ what
+                 is durable on it; at the end, all of it
 ";
 
 /// The text of a topic.

@@ -100,7 +100,8 @@ struct RunArgs {
     /// PATH, as one primary and replicas that follow asynchronously and answer reads: where reads are asked of replicas (all workloads but
     /// queue, lock and unique-ids) it is not linearizable, and the verdict has to say so. A file says how any other system is started, which
     /// program speaks to it, and which workloads and faults it knows: see `harness help systems`. etcd and redis know all workloads, and the
-    /// faults kill, pause, partition, slow and flaky; redis clock, too, and a file if it says so.
+    /// faults kill, pause, partition, slow, flaky, power, crash-point, full, io-error and stall; redis clock, too. A file says which of them it
+    /// knows.
     #[arg(long, value_name = "NAME|PATH", default_value = "node", value_parser = values::system)]
     system: SystemName,
     /// What clients do, by name; `list` prints what there is.
@@ -130,8 +131,8 @@ struct RunArgs {
     /// Healing, final reads and the check come afterwards.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::duration)]
     time_limit: Duration,
-    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, `slow`, `flaky`, `disk`, `clock`, several with commas,
-    /// `all`, or `none`.
+    /// What goes wrong: `kill`, `pause`, `partition`, `transfer`, `member`, `wipe`, `slow`, `flaky`, `disk`, `clock`, `power`, `crash-point`,
+    /// `full`, `io-error`, `stall`, several with commas, `all`, or `none`.
     ///
     /// kill: SIGKILL, later a restart on the same data. pause: SIGSTOP, later SIGCONT. partition: links between nodes are cut, as halves,
     /// around one node, in one direction only, or with a bridge. transfer: the leader hands leadership over. member: nodes are removed,
@@ -143,6 +144,13 @@ struct RunArgs {
     /// perhaps while it is cut off from the others; or they jump ahead, or the time of day alone jumps, ahead or back. The first fault of each
     /// kind is aimed at the leader. partition, transfer, slow and flaky take two nodes at least, disk three; for fewer, `all` is the others.
     /// clock takes nodes that are linked dynamically, and is none of `all` for others.
+    ///
+    /// The last five have the nodes' data lie on disks of the harness's own, which are file systems in user space (FUSE): that takes /dev/fuse,
+    /// and root or fusermount3; elsewhere `all` is the others. power: nodes are killed, and of what they had not synced some is lost, some
+    /// torn; what they were just writing, too. crash-point: a node is killed at the n-th operation that changes its disk or syncs it, from
+    /// then on or from its next start; n is enumerated from a number that the seed decides. full: nothing that takes room on the disk succeeds.
+    /// io-error: writes or syncs fail, and who goes on nevertheless loses what is not durable. A node that ends because of these two, and says
+    /// so, is started again. stall: syncs do not end for a while.
     #[arg(long, value_name = "KINDS", default_value = "all", value_parser = values::nemesis)]
     nemesis: values::Kinds,
     /// From the start of one fault to the start of the next, about.
@@ -562,8 +570,13 @@ fn execute_run(arguments: RunArgs) -> Exit {
             Err(line) => return usage(&line),
         },
     };
+    let (options, remark) = match tested::without_missing_disks(options, &arguments) {
+        Ok(possible) => possible,
+        Err(line) => return usage(&line),
+    };
     let series = Series {
         options,
+        remark,
         seed,
         schedule,
         replay: arguments.replay.is_some(),

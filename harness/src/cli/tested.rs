@@ -4,6 +4,7 @@ use super::RunArgs;
 use super::values::Kinds;
 use crate::cluster::unsettable;
 use crate::nemesis::{Kind, Rates};
+use crate::run::Options;
 use crate::systems::{self, SystemName};
 use std::path::Path;
 
@@ -94,4 +95,32 @@ fn with_clocks(known: &[Kind], program: Option<&Path>, asked: &Kinds) -> Result<
         known.retain(|kind| *kind != Kind::Clock);
     }
     Ok(known)
+}
+
+/// The options without what takes disks that can fail, if there are none here and it was not named; and what there is to say of that.
+///
+/// # Errors
+/// It was named; in words.
+pub(super) fn without_missing_disks(
+    mut options: Options,
+    arguments: &RunArgs,
+) -> Result<(Options, Option<String>), String> {
+    let taking: Vec<&str> = options
+        .nemesis
+        .iter()
+        .filter(|kind| kind.takes_disks())
+        .map(|kind| kind.name())
+        .collect();
+    let Some(first) = taking.first() else {
+        return Ok((options, None));
+    };
+    let Err(why) = disk::usable() else {
+        return Ok((options, None));
+    };
+    if arguments.replay.is_some() || arguments.nemesis != Kinds::All {
+        return Err(format!("--nemesis {first} is not to be had here: {why}"));
+    }
+    let remark = format!("{} are left out: {why}", taking.join(", "));
+    options.nemesis.retain(|kind| !kind.takes_disks());
+    Ok((options, Some(remark)))
 }

@@ -9,7 +9,8 @@
 #[path = "../../clock/page.rs"]
 mod page;
 
-use super::lock;
+use super::{Cluster, ClusterError, Member, lock, system};
+use crate::node_number::NodeNumber;
 use page::{BOOT, CLOCKS, HOLDS, Line, MONOTONIC, RAW, SEEN, SLOT_WORDS, Setting, USUAL, WALL, WORDS};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
@@ -22,6 +23,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// What is preloaded; nothing on machines that it is not made for.
 static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
@@ -29,6 +31,10 @@ static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
 const VARIABLE: &str = "RUSTYRAFT_CLOCK";
 /// The loader's variable of what comes before all else.
 const PRELOAD: &str = "LD_PRELOAD";
+/// How long a node that serves may take to look at one of its clocks.
+const CLOCK_TIME_MAX: Duration = Duration::from_secs(5);
+/// Between two looks whether it has.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 const WORD_BYTES: usize = 8;
 /// Nanoseconds of a millisecond.
 const MILLISECOND: i64 = 1_000_000;
@@ -234,6 +240,55 @@ fn is_static(mut file: &File) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+impl Member {
+    /// Waits until its process has looked at a clock since that was changed; `false` if it has not in time.
+    pub(super) async fn looks_at_clock(&self) -> bool {
+        let begun = Instant::now();
+        while self.clock.as_ref().is_some_and(|clock| !clock.is_seen()) {
+            if begun.elapsed() > CLOCK_TIME_MAX {
+                return false;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        true
+    }
+}
+
+impl Cluster {
+    /// Lets that be wrong with a node's clocks from now on, and waits until it has looked at one of them.
+    ///
+    /// # Errors
+    /// It is down, does not look at its clocks, or has none that can be set.
+    pub async fn skew_clock(&self, node: NodeNumber, skew: Skew) -> Result<(), ClusterError> {
+        let member = self.0.member(node);
+        let unmoved = ClusterError::Signal {
+            node,
+            what: "given another time",
+        };
+        let Some(clock) = member.clock.as_ref().filter(|_| self.is_up(node)) else {
+            return Err(unmoved);
+        };
+        clock
+            .skew(skew)
+            .map_err(|error| system("set a node's clocks", error))?;
+        let is_seen = member.looks_at_clock().await;
+        is_seen.then_some(()).ok_or(unmoved)
+    }
+
+    /// Lets a node's clocks run at their usual rate again, and takes back by how much its time of day has jumped.
+    ///
+    /// # Errors
+    /// The operating system refuses it.
+    pub fn put_clock_right(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        let clock = self.0.member(node).clock.as_ref();
+        clock.map_or(Ok(()), |clock| {
+            clock
+                .put_right()
+                .map_err(|error| system("set a node's clocks", error))
+        })
+    }
 }
 
 #[cfg(test)]

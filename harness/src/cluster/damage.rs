@@ -108,8 +108,9 @@ impl Cluster {
         let wound = damaging
             .await
             .map_err(|reason| ClusterError::Damage { node, reason })?;
-        *self.0.member(node).wound() = wound;
-        Ok(())
+        let member = self.0.member(node);
+        *member.wound() = wound;
+        member.keep_data()
     }
 
     /// Whether a node's data is damaged, so that it must not start on them.

@@ -49,5 +49,6 @@ pub(crate) fn spec(dir: &Path, nodes: u64, serve: &str) -> ClusterSpec {
         timing: Timing::default(),
         extra_args: Vec::new(),
         clocks: false,
+        disks: false,
     }
 }

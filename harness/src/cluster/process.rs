@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::links::Links;
 use super::spawner::Spawner;
-use super::{ClusterError, ClusterSpec, NODES, NodeExit, system};
+use super::{ClusterError, ClusterSpec, Folders, Member, NodeExit, lock, system};
 use crate::node_number::NodeNumber;
 use crate::systems::{Site, listens};
 use rustix::process::Signal;
@@ -16,7 +16,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -39,7 +39,7 @@ pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
     program: PathBuf,
     command_line: CommandLine,
-    dir: PathBuf,
+    folders: Folders,
 }
 
 /// What a node is started by.
@@ -61,15 +61,15 @@ impl NodeSpec {
         links: &Links,
         site: Option<&Site>,
     ) -> NodeSpec {
-        let dir = cluster.dir.join(NODES).join(node.to_string());
+        let folders = Folders::of(cluster, node);
         NodeSpec {
             node,
             program: cluster.system.program().to_owned(),
             command_line: match site {
-                None => CommandLine::own(cluster, node, links, &dir),
+                None => CommandLine::own(cluster, node, links, &folders.data),
                 Some(site) => CommandLine::Other(site.clone()),
             },
-            dir,
+            folders,
         }
     }
 
@@ -98,16 +98,16 @@ impl NodeSpec {
     }
 
     pub(super) fn log(&self) -> PathBuf {
-        self.dir.join("log")
+        self.folders.own.join("log")
     }
 
     pub(super) fn data(&self) -> PathBuf {
-        self.dir.join("data")
+        self.folders.data.clone()
     }
 }
 
 impl CommandLine {
-    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, dir: &Path) -> CommandLine {
+    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, data: &Path) -> CommandLine {
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
         let peer = |to| {
             links
@@ -126,7 +126,7 @@ impl CommandLine {
             "--listen=127.0.0.1:0".to_owned(),
             // Addresses in the configuration are the same for everybody; links are not.
             format!("--peers={}", peers(cluster.nodes + cluster.spares)),
-            format!("--data={}", dir.join("data").display()),
+            format!("--data={}", data.display()),
             format!("--tick={}us", cluster.timing.tick.as_micros()),
             format!("--election-ticks={least}..{most}"),
             format!("--heartbeat-ticks={}", cluster.timing.heartbeat_ticks),
@@ -173,7 +173,7 @@ enum Ready {
 /// A node's process.
 pub(super) struct NodeProcess {
     pid: u32,
-    leash: Leash,
+    leash: Arc<Leash>,
     address: SocketAddr,
     exit: watch::Receiver<Option<ExitStatus>>,
 }
@@ -183,20 +183,73 @@ struct Leash {
     /// Names the process even if its number is used again.
     handle: OwnedFd,
     exit_is_expected: Arc<AtomicBool>,
+    /// What it has to say when it ends by itself; then that is no news.
+    excuse: Arc<Mutex<Option<&'static str>>>,
+}
+
+/// Whom a disk kills: the process that a node has, or is about to have.
+#[derive(Clone, Default)]
+pub(super) struct Victim(Arc<Mutex<Lot>>);
+
+/// What is to become of a process.
+#[derive(Default)]
+enum Lot {
+    /// There is none.
+    #[default]
+    Nobody,
+    /// There is none known yet; when it is, it dies.
+    Doomed,
+    Here(Weak<Leash>),
+}
+
+impl Victim {
+    /// Kills it, at once or when it is known; whether it was at once.
+    pub(super) fn kill(&self) -> bool {
+        let mut lot = lock(&self.0);
+        match &*lot {
+            Lot::Here(leash) => {
+                // One that nobody holds any more was killed for that.
+                if let Some(leash) = leash.upgrade() {
+                    leash.kill();
+                }
+                true
+            }
+            Lot::Nobody | Lot::Doomed => {
+                *lot = Lot::Doomed;
+                false
+            }
+        }
+    }
+
+    /// There is none any more.
+    pub(super) fn clear(&self) {
+        *lock(&self.0) = Lot::Nobody;
+    }
+
+    /// This is it. Whether it dies of that.
+    fn arrive(&self, leash: &Arc<Leash>) -> bool {
+        let here = Lot::Here(Arc::downgrade(leash));
+        let is_doomed = matches!(std::mem::replace(&mut *lock(&self.0), here), Lot::Doomed);
+        if is_doomed {
+            leash.kill();
+        }
+        is_doomed
+    }
 }
 
 impl NodeProcess {
     /// Starts a node, which founds its cluster with others or joins it, and waits for its ready line.
     pub(super) async fn spawn(
         spawner: &Spawner,
-        spec: &NodeSpec,
+        member: &Member,
         start: Start<'_>,
         unexpected: Arc<Mutex<Vec<NodeExit>>>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
+        let spec = &member.spec;
         let node = spec.node;
         let log = spec.log();
-        let log_file = open_log(&spec.dir, &log)?;
+        let log_file = open_log(&spec.folders.own, &log)?;
         let failed = |error| ClusterError::Folder {
             path: log.clone(),
             error,
@@ -232,11 +285,16 @@ impl NodeProcess {
         let (ready, ready_line) = oneshot::channel();
         let (exit_sender, mut exit) = watch::channel(None);
         // A node that ends while it starts ends by itself too: what it finds on its disk may be what breaks it.
-        let leash = Leash {
+        let leash = Arc::new(Leash {
             handle,
             exit_is_expected: Arc::new(AtomicBool::new(false)),
-        };
+            excuse: Arc::default(),
+        });
+        if member.victim.arrive(&leash) {
+            member.abandon_disk();
+        }
         let expected = Arc::clone(&leash.exit_is_expected);
+        let excuse = Arc::clone(&leash.excuse);
         let watched_log = log.clone();
         std::thread::Builder::new()
             .name(format!("node {node}"))
@@ -246,22 +304,21 @@ impl NodeProcess {
                 };
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
-                let last_lines = last_lines(&watched_log, said_before);
+                let said = end_of(&watched_log, said_before).unwrap_or_default();
+                let last_lines = last_lines(&said);
                 let has_refused =
                     complaint.is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
                 // One that has found itself broken may be killed before that ends it.
                 let is_broken = says(&last_lines, PANIC);
-                if !has_refused && (is_broken || !was_told || !is_obedient(status)) {
+                let is_excused = !is_broken && lock(&excuse).is_some_and(|words| is_excuse(&said, words));
+                if !has_refused && !is_excused && (is_broken || !was_told || !is_obedient(status)) {
                     let exit = NodeExit {
                         node,
                         status,
                         was_told,
                         last_lines,
                     };
-                    unexpected
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(exit);
+                    lock(&unexpected).push(exit);
                 }
                 exit_sender.send_replace(Some(status));
             })
@@ -298,7 +355,7 @@ impl NodeProcess {
                     .ok()
                     .and_then(|status| *status);
                 let status = status.map_or_else(|| "exited".to_owned(), |status| status.to_string());
-                let words = last_lines(&log, said_before)
+                let words = last_lines(&end_of(&log, said_before).unwrap_or_default())
                     .pop()
                     .unwrap_or_else(|| "without a word".to_owned());
                 return Err(failed(format!("{status}: {words}")));
@@ -336,6 +393,11 @@ impl NodeProcess {
         self.leash.expect_exit();
     }
 
+    /// From now on it may end by itself, if it says that.
+    pub(super) fn excuse(&self, words: &'static str) {
+        *lock(&self.leash.excuse) = Some(words);
+    }
+
     /// Sends a signal; a process that is gone is past hearing it.
     pub(super) fn signal(&self, signal: Signal) {
         let _ = rustix::process::pidfd_send_signal(&self.leash.handle, signal);
@@ -353,13 +415,17 @@ impl Leash {
     fn expect_exit(&self) {
         self.exit_is_expected.store(true, Ordering::SeqCst);
     }
+
+    fn kill(&self) {
+        self.expect_exit();
+        // One that is gone needs no killing.
+        let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
+    }
 }
 
 impl Drop for Leash {
     fn drop(&mut self) {
-        self.expect_exit();
-        // One that is gone needs no killing.
-        let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
+        self.kill();
     }
 }
 
@@ -418,18 +484,23 @@ fn says(lines: &[String], words: &str) -> bool {
     lines.iter().any(|line| line.contains(words))
 }
 
-/// The last lines of a log, of those behind its first `begin` bytes; where a panic is among them, those from there on, since a backtrace may
-/// follow it.
-fn last_lines(log: &Path, begin: u64) -> Vec<String> {
-    let end = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
-        let end = file.metadata()?.len().saturating_sub(LOG_END_BYTES);
-        file.seek(SeekFrom::Start(end.max(begin)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = end().unwrap_or_default();
+/// Whether a node said these words, as its operating system's or its language's library has them.
+fn is_excuse(said: &str, words: &str) -> bool {
+    said.to_lowercase().contains(&words.to_lowercase())
+}
+
+/// The end of a log, of what stands behind its first `begin` bytes.
+fn end_of(log: &Path, begin: u64) -> std::io::Result<String> {
+    let mut file = File::open(log)?;
+    let end = file.metadata()?.len().saturating_sub(LOG_END_BYTES);
+    file.seek(SeekFrom::Start(end.max(begin)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last lines of what a node said; where a panic is among them, those from there on, since a backtrace may follow it.
+fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<String> = text
         .lines()
         .filter(|line| !line.trim().is_empty())

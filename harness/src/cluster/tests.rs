@@ -29,7 +29,7 @@ async fn a_node_that_dies_of_something_else_than_the_kill_has_died_by_itself() {
     // As in a kill, but its signal comes too late.
     process.expect_exit();
     std::fs::write(dir.path().join("nodes/1/data/die"), "").unwrap();
-    assert!(process.wait_exit(READY_TIME_MAX).await);
+    assert!(process.wait_exit(lifecycle::READY_TIME_MAX).await);
     assert_eq!(cluster.unexpected_exits()[0].status.code(), Some(101));
 }
 

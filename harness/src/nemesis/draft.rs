@@ -1,6 +1,7 @@
 //! Drawing a plan's faults from its seed: pure.
 
-use super::{Aim, Fault, Kind, Manner, Plan, ScheduledFault, Shape};
+use super::manner::Turns;
+use super::{Aim, Fault, Kind, Manner, Plan, ScheduledFault};
 use crate::cluster::Cluster;
 use crate::node_number::NodeNumber;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -111,9 +112,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
     let interval = plan.interval.min(fitting).max(INTERVAL_MIN);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut bag: Vec<Kind> = Vec::new();
-    // They take turns, from one that the seed decides.
-    let first_shape = usize::try_from(plan.seed % Shape::ALL.len() as u64).expect("there are few");
-    let mut shapes = Shape::ALL.into_iter().cycle().skip(first_shape);
+    let mut turns = Turns::of(plan.seed);
     let mut start = Duration::ZERO;
     while start + interval <= plan.time_limit + Duration::from_millis(1) && drafts.len() < FAULTS_MAX {
         if bag.is_empty() {
@@ -130,7 +129,7 @@ pub(super) fn drafts(plan: &Plan, nodes: usize) -> Vec<Draft> {
         };
         let mut order: Vec<NodeNumber> = (1..=nodes as NodeNumber).collect();
         order.shuffle(&mut random);
-        let manner = Manner::drawn(kind, &mut random, &mut shapes, plan.clock_rates);
+        let manner = Manner::drawn(kind, &mut random, &mut turns, plan.clock_rates);
         let lasts = interval * random.random_range(LASTS_PERCENT) / 100;
         drafts.push(Draft {
             start,
@@ -165,9 +164,10 @@ pub(super) fn aims(kind: Kind, nodes: usize) -> &'static [Aim] {
         Aim::All,
     ];
     match kind {
-        Kind::Kill | Kind::Pause | Kind::Clock => &PROCESSES,
+        Kind::Kill | Kind::Pause | Kind::Clock | Kind::Power => &PROCESSES,
+        Kind::Full | Kind::IoError | Kind::Stall => &PROCESSES,
         Kind::Transfer | Kind::Wipe => &PROCESSES[..1],
-        Kind::Member | Kind::Disk => &PROCESSES[..3],
+        Kind::Member | Kind::Disk | Kind::CrashPoint => &PROCESSES[..3],
         // A bridge needs somebody on each side, and a ring of three is no partition.
         Kind::Partition if nodes < 3 => &CUTS[..5],
         Kind::Partition if nodes < 5 => &CUTS[..6],

@@ -4,10 +4,13 @@
 //! aimed at (`draft`). Whom that hits is decided when it begins, since leaders change ([`Fault`]). What was done is kept as a
 //! [`Schedule`], which can be replayed.
 
+mod act;
 mod draft;
 mod fault;
 mod manner;
 mod rates;
+mod target;
+mod words;
 
 pub use fault::{Aim, Fault, Shape};
 pub use manner::Manner;
@@ -30,7 +33,7 @@ const SEEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// SIGKILL, and later a start on the same data.
     Kill,
@@ -52,11 +55,21 @@ pub enum Kind {
     Disk,
     /// Clocks run at another rate, or jump.
     Clock,
+    /// SIGKILL, and whatever was not synced is lost, or some of it.
+    Power,
+    /// SIGKILL at one of the operations that change the disk or sync it.
+    CrashPoint,
+    /// Whatever takes room on the disk fails.
+    Full,
+    /// Writes or syncs fail, and what was not durable then never is.
+    IoError,
+    /// Syncs do not end for a while.
+    Stall,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Partition,
@@ -67,6 +80,11 @@ impl Kind {
         Kind::Flaky,
         Kind::Disk,
         Kind::Clock,
+        Kind::Power,
+        Kind::CrashPoint,
+        Kind::Full,
+        Kind::IoError,
+        Kind::Stall,
     ];
 
     /// How many nodes there must be for it to mean anything: one alone has nobody to be parted from, or to hand leadership over to, and of two
@@ -76,6 +94,24 @@ impl Kind {
             Kind::Disk => 3,
             Kind::Partition | Kind::Transfer | Kind::Slow | Kind::Flaky => 2,
             Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Clock => 1,
+            Kind::Power | Kind::CrashPoint | Kind::Full | Kind::IoError | Kind::Stall => 1,
+        }
+    }
+
+    /// Whether it takes disks that can fail, which not every machine has.
+    pub fn takes_disks(self) -> bool {
+        match self {
+            Kind::Power | Kind::CrashPoint | Kind::Full | Kind::IoError | Kind::Stall => true,
+            Kind::Kill
+            | Kind::Pause
+            | Kind::Partition
+            | Kind::Transfer
+            | Kind::Member
+            | Kind::Wipe
+            | Kind::Slow
+            | Kind::Flaky
+            | Kind::Disk
+            | Kind::Clock => false,
         }
     }
 
@@ -92,6 +128,11 @@ impl Kind {
             Kind::Flaky => "flaky",
             Kind::Disk => "disk",
             Kind::Clock => "clock",
+            Kind::Power => "power",
+            Kind::CrashPoint => "crash-point",
+            Kind::Full => "full",
+            Kind::IoError => "io-error",
+            Kind::Stall => "stall",
         }
     }
 }
@@ -105,7 +146,7 @@ impl fmt::Display for Kind {
 /// A name that is no kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, slow, flaky, disk, clock, all and none"
+    "there is no nemesis {0:?}; there are kill, pause, partition, transfer, member, wipe, slow, flaky, disk, clock, power, crash-point, full, io-error, stall, all and none"
 )]
 pub struct UnknownKind(pub String);
 
@@ -203,7 +244,7 @@ pub struct Outcome {
     /// How many faults of each kind were begun.
     pub applied: BTreeMap<Kind, u32>,
     /// How many of them were seen to take effect: a process gone, a process standing still, bytes swallowed or late, another leader, damaged
-    /// data refused, a time asked for.
+    /// data refused, a time asked for, operations of the disk that failed or did not end, something that was not durable when the power went.
     pub took_effect: BTreeMap<Kind, u32>,
     /// What went wrong with the nemesis itself.
     pub troubles: Vec<String>,
@@ -280,18 +321,13 @@ impl Nemesis {
                 Kind::Kill | Kind::Pause | Kind::Member | Kind::Wipe | Kind::Disk | Kind::Clock => true,
                 // What they harmed shows when they end.
                 Kind::Partition | Kind::Slow | Kind::Flaky => true,
+                Kind::Power | Kind::CrashPoint | Kind::Full | Kind::IoError | Kind::Stall => true,
             };
             sleep_until(stop_at, &stop).await;
             let stop_ms = millis(begun.elapsed());
-            effective &= match kind {
-                Kind::Partition | Kind::Slow | Kind::Flaky => fault.harmed(&self.cluster) > harmed,
-                Kind::Kill
-                | Kind::Pause
-                | Kind::Member
-                | Kind::Wipe
-                | Kind::Disk
-                | Kind::Transfer
-                | Kind::Clock => true,
+            effective &= match (harmed, fault.harmed(&self.cluster)) {
+                (Some(before), Some(after)) => after > before,
+                (_, None) | (None, _) => true,
             };
             let undone = self.leave.run_until_cancelled(undo(&fault, &self.cluster)).await;
             if let Some(undone) = undone {
@@ -353,6 +389,7 @@ pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
     cluster.heal_all();
     for node in cluster.all_nodes() {
         cluster.put_clock_right(node)?;
+        cluster.heal_disk(node);
     }
     for node in cluster.nodes() {
         if cluster.is_without_data(node) {
@@ -367,7 +404,7 @@ pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
         }
     }
     if cluster.was_reconfigured() || cluster.nodes().iter().any(|node| cluster.is_damaged(*node)) {
-        fault::put_members_right(cluster).await?;
+        act::put_members_right(cluster).await?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Series {
     /// What is asked of each.
     pub options: Options,
+    /// What there is to say of that beforehand.
+    pub remark: Option<String>,
     /// The first one's seed; those of the others follow from it.
     pub seed: u64,
     /// The faults of an earlier run, to be repeated.
@@ -70,7 +72,11 @@ pub async fn run(series: Series) -> Exit {
         Err(error) => refused(&error),
         Ok((system, remark)) => match unnameable(&series, &system) {
             Some(line) => refused(&line),
-            None => run_all(&series, &system, remark.as_deref()).await,
+            None => {
+                let remarks: Vec<String> = series.remark.iter().cloned().chain(remark).collect();
+                let remark = (!remarks.is_empty()).then(|| remarks.join("; "));
+                run_all(&series, &system, remark.as_deref()).await
+            }
         },
     }
 }
@@ -395,6 +401,7 @@ mod tests {
     /// One test of one node of this program.
     fn series(store: &Path, serve: &str) -> Series {
         Series {
+            remark: None,
             options: Options::brief(1),
             seed: 1,
             schedule: None,

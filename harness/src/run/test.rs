@@ -199,9 +199,18 @@ async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Clust
         seed: test.seed,
         timing: Timing::default(),
         extra_args: node_args(&test.options),
-        clocks: test.options.nemesis.contains(&nemesis::Kind::Clock),
+        clocks: faces(test, |kind| kind == nemesis::Kind::Clock),
+        disks: faces(test, nemesis::Kind::takes_disks),
     })
     .await
+}
+
+/// Whether one of its faults, planned or recorded, is such a one.
+fn faces(test: &Test, is: impl Fn(nemesis::Kind) -> bool) -> bool {
+    let recorded = test.schedule.iter().flat_map(|schedule| &schedule.faults);
+    let recorded = recorded.map(|fault| fault.fault.kind());
+    let mut kinds = test.options.nemesis.iter().copied().chain(recorded);
+    kinds.any(is)
 }
 
 /// From the time that the nodes serve to the final reads; `begun` is when they were started.
@@ -513,12 +522,12 @@ fn remark(event: &FaultEvent, recorder: &Recorder, live: &Live, fault: &Mutex<Op
     let mut fault = fault.lock().expect("nothing panics while it holds the lock");
     match event.phase {
         Phase::Start => {
-            live.event(at, &format!("{:<9}  {}", event.kind, event.targets));
+            live.event(at, &format!("{:<11}  {}", event.kind, event.targets));
             *fault = Some(format!("{} {}", event.kind, event.targets));
         }
         Phase::Stop => {
             recorder.calm_since(at);
-            live.event(at, &format!("{:<9}  over", event.kind));
+            live.event(at, &format!("{:<11}  over", event.kind));
             *fault = None;
         }
     }

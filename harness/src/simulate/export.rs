@@ -108,7 +108,12 @@ fn aim(struck: &Struck, fault: &Fault) -> Aim {
         | Fault::Member(..)
         | Fault::Wipe(_)
         | Fault::Disk(..)
-        | Fault::Clock(..) => Aim::One,
+        | Fault::Clock(..)
+        | Fault::Power(..)
+        | Fault::CrashPoint(..)
+        | Fault::Full(_)
+        | Fault::IoError(..)
+        | Fault::Stall(_) => Aim::One,
         Fault::Partition(_) | Fault::Slow(..) | Fault::Flaky(..) => Aim::Halves,
     }
 }

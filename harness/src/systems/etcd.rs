@@ -29,7 +29,18 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 const ELECTION: Duration = Duration::from_millis(500);
 
 /// Not its clocks: a program in Go asks the kernel what time it is, and nobody in between.
-const NEMESES: [Kind; 5] = [Kind::Kill, Kind::Pause, Kind::Partition, Kind::Slow, Kind::Flaky];
+const NEMESES: [Kind; 10] = [
+    Kind::Kill,
+    Kind::Pause,
+    Kind::Partition,
+    Kind::Slow,
+    Kind::Flaky,
+    Kind::Power,
+    Kind::CrashPoint,
+    Kind::Full,
+    Kind::IoError,
+    Kind::Stall,
+];
 
 /// Which node has which member id, as far as they have told.
 type MemberIds = Arc<Mutex<BTreeMap<u64, NodeNumber>>>;

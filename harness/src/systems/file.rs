@@ -32,8 +32,15 @@ const LINKS: &str = "links";
 const OF_PROCESSES: [Kind; 2] = [Kind::Kill, Kind::Pause];
 /// What befalls links.
 const OF_LINKS: [Kind; 3] = [Kind::Partition, Kind::Slow, Kind::Flaky];
-/// What befalls clocks. Not every program takes it, and so it has to be named.
-const OF_CLOCKS: [Kind; 1] = [Kind::Clock];
+/// What befalls clocks and disks. Not every program takes it, and so it has to be named.
+const OF_SOME: [Kind; 6] = [
+    Kind::Clock,
+    Kind::Power,
+    Kind::CrashPoint,
+    Kind::Full,
+    Kind::IoError,
+    Kind::Stall,
+];
 
 /// What stands in the file.
 #[derive(Debug, Deserialize)]
@@ -157,7 +164,7 @@ fn usual_nemeses(is_linked: bool) -> Vec<Kind> {
 /// # Errors
 /// One means nothing to such a system; in words.
 fn nemeses(names: &[String], is_linked: bool) -> Result<Vec<Kind>, String> {
-    let known = [usual_nemeses(is_linked), OF_CLOCKS.to_vec()].concat();
+    let known = [usual_nemeses(is_linked), OF_SOME.to_vec()].concat();
     let found = names.iter().map(|name| {
         if let Some(kind) = known.iter().find(|kind| kind.name() == name) {
             return Ok(*kind);
@@ -300,7 +307,7 @@ mod tests {
         );
         assert!(
             refusal(&format!("{good}nemeses = [\"flood\"]\n"))
-                .starts_with("3: nemeses: allowed are kill, pause, clock, and not \"flood\"")
+                .starts_with("3: nemeses: allowed are kill, pause, clock, power, crash-point, full, io-error, stall, and not \"flood\"")
         );
         assert!(
             refusal(&format!("{good}workloads = [\"register\", \"stack\"]\n"))

@@ -1,11 +1,11 @@
 //! Where a node is: its number, its data, its ports.
 
-use crate::cluster::{Links, alias};
+use crate::cluster::{Folders, Links, alias};
 use crate::node_number::NodeNumber;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -20,6 +20,8 @@ pub struct Place {
     pub node: NodeNumber,
     /// Where its data lies, as an absolute path. The folder is there.
     pub data: PathBuf,
+    /// Where its logs lie, as an absolute path.
+    logs: PathBuf,
     /// The HTTP proxy by which it reaches others, if it takes one.
     pub proxy: Option<SocketAddr>,
     /// Where it reaches others by links.
@@ -29,16 +31,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// Holds two ports for the node `node`, whose data and logs lie below `dir`.
+    /// Holds two ports for the node `node` with these folders.
     ///
     /// # Errors
     /// There are none to be had, or the folder can't be made.
-    pub(super) fn hold(node: NodeNumber, dir: &Path) -> io::Result<Place> {
-        let data = dir.join("data");
+    pub(super) fn hold(node: NodeNumber, folders: &Folders) -> io::Result<Place> {
+        // A program may go to another folder before it looks for its data.
+        let data = std::path::absolute(&folders.data)?;
+        let logs = std::path::absolute(&folders.own)?;
         std::fs::create_dir_all(&data)?;
         Ok(Place {
             node,
             data,
+            logs,
             proxy: None,
             links: BTreeMap::new(),
             client: HeldPort::any()?,
@@ -77,7 +82,7 @@ impl Place {
 
     /// Where a client of it that is a process writes what it has to say.
     pub(super) fn client_log(&self) -> PathBuf {
-        self.data.with_file_name("client.log")
+        self.logs.join("client.log")
     }
 }
 

@@ -32,13 +32,18 @@ pub(crate) const DURABLE: [&str; 8] = [
     "0",
 ];
 
-const NEMESES: [Kind; 6] = [
+const NEMESES: [Kind; 11] = [
     Kind::Kill,
     Kind::Pause,
     Kind::Partition,
     Kind::Slow,
     Kind::Flaky,
     Kind::Clock,
+    Kind::Power,
+    Kind::CrashPoint,
+    Kind::Full,
+    Kind::IoError,
+    Kind::Stall,
 ];
 
 /// Redis whose program is there.

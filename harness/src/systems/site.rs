@@ -1,12 +1,11 @@
 //! A system's nodes at their places, and watching them.
 
 use super::{Adapter, Place, Profile, Session, System, Tells};
-use crate::cluster::Links;
 use crate::cluster::node_client::{self, Kept};
+use crate::cluster::{Folders, Links};
 use crate::node_number::NodeNumber;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,24 +22,22 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Places for `nodes`, with data and logs below `dir`, from where they reach each other by `links`.
+    /// Places for nodes with these folders, from where they reach each other by `links`.
     ///
     /// # Errors
     /// The operating system has no ports, or the folders can't be made.
     pub(crate) fn new(
         adapter: Arc<dyn Adapter>,
-        nodes: &[NodeNumber],
-        dir: &Path,
+        nodes: Vec<(NodeNumber, Folders)>,
         links: &Links,
     ) -> io::Result<Site> {
-        // A program may go to another folder before it looks for its data.
-        let dir = std::path::absolute(dir)?;
+        let numbers: Vec<NodeNumber> = nodes.iter().map(|(node, _)| *node).collect();
         let places: io::Result<Vec<Place>> = nodes
-            .iter()
-            .map(|node| {
-                let mut place = Place::hold(*node, &dir.join(node.to_string()))?;
-                place.link(nodes, links);
-                links.set_target(*node, Some(adapter.peer_address(&place)));
+            .into_iter()
+            .map(|(node, folders)| {
+                let mut place = Place::hold(node, &folders)?;
+                place.link(&numbers, links);
+                links.set_target(node, Some(adapter.peer_address(&place)));
                 Ok(place)
             })
             .collect();
@@ -134,12 +131,11 @@ impl Watcher {
 /// As of [`Site::new`].
 pub(crate) fn site_of(
     system: &System,
-    nodes: &[NodeNumber],
-    dir: &Path,
+    nodes: Vec<(NodeNumber, Folders)>,
     links: &Links,
 ) -> io::Result<Option<Site>> {
     match system {
         System::Node(_) => Ok(None),
-        System::Other(adapter) => Site::new(Arc::clone(adapter), nodes, dir, links).map(Some),
+        System::Other(adapter) => Site::new(Arc::clone(adapter), nodes, links).map(Some),
     }
 }

@@ -120,7 +120,7 @@ fn value(name: &str, node: NodeNumber, places: &[Place]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Links, Reach};
+    use crate::cluster::{Folders, Links, Reach};
 
     fn template(words: &[&str]) -> Result<Template, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -132,7 +132,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let links = Links::open(&[1, 2], Reach::BothWays).await.unwrap();
         let places = (1..=2).map(|node| {
-            let mut place = Place::hold(node, &dir.path().join(node.to_string())).unwrap();
+            let mut place = Place::hold(node, &Folders::below(dir.path(), node)).unwrap();
             place.link(&[1, 2], &links);
             place
         });

@@ -1,7 +1,8 @@
 //! Schedules: how they are written down, and that what was done can be done again.
 
 use crate::stage::{LIVES, LONG, Stage, wait_until};
-use harness::cluster::{Cluster, ClusterSpec, Damage, Pace, Skew};
+use disk::{Done, Errors};
+use harness::cluster::{Cluster, ClusterSpec, CrashPoint, Damage, Pace, Since, Skew};
 use harness::nemesis::{
     Aim, Fault, Kind, Nemesis, Outcome, Phase, Plan, Rates, Schedule, ScheduledFault, Shape, heal_everything,
 };
@@ -26,6 +27,10 @@ fn pace(delay_ms: u32, jitter_ms: u32, rate: u32) -> Pace {
         jitter_ms,
         bytes_per_second: NonZeroU32::new(rate),
     }
+}
+
+fn point(nth: u64, since: Since, done: Done) -> CrashPoint {
+    CrashPoint { nth, since, done }
 }
 
 /// One fault of some kinds.
@@ -80,7 +85,14 @@ fn schedules_of_earlier_runs_stay_readable() {
         r#"{"start_ms":320,"stop_ms":330,"aim":"leader","fault":{"disk":["snapshot",9,[1]]}},"#,
         r#"{"start_ms":340,"stop_ms":350,"aim":"leader","fault":{"clock":[{"rate":250},true,[1]]}},"#,
         r#"{"start_ms":360,"stop_ms":370,"aim":"all","fault":{"clock":[{"jump":60000},false,[1,2]]}},"#,
-        r#"{"start_ms":380,"stop_ms":390,"aim":"one","fault":{"clock":[{"wall":-200},false,[3]]}}"#,
+        r#"{"start_ms":380,"stop_ms":390,"aim":"one","fault":{"clock":[{"wall":-200},false,[3]]}},"#,
+        r#"{"start_ms":400,"stop_ms":410,"aim":"all","fault":{"power":[10,[1,2]]}},"#,
+        r#"{"start_ms":420,"stop_ms":430,"aim":"one","fault":{"crash-point":[{"nth":3,"since":"start","done":"before"},[1]]}},"#,
+        r#"{"start_ms":440,"stop_ms":450,"aim":"one","fault":{"crash-point":[{"nth":4,"since":"now","done":"after"},[1]]}},"#,
+        r#"{"start_ms":460,"stop_ms":470,"aim":"one","fault":{"full":[2]}},"#,
+        r#"{"start_ms":480,"stop_ms":490,"aim":"one","fault":{"io-error":["writes",11,[2]]}},"#,
+        r#"{"start_ms":500,"stop_ms":510,"aim":"one","fault":{"io-error":["syncs",12,[2]]}},"#,
+        r#"{"start_ms":520,"stop_ms":530,"aim":"one","fault":{"stall":[2]}}"#,
         "]}"
     );
     let mut schedule = schedule();
@@ -111,6 +123,23 @@ fn schedules_of_earlier_runs_stay_readable() {
             Fault::Clock(Skew::Jump(60_000), false, vec![1, 2]),
         ),
         fault(380, 390, Aim::One, Fault::Clock(Skew::Wall(-200), false, vec![3])),
+        fault(400, 410, Aim::All, Fault::Power(10, vec![1, 2])),
+        fault(
+            420,
+            430,
+            Aim::One,
+            Fault::CrashPoint(point(3, Since::Start, Done::Before), vec![1]),
+        ),
+        fault(
+            440,
+            450,
+            Aim::One,
+            Fault::CrashPoint(point(4, Since::Now, Done::After), vec![1]),
+        ),
+        fault(460, 470, Aim::One, Fault::Full(vec![2])),
+        fault(480, 490, Aim::One, Fault::IoError(Errors::Writes, 11, vec![2])),
+        fault(500, 510, Aim::One, Fault::IoError(Errors::Syncs, 12, vec![2])),
+        fault(520, 530, Aim::One, Fault::Stall(vec![2])),
     ]);
     assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
     assert_eq!(serde_json::from_str::<Schedule>(text).unwrap(), schedule);
@@ -143,6 +172,8 @@ fn what_is_no_schedule_is_refused() {
         r#"{"faults":[{"start_ms":-1,"stop_ms":30,"aim":"one","fault":{"kill":[2]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"partition":[[1,2,3]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"disk":["dust",1,[1]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"io-error":["reads",1,[1]]}}]}"#,
+        r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"crash-point":[{"nth":1,"since":"ever","done":"after"},[1]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"flaky":[-1,[[1,2]]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"slow":[{"delay_ms":1,"jitter_ms":0,"bytes_per_second":0},[[1,2]]]}}]}"#,
         r#"{"faults":[{"start_ms":0,"stop_ms":30,"aim":"one","fault":{"clock":[{"rate":-1},false,[1]]}}]}"#,

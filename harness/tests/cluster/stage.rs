@@ -99,6 +99,15 @@ done
         Cluster::start(self.spec(nodes)).await
     }
 
+    /// The nodes' data lies on disks that can fail.
+    pub(crate) async fn start_on_disks(&self, nodes: u64) -> Result<Cluster, ClusterError> {
+        let spec = ClusterSpec {
+            disks: true,
+            ..self.spec(nodes)
+        };
+        Cluster::start(spec).await
+    }
+
     /// What it takes to start that.
     pub(crate) fn spec(&self, nodes: u64) -> ClusterSpec {
         ClusterSpec {
@@ -111,6 +120,7 @@ done
             timing: Timing::default(),
             extra_args: Vec::new(),
             clocks: false,
+            disks: false,
         }
     }
 

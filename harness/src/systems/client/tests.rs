@@ -1,5 +1,5 @@
 use super::*;
-use crate::cluster::{Links, Reach};
+use crate::cluster::{Folders, Links, Reach};
 use crate::systems::{Adapter, Later, Place, Profile, Tells};
 use std::path::PathBuf;
 use std::process::Command;
@@ -100,7 +100,8 @@ async fn clients(
         asked: Arc::clone(&asked),
     };
     let links = Links::open(&[], Reach::Directly).await.unwrap();
-    let site = Site::new(Arc::new(adapter), &[1, 2], dir, &links).unwrap();
+    let nodes = [1, 2].map(|node| (node, Folders::below(dir, node)));
+    let site = Site::new(Arc::new(adapter), nodes.to_vec(), &links).unwrap();
     let addresses = site.clone();
     let clients = Clients {
         site: Some(site),

@@ -3,7 +3,7 @@
 //! `line-store serve --id N --port PORT --peer-port PORT --links N=ADDRESS,… --data FOLDER`: node 1 keeps every change in a log before it
 //! answers, and the others pass all questions on to it. `line-store client --port PORT` passes lines on to a node, and answers back.
 //!
-//! Two ways to be wrong: with `--forgets` it keeps no log, and with `--remembers` a node answers reads from what it has passed on when node 1
+//! With `--syncs` changes are durable when they are answered. Two ways to be wrong: with `--forgets` it keeps no log, and with `--remembers` a node answers reads from what it has passed on when node 1
 //! is silent.
 
 mod store;
@@ -15,10 +15,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use store::Store;
+use store::{Keeps, Store};
 
-/// The log's name in the data folder.
-const LOG: &str = "log";
 /// The node that all others ask.
 const FIRST: u64 = 1;
 /// How long a node that remembers waits for the first one.
@@ -204,10 +202,15 @@ impl Arguments {
 
 fn serve(arguments: &Arguments) -> io::Result<()> {
     let node = Arc::new(if arguments.number::<u64>("--id")? == FIRST {
-        let log = Path::new(arguments.value("--data")?).join(LOG);
-        Node::First(Mutex::new(Store::open(
-            Some(log.as_path()).filter(|_| !arguments.has("--forgets")),
-        )?))
+        let keeps = if arguments.has("--forgets") {
+            Keeps::Nothing
+        } else if arguments.has("--syncs") {
+            Keeps::Durable
+        } else {
+            Keeps::Written
+        };
+        let folder = Path::new(arguments.value("--data")?);
+        Node::First(Mutex::new(Store::open(folder, keeps)?))
     } else {
         Node::Other {
             first: arguments.first()?,

@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// The log's name in the data folder.
+const LOG: &str = "log";
 /// What an account of a bank holds at first.
 const FIRST_BALANCE: i64 = 1000;
 /// How many accounts a bank has.
@@ -24,26 +26,51 @@ pub(crate) struct Store {
     numbers: BTreeMap<Place, i64>,
     lists: BTreeMap<Place, Vec<i64>>,
     log: Option<File>,
+    syncs: bool,
+}
+
+/// What the store has of what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Nothing.
+    Nothing,
+    /// What a process can't lose by its death, but a machine can.
+    Written,
+    /// What a machine can't lose either.
+    Durable,
 }
 
 impl Store {
-    /// What the questions in `log` have come to, if that is kept.
-    pub(crate) fn open(log: Option<&Path>) -> io::Result<Store> {
+    /// What the questions in the log in `folder` have come to, if that is kept.
+    pub(crate) fn open(folder: &Path, keeps: Keeps) -> io::Result<Store> {
         let mut store = Store {
             numbers: BTreeMap::new(),
             lists: BTreeMap::new(),
             log: None,
+            syncs: keeps == Keeps::Durable,
         };
-        let Some(log) = log else {
+        if keeps == Keeps::Nothing {
             return Ok(store);
-        };
-        for line in fs::read_to_string(log).unwrap_or_default().lines() {
-            // A line that was cut off is of a question that was never answered.
-            if let Ok(question) = serde_json::from_str(line) {
-                store.carry_out(&question);
-            }
         }
-        store.log = Some(OpenOptions::new().create(true).append(true).open(log)?);
+        let path = folder.join(LOG);
+        let text = fs::read(&path).unwrap_or_default();
+        let mut whole = 0;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let question = serde_json::from_slice(line)
+                .ok()
+                .filter(|_| line.ends_with(b"\n"));
+            // What is torn, and what comes behind it, is of questions that were never answered.
+            let Some(question) = question else { break };
+            store.carry_out(&question);
+            whole += line.len() as u64;
+        }
+        let log = OpenOptions::new().create(true).append(true).open(path)?;
+        log.set_len(whole)?;
+        if store.syncs {
+            log.sync_all()?;
+            File::open(folder)?.sync_all()?;
+        }
+        store.log = Some(log);
         Ok(store)
     }
 
@@ -53,6 +80,9 @@ impl Store {
         if let Some(log) = self.log.as_mut().filter(|_| !is_read) {
             // In one piece, so that a process that is killed leaves all of it or nothing.
             log.write_all(format!("{question}\n").as_bytes())?;
+            if self.syncs {
+                log.sync_data()?;
+            }
         }
         let answer = self.carry_out(question);
         Ok(answer.unwrap_or_else(|| json!({ "type": "fail", "reason": "that is no question" })))

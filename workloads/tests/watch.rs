@@ -13,6 +13,11 @@ use workloads::{ACCOUNTS, Completion, FIRST_BALANCE, Op, Ret, Setting, Step, Wor
 
 const THREADS: usize = 6;
 const SEEDS: u64 = 40;
+/// How many operations there are on others while an object rests: more than twice as many as it takes for that to be seen.
+const PAUSE: u64 = 10_000;
+/// The object of those, and the first of the processes that make them.
+const ELSEWHERE: i64 = 1_000_000_000;
+const FIRST_ELSEWHERE: u64 = 1_000_000;
 
 /// An object of whatever kind.
 #[derive(Clone, Default)]
@@ -119,12 +124,29 @@ struct Recorded {
 
 impl Recorded {
     fn push(&mut self, time: u64, process: u64, kind: Kind, op: &Op, value: Value) {
+        self.push_on(op.key_value(), time, process, kind, op, value);
+    }
+
+    /// Another process fails to do something to an object that nobody else uses.
+    fn fail_elsewhere(&mut self, time: u64, process: u64, workload: &dyn Workload) {
+        let mut generator = workload.generator(Setting {
+            seed: 0,
+            nodes: 1,
+            concurrency: 1,
+        });
+        let op = generator.next(0).unwrap();
+        let elsewhere = Value::Int(ELSEWHERE);
+        self.push_on(elsewhere.clone(), time, process, Kind::Invoke, &op, op.argument());
+        self.push_on(elsewhere, time, process, Kind::Fail, &op, Value::Null);
+    }
+
+    fn push_on(&mut self, key: Value, time: u64, process: u64, kind: Kind, op: &Op, value: Value) {
         let record = Record {
             time,
             process: Process::Client(process),
             kind,
             f: Cow::Borrowed(op.kind()),
-            key: Some(op.key_value()),
+            key: Some(key),
             value,
             error: None,
             node: Some(1),
@@ -139,6 +161,11 @@ impl Recorded {
 
 /// Clients of a store that loses acknowledged changes, or answers from an old state, once in a while if it `lies`.
 fn recorded(workload: &dyn Workload, seed: u64, lies: bool) -> Recorded {
+    recorded_with_pauses(workload, seed, lies, 0)
+}
+
+/// The same; now and then all clients pause, while as many operations as `paused` says fail on another object.
+fn recorded_with_pauses(workload: &dyn Workload, seed: u64, lies: bool, paused: u64) -> Recorded {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut generator = workload.generator(Setting {
         seed,
@@ -160,13 +187,23 @@ fn recorded(workload: &dyn Workload, seed: u64, lies: bool) -> Recorded {
         records: Vec::new(),
     };
     let (mut time, steps) = (0, random.random_range(20..250));
-    for _ in 0..steps {
+    let mut has_paused = false;
+    for step in 0..steps {
+        let is_pause = paused > 0 && step / 40 % 2 == 1;
+        has_paused &= is_pause;
+        if is_pause && !has_paused && threads.iter().all(|thread| thread.op.is_none()) {
+            has_paused = true;
+            time += 1;
+            for number in 0..paused {
+                out.fail_elsewhere(time, FIRST_ELSEWHERE + number, workload);
+            }
+        }
         // Some events happen at the same time.
         time += random.random_range(0..3);
         let number = random.random_range(0..THREADS);
         let thread = &mut threads[number];
         let Some(op) = thread.op.clone() else {
-            if let Some(op) = generator.next(number) {
+            if let Some(op) = generator.next(number).filter(|_| !is_pause) {
                 out.push(time, thread.process, Kind::Invoke, &op, op.argument());
                 thread.op = Some(op);
             }
@@ -316,6 +353,32 @@ fn what_is_seen_in_any_prefix_is_what_the_check_at_the_end_finds_in_it() {
         assert!(10 * missed < wrong, "{name}: {missed} of {wrong} were too much");
     }
     assert_eq!(only_at_the_end, ["append", "unique-ids"]);
+}
+
+#[test]
+fn what_is_seen_of_objects_that_rested_is_what_the_check_at_the_end_finds() {
+    for workload in workloads::all() {
+        if workloads::watch(*workload, Limits::default()).is_none() {
+            continue;
+        }
+        let (name, mut wrong) = (workload.name(), 0);
+        for seed in 0..SEEDS {
+            let lies = seed % 3 != 0;
+            let recorded = recorded_with_pauses(*workload, seed, lies, PAUSE);
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let (seen, left) = seen(*workload, &recorded, recorded.lines.len(), &mut random);
+            let found = found(*workload, &recorded, recorded.lines.len());
+            match seen {
+                Some(Seen { object, .. }) => assert!(
+                    found.contains(&object),
+                    "{name}, seed {seed}: {object}, {found:?}"
+                ),
+                None => assert!(left > 0 || found.is_empty(), "{name}, seed {seed}: {found:?}"),
+            }
+            wrong += usize::from(!found.is_empty());
+        }
+        assert!(wrong > 2, "{name}: {wrong}");
+    }
 }
 
 #[test]

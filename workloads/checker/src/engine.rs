@@ -3,6 +3,7 @@
 use crate::check::EngineChoice;
 use crate::foresight::Foresight;
 use crate::intern::{Call, Interner};
+use crate::lost::Count;
 use crate::model::Model;
 use crate::search::{Budget, Effort, Reductions, Search, Stop};
 
@@ -61,6 +62,41 @@ pub enum Refused {
         /// What stands in the way.
         reason: &'static str,
     },
+}
+
+/// All that decides what may follow where nothing is open that will return: what is left of a history once it was judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Rest<M: Model> {
+    /// The operations of which nobody learned what became of them, each once, and how many there are of it. They may still take effect.
+    lost: Box<[(M::Op, u32)]>,
+    /// The states that the object may be in, and how many of which lost operations have taken effect on the way there.
+    configs: Box<[(M, Box<[Count]>)]>,
+}
+
+impl<M: Model> Rest<M> {
+    /// How many bytes it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let config = |(state, used): &(M, Box<[Count]>)| state.heap_bytes() + size_of_val(&**used);
+        size_of::<Self>()
+            + size_of_val(&*self.lost)
+            + size_of_val(&*self.configs)
+            + self.configs.iter().map(config).sum::<usize>()
+    }
+
+    /// A state that the object may be in.
+    pub(crate) fn state(&self) -> &M {
+        &self.configs[0].0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn configs(&self) -> usize {
+        self.configs.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
 }
 
 enum Width {
@@ -205,6 +241,39 @@ impl<'a, M: Model> Engine<'a, M> {
         let states = each_width!(self, search => search.states());
         let states = states.into_iter().map(|state| self.interner.state_of(state));
         states.cloned().collect()
+    }
+
+    /// All that decides what may follow, unless something is open that will return, or the engine stands still.
+    pub(crate) fn rest(&mut self) -> Option<Rest<M>> {
+        if self.refused.is_some() {
+            return None;
+        }
+        let interner = &self.interner;
+        each_width!(self, search => {
+            let configs = search.at_rest()?;
+            let lost = search.lost();
+            Some(Rest {
+                lost: lost.groups().map(|(call, count)| (interner.op_of(call).clone(), count)).collect(),
+                configs: configs
+                    .into_iter()
+                    .map(|(state, used)| (interner.state_of(state).clone(), lost.counts_of(used).into()))
+                    .collect(),
+            })
+        })
+    }
+
+    /// Goes on from where another engine rested; this one is as new.
+    pub(crate) fn resume(&mut self, rest: &Rest<M>) {
+        for (op, count) in &rest.lost {
+            let call = self.interner.call(op, None);
+            for _ in 0..*count {
+                each_width!(self, search => search.lose(&self.interner, call));
+            }
+        }
+        let interner = &mut self.interner;
+        let configs = rest.configs.iter();
+        let configs = configs.map(|(state, used)| (interner.state(state.clone()), &**used));
+        each_width!(self, search => search.begin_at(configs));
     }
 
     /// As new for an object that begins as `init`, with the memory that it has.

@@ -99,7 +99,7 @@ impl<M: Model> Interner<M> {
         id
     }
 
-    fn state(&mut self, state: M) -> u32 {
+    pub(crate) fn state(&mut self, state: M) -> u32 {
         let hash = hash_of(&state);
         if let Some(id) = self.state_ids.find(hash, |id| self.states[*id as usize] == state) {
             return *id;
@@ -115,6 +115,10 @@ impl<M: Model> Interner<M> {
         self.state_ids
             .insert_unique(hash, id, |id| hash_of(&states[*id as usize]));
         id
+    }
+
+    pub(crate) fn op_of(&self, call: u32) -> &M::Op {
+        &self.calls[call as usize].0.0
     }
 
     pub(crate) fn state_of(&self, id: u32) -> &M {

@@ -24,7 +24,7 @@ struct Group {
 }
 
 /// How many of a group are used.
-type Count = (u32, u32);
+pub(crate) type Count = (u32, u32);
 
 #[derive(Clone, Copy, Debug)]
 struct Use {
@@ -125,6 +125,11 @@ impl Lost {
             .extend(groups.map(|(place, group)| (group.call, id(place))));
     }
 
+    /// The calls of all groups, and how many operations each has.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.groups.iter().map(|group| (group.call, group.count))
+    }
+
     pub(crate) fn call(&self, group: u32) -> u32 {
         self.groups[group as usize].call
     }
@@ -180,6 +185,13 @@ impl Lost {
                 .find(|(other, _)| other >= group)
                 .is_some_and(|(other, more)| other == group && more >= count)
         })
+    }
+
+    /// The use that uses so many, as [`counts_of`](Lost::counts_of) has it.
+    pub(crate) fn of_counts(&mut self, counts: &[Count]) -> u32 {
+        self.made.clear();
+        self.made.extend_from_slice(counts);
+        self.intern()
     }
 
     /// The use that uses one operation of `group` more than `used`.
@@ -267,7 +279,8 @@ impl Lost {
             + self.more.capacity() * size_of::<((u32, u32), u32)>()
     }
 
-    fn counts_of(&self, used: u32) -> &[Count] {
+    /// How many operations of which groups `used` uses: those that are not zero, in the order of groups.
+    pub(crate) fn counts_of(&self, used: u32) -> &[Count] {
         let of = &self.uses[used as usize];
         &self.counts[of.start..][..of.len]
     }

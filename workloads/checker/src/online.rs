@@ -3,7 +3,7 @@
 //! The engine must know what an operation returned when it takes in the invocation. So events wait until every operation that
 //! was invoked before them is over: returned, failed, or given up. The lag is at most the time-out of the test's clients.
 
-use crate::engine::{Engine, Limits, OpenOperation, Refused};
+use crate::engine::{Engine, Limits, OpenOperation, Refused, Rest};
 use crate::model::Model;
 use crate::search::Effort;
 use crate::vocabulary::Meaning;
@@ -97,6 +97,20 @@ impl<'a, M: Model> Online<'a, M> {
         let mut online = Online::new(init.clone(), limits);
         online.engine.reset(init, Effort::Patient);
         online
+    }
+
+    /// The same for an object that was used before, and [rested](Online::rest) then.
+    pub(crate) fn resumed(rest: &Rest<M>, limits: Limits<'a>) -> Self {
+        let mut online = Online::patient(rest.state().clone(), limits);
+        online.engine.resume(rest);
+        online
+    }
+
+    /// All that decides what may follow, if everything is over that was begun, and judged: what was lost may still take effect.
+    pub(crate) fn rest(&mut self) -> Option<Rest<M>> {
+        let is_over =
+            self.invocations.is_empty() && self.waiting.is_empty() && self.verdict == OnlineVerdict::Valid;
+        is_over.then(|| self.engine.rest()).flatten()
     }
 
     /// Takes an event in, and says so when a violation is found; that need not be by the event pushed. After a violation, or when a

@@ -5,10 +5,17 @@
 //! no order explains in a prefix none explains in a history.
 //!
 //! Nothing is *valid* here. An object that takes more steps or memory than a test can wait for is *left*: what becomes of it is for the check
-//! at the end. So is what was not used for long, where there are very many objects.
+//! at the end.
+//!
+//! A test uses very many objects, most of them for a short while. One that was not used lately *rests*, once all is judged that was begun on
+//! it: kept are the states that it may be in, each with the operations of unknown outcome that have led there, and those operations, which
+//! may still take effect. Nothing else of what happened decides what may follow; it is what the engine itself goes by. It goes on from there
+//! when it is used again, as a test does with the objects that it reads at its end. So memory follows the number of objects, and not that of
+//! operations. What is told of a violation is which operation no order explains; why, the check at the end has to say, which reads
+//! all that was recorded.
 
 use crate::check::object_name;
-use crate::engine::Limits;
+use crate::engine::{Limits, Rest};
 use crate::formats::{Event, parse_native};
 use crate::history::{Call, End, Kind, Process, ReadError, Value};
 use crate::online::Online;
@@ -16,8 +23,26 @@ use crate::vocabulary::{Dialect, Vocabulary};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// So many objects are kept at once. Where there are more, the half that was not used for longest is left.
-const OBJECTS_MAX: usize = 4096;
+/// How much is kept of how many objects.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// So many objects may be awake at once. Where there are more, the half that was not used for longest has to rest, and what can't is left.
+    awake_max: usize,
+    /// How much memory those that rest may take, in bytes, about. Where it is more, the half of them that was not used for longest is left.
+    resting_bytes_max: usize,
+    /// After so many operations those objects are looked for that were not used meanwhile.
+    sweep_interval: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room {
+            awake_max: 4096,
+            resting_bytes_max: 64 << 20,
+            sweep_interval: 4096,
+        }
+    }
+}
 
 /// The first violation that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,39 +78,35 @@ pub(crate) fn watch<'a, M: Vocabulary + 'static>(
     limits: Limits<'a>,
 ) -> Box<dyn Watch + 'a> {
     let init = M::initial(init).unwrap_or_else(|reason| panic!("an object can't begin so: {reason}"));
-    Box::new(Watched::<M> {
-        init,
-        limits,
-        places: FxHashMap::default(),
-        objects: Vec::new(),
-        kept: 0,
-        open: FxHashMap::default(),
-        over: Vec::new(),
-        time: 0,
-        invoked: 0,
-        unjudged: 0,
-        // The header was the first.
-        lines: 1,
-        names: Vec::new(),
-    })
+    Box::new(Watched::<M>::new(init, limits))
 }
 
-/// What is done to one object.
+/// One object.
 struct Object<'a, M: Vocabulary> {
-    /// `None` once it is left.
-    online: Option<Box<Online<'a, M>>>,
+    is: Is<'a, M>,
     /// How many operations there were on all objects when it was used last.
     used: u64,
+}
+
+enum Is<'a, M: Vocabulary> {
+    Awake(Box<Online<'a, M>>),
+    Resting(Box<Rest<M>>),
+    /// Of it nothing is known any more, but that it was used.
+    Left,
 }
 
 struct Watched<'a, M: Vocabulary> {
     init: M,
     limits: Limits<'a>,
+    room: Room,
     /// Where objects are, by their keys.
     places: FxHashMap<Option<Value>, usize>,
     objects: Vec<Object<'a, M>>,
-    /// How many of them are not left.
-    kept: usize,
+    /// The places of those that are awake, and of some that were left since they were looked through.
+    awake: Vec<usize>,
+    resting_bytes: usize,
+    /// How many of them are left.
+    left: usize,
     /// The open call of each process, and the place of its object.
     open: FxHashMap<u64, (usize, Call)>,
     /// What ended at the present time. What is invoked at the same time is concurrent with it, and goes first.
@@ -124,11 +145,32 @@ impl<M: Vocabulary> Watch for Watched<'_, M> {
     }
 
     fn left(&self) -> usize {
-        self.objects.len() - self.kept
+        self.left
     }
 }
 
 impl<'a, M: Vocabulary> Watched<'a, M> {
+    fn new(init: M, limits: Limits<'a>) -> Self {
+        Watched {
+            init,
+            limits,
+            room: Room::default(),
+            places: FxHashMap::default(),
+            objects: Vec::new(),
+            awake: Vec::new(),
+            resting_bytes: 0,
+            left: 0,
+            open: FxHashMap::default(),
+            over: Vec::new(),
+            time: 0,
+            invoked: 0,
+            unjudged: 0,
+            // The header was the first.
+            lines: 1,
+            names: Vec::new(),
+        }
+    }
+
     fn event(&mut self, line: usize, event: Event<'_>) -> Result<Option<Seen>, ReadError> {
         let refused = |reason: String| ReadError::new(line, reason);
         let time = event.time.unwrap_or(self.time);
@@ -185,25 +227,39 @@ impl<'a, M: Vocabulary> Watched<'a, M> {
     /// The place of the object that a call is about, which is told of it.
     fn invoke(&mut self, call: &Call) -> usize {
         self.invoked += 1;
+        if self.invoked.is_multiple_of(self.room.sweep_interval) {
+            self.sweep();
+        }
         let place = match self.places.get(&call.key) {
             Some(place) => *place,
             None => {
-                if self.kept >= OBJECTS_MAX {
-                    self.leave_unused();
-                }
                 let place = self.objects.len();
                 self.places.insert(call.key.clone(), place);
+                self.awake.push(place);
                 self.objects.push(Object {
-                    online: Some(Box::new(Online::patient(self.init.clone(), self.limits))),
+                    is: Is::Awake(Box::new(Online::patient(self.init.clone(), self.limits))),
                     used: 0,
                 });
-                self.kept += 1;
                 place
             }
         };
         self.objects[place].used = self.invoked;
+        self.wake(place);
+        if self.awake.len() > self.room.awake_max {
+            self.make_room();
+        }
         self.with(place, |online| online.invoke(number_of(call)));
         place
+    }
+
+    /// An object is used that may rest.
+    fn wake(&mut self, place: usize) {
+        let is = &mut self.objects[place].is;
+        if let Is::Resting(rest) = is {
+            self.resting_bytes -= bytes_of(rest);
+            *is = Is::Awake(Box::new(Online::resumed(rest, self.limits)));
+            self.awake.push(place);
+        }
     }
 
     /// A call is over.
@@ -218,30 +274,82 @@ impl<'a, M: Vocabulary> Watched<'a, M> {
 
     /// Does something to an object, unless it is left; if that reaches a limit, it is left from now on.
     fn with<T>(&mut self, place: usize, act: impl FnOnce(&mut Online<'a, M>) -> T) -> Option<T> {
-        let online = self.objects[place].online.as_mut()?;
-        self.unjudged -= online.unjudged();
+        let Is::Awake(online) = &mut self.objects[place].is else {
+            return None;
+        };
+        let before = online.unjudged();
         let done = act(online);
-        if online.is_left() {
-            self.objects[place].online = None;
-            self.kept -= 1;
-        } else {
-            self.unjudged += online.unjudged();
+        let (after, is_left) = (online.unjudged(), online.is_left());
+        self.unjudged = self.unjudged - before + after;
+        if is_left {
+            self.leave(place);
         }
         Some(done)
     }
 
-    /// Leaves the half of the objects that was not used for longest.
-    fn leave_unused(&mut self) {
-        let kept = self.objects.iter().filter(|object| object.online.is_some());
-        let mut used: Vec<u64> = kept.map(|object| object.used).collect();
-        let middle = used.len() / 2;
-        let (_, middle, _) = used.select_nth_unstable(middle);
-        for object in self.objects.iter_mut().filter(|object| object.used < *middle) {
-            if let Some(online) = object.online.take() {
-                self.unjudged -= online.unjudged();
-                self.kept -= 1;
+    /// From now on an object is left.
+    fn leave(&mut self, place: usize) {
+        match std::mem::replace(&mut self.objects[place].is, Is::Left) {
+            Is::Awake(online) => self.unjudged -= online.unjudged(),
+            Is::Resting(rest) => self.resting_bytes -= bytes_of(&rest),
+            Is::Left => return,
+        }
+        self.left += 1;
+    }
+
+    /// Has an object rest that is awake, if it can.
+    fn rest(&mut self, place: usize) {
+        let is = &mut self.objects[place].is;
+        if let Is::Awake(online) = is
+            && let Some(rest) = online.rest()
+        {
+            self.resting_bytes += bytes_of(&rest);
+            *is = Is::Resting(Box::new(rest));
+        }
+    }
+
+    fn is_awake(&self, place: usize) -> bool {
+        matches!(self.objects[place].is, Is::Awake(_))
+    }
+
+    /// Has objects rest that were not used lately.
+    fn sweep(&mut self) {
+        let lately = self.invoked.saturating_sub(self.room.sweep_interval);
+        let mut awake = std::mem::take(&mut self.awake);
+        awake.retain(|place| {
+            if self.objects[*place].used <= lately {
+                self.rest(*place);
+            }
+            self.is_awake(*place)
+        });
+        self.awake = awake;
+        if self.resting_bytes > self.room.resting_bytes_max {
+            let is_resting = |place: &usize| matches!(self.objects[*place].is, Is::Resting(_));
+            let mut resting: Vec<usize> = (0..self.objects.len()).filter(is_resting).collect();
+            for place in self.older_half(&mut resting) {
+                self.leave(*place);
             }
         }
+    }
+
+    /// Has half of the objects that are awake rest, or leaves them: those that were not used for longest.
+    fn make_room(&mut self) {
+        let mut awake = std::mem::take(&mut self.awake);
+        awake.retain(|place| self.is_awake(*place));
+        for place in self.older_half(&mut awake) {
+            self.rest(*place);
+            if self.is_awake(*place) {
+                self.leave(*place);
+            }
+        }
+        awake.retain(|place| self.is_awake(*place));
+        self.awake = awake;
+    }
+
+    /// The half of them that was not used for longest.
+    fn older_half<'p>(&self, places: &'p mut [usize]) -> &'p [usize] {
+        places.sort_unstable_by_key(|place| self.objects[*place].used);
+        &places[..places.len() / 2]
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -254,7 +362,15 @@ impl<'a, M: Vocabulary> Watched<'a, M> {
     }
 }
 
+/// How much memory an object takes while it rests, in bytes, about.
+fn bytes_of<M: Vocabulary>(rest: &Rest<M>) -> usize {
+    size_of::<Object<'_, M>>() + size_of::<(Option<Value>, usize)>() + rest.bytes()
+}
+
 /// What an operation goes by while it is open: not by its process, which may invoke the next one at the very time that this one ends.
 fn number_of(call: &Call) -> u64 {
     call.line as u64
 }
+
+#[cfg(test)]
+mod tests;

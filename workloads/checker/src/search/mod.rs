@@ -33,7 +33,7 @@ pub(crate) use effort::{Budget, Effort, Stop};
 
 use crate::antichain::{Antichain, Config};
 use crate::foresight::Foresight;
-use crate::lost::Lost;
+use crate::lost::{Count, Lost};
 use crate::memo::{Memo, Next, Transitions};
 use crate::slots::Slots;
 
@@ -119,6 +119,44 @@ impl<const W: usize> Search<W> {
         self.configs.push(Config::INITIAL);
         self.foresight = None;
         (self.sealed, self.is_settled) = (None, false);
+    }
+
+    /// The states that the object may be in, with the lost operations that are used on the way there, each once; `None` while something
+    /// is open that will return. With the [lost](Search::lost) operations, that decides all that may follow.
+    pub(crate) fn at_rest(&self) -> Option<Vec<(u32, u32)>> {
+        if !self.slots.open.is_empty() {
+            return None;
+        }
+        let configs = self.configs.iter().map(|config| {
+            let Config { done, maybe, .. } = config;
+            assert!(
+                done.is_empty() && maybe.is_empty(),
+                "it knows of operations that are not open: {config:?}"
+            );
+            (config.state, config.used)
+        });
+        let mut configs: Vec<(u32, u32)> = configs.collect();
+        configs.sort_unstable();
+        configs.dedup();
+        Some(configs)
+    }
+
+    /// Begins with an object of which nothing is open, and that may be in any of these states, with so many of the lost operations used.
+    pub(crate) fn begin_at<'a>(&mut self, configs: impl Iterator<Item = (u32, &'a [Count])>) {
+        self.configs.clear();
+        for (state, used) in configs {
+            let used = self.lost.of_counts(used);
+            self.configs.push(Config {
+                state,
+                used,
+                ..Config::INITIAL
+            });
+        }
+    }
+
+    /// The operations of which nobody learned what became of them.
+    pub(crate) fn lost(&self) -> &Lost {
+        &self.lost
     }
 
     pub(crate) fn has_room(&self) -> bool {

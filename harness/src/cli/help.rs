@@ -170,8 +170,9 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   results.json   the line that `--json` prints, and more: latencies, from when operations were sent; why operations failed, what was
                  checked; per_second: operations of the load, the final reads left out; recovery_seconds: from the end of the last
                  fault to the end of the first operation that began after it and was ok, null if there was no fault; ended_early, only
-                 where a violation was seen while the run went on: {\"seconds\":…,\"operations\":n,\"object\":…,\"confirmed\":…}, confirmed is
-                 whether the check at the end found one, too, null where it could not tell
+                 where a violation was seen while the run went on: {\"seconds\":…,\"operations\":n,\"object\":…,\"healed\":…,\"confirmed\":…},
+                 healed is whether the final reads had begun, confirmed whether the check at the end found one, too, null where it
+                 could not tell
   report.txt     what was printed at the end
   report.html    the same, with a timeline of what clients did; opens in a browser, without network
   latency.svg    how long operations of the load took, by kind and outcome, from when they were sent, as in the report; dashed, from

@@ -57,6 +57,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
+    /// How many bytes were appended so far.
+    appended: u64,
     tally: Tally,
     /// When the last fault was over, in nanoseconds.
     calm_since: Option<u64>,
@@ -220,6 +222,11 @@ impl Recorder {
         self.lock().tally.clone()
     }
 
+    /// How many bytes the listener has heard once it has heard all that is recorded so far.
+    pub fn bytes(&self) -> u64 {
+        self.lock().appended
+    }
+
     /// Why nothing more reaches the file, once that is so.
     pub fn failure(&self) -> Option<String> {
         self.lock().failed.clone()
@@ -285,7 +292,9 @@ impl State {
     fn append(&mut self, record: &Record<'_>) {
         // After the file has failed the run is lost, and memory shall not go with it.
         if self.failed.is_none() {
+            let before = self.waiting.len();
             record.write(&mut self.waiting);
+            self.appended += (self.waiting.len() - before) as u64;
         }
     }
 }

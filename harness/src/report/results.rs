@@ -170,6 +170,9 @@ pub struct EarlyEnd {
     pub operations: u64,
     /// The object.
     pub object: String,
+    /// Whether faults were over by then, nodes healed, and final reads begun.
+    #[serde(default)]
+    pub healed: bool,
     /// Whether the check of the whole history found a violation, too; `None` where it could not tell.
     pub confirmed: Option<bool>,
 }

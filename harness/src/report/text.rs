@@ -15,8 +15,13 @@ pub fn render(results: &Results, paint: Paint, program: &str) -> String {
     let mut text = String::new();
     verdict(&mut text, results, paint);
     if let Some(early) = &results.ended_early {
+        let what = if early.healed {
+            "that ended it, in its final reads"
+        } else {
+            "that ended it, with neither healing nor final reads"
+        };
         let line = format!(
-            "while it ran, after {:.1} s, {} operations; that ended it, with neither healing nor final reads",
+            "while it ran, after {:.1} s, {} operations; {what}",
             early.seconds,
             grouped(early.operations)
         );

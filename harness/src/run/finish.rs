@@ -7,6 +7,7 @@ use crate::systems::AnyClient;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use workloads::Completion;
 
 /// How long the cluster may take to serve again once the faults are off.
@@ -46,14 +47,18 @@ pub(super) async fn settled(cluster: &Cluster, limit: Duration) -> Observation {
     }
 }
 
-/// Has each client make the final reads until they are ok; why they are not, if so.
-pub(super) async fn read_everywhere(load: &Arc<Load>, clients: Vec<AnyClient>) -> Result<(), String> {
+/// Has each client make the final reads until they are ok, or `leave` says that nobody needs more of them; why they are not, if so.
+pub(super) async fn read_everywhere(
+    load: &Arc<Load>,
+    clients: Vec<AnyClient>,
+    leave: &CancellationToken,
+) -> Result<(), String> {
     let mut readers = JoinSet::new();
     for client in clients {
-        let load = Arc::clone(load);
+        let (load, leave) = (Arc::clone(load), leave.clone());
         readers.spawn(async move {
             let node = client.home();
-            let read = read_all(load, client).await;
+            let read = read_all(load, client, &leave).await;
             read.map_err(|reason| format!("the final reads at node {node} did not succeed: {reason}"))
         });
     }
@@ -67,12 +72,15 @@ pub(super) async fn read_everywhere(load: &Arc<Load>, clients: Vec<AnyClient>) -
     failed.into_iter().next().map_or(Ok(()), Err)
 }
 
-async fn read_all(load: Arc<Load>, client: AnyClient) -> Result<(), String> {
+async fn read_all(load: Arc<Load>, client: AnyClient, leave: &CancellationToken) -> Result<(), String> {
     let reads = load.final_reads();
     let mut process = Process::new(load, client);
     let begun = Instant::now();
     for op in reads {
         loop {
+            if leave.is_cancelled() {
+                return Ok(());
+            }
             let completion = process.invoke(&op, None).await;
             match (&completion, process.pause_after(&completion)) {
                 (Completion::Ok(_), _) | (_, None) => break,

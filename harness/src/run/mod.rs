@@ -10,8 +10,8 @@
 //! What is *valid* has passed the [`gate`]: it was loaded, and hurt; and in the end each node was where the others were, and stopped as it
 //! was told to. A node that ends by itself ends the load. Whatever goes wrong, a test has a result.
 //!
-//! Beside the load the history is checked as it is recorded (`online`). A violation that is seen there ends the test: the nodes are frozen,
-//! then killed where they stand, and what follows is the check of what was recorded, whose word is the last.
+//! Beside the load and the final reads the history is checked as it is recorded (`online`). A violation that is seen there ends the test: the
+//! nodes are frozen, then killed where they stand, and what follows is the check of what was recorded, whose word is the last.
 
 mod directory;
 mod finish;

@@ -1,4 +1,4 @@
-//! The check beside a test: the first violation that is seen ends it.
+//! The check beside a test, from its first operation to its last final read: the first violation that is seen ends it.
 //!
 //! What reaches the history's file goes on from there, the very bytes in their order, to a thread of its own, which holds it against the
 //! workload's model ([`checker::Watch`]). The load never waits for that: a check that falls too far behind is given up, which is noted, and
@@ -11,6 +11,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use workloads::Workload;
 
@@ -20,6 +21,8 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 const WAITING_OPERATIONS_MAX: u64 = 1 << 20;
 /// How much memory one object may take, in bytes.
 const OBJECT_BYTES_MAX: usize = 16 << 20;
+/// Between two looks whether it has caught up.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// See the module's documentation.
 pub(super) struct Online {
@@ -35,6 +38,8 @@ pub(super) struct Progress(Arc<Shared>);
 struct Shared {
     /// Bytes that wait.
     waiting: AtomicUsize,
+    /// Bytes that were taken in.
+    taken_in: AtomicU64,
     /// Operations that wait for nothing any more.
     judged: AtomicU64,
     /// Whether nobody wants to know more.
@@ -47,7 +52,8 @@ struct Shared {
 
 impl Shared {
     fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed) || self.given_up.get().is_some() || self.seen.get().is_some()
+        // What was seen was told by then: who waits for either does not miss the other.
+        self.stopped.load(Ordering::Relaxed) || self.given_up.get().is_some() || self.told.is_cancelled()
     }
 
     fn give_up(&self, why: &str) {
@@ -71,6 +77,7 @@ impl Shared {
             Err(error) => self.give_up(&error.to_string()),
         }
         self.judged.store(watch.judged(), Ordering::Relaxed);
+        self.taken_in.fetch_add(lines.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -132,6 +139,19 @@ impl Online {
         seen.expect("it is there before it is told").clone()
     }
 
+    /// Waits until it has taken in so many bytes of the history, or goes no further; no longer than `limit`. What ended last is judged only
+    /// when time has gone on.
+    pub(super) async fn caught_up(&self, bytes: u64, limit: Duration) {
+        let has_caught_up = async {
+            let mut look = tokio::time::interval(LOOK_INTERVAL);
+            while !self.shared.is_over() && self.shared.taken_in.load(Ordering::Relaxed) < bytes {
+                look.tick().await;
+            }
+        };
+        // Whoever has no time to wait goes on without.
+        let _ = tokio::time::timeout(limit, has_caught_up).await;
+    }
+
     pub(super) fn progress(&self) -> Progress {
         Progress(Arc::clone(&self.shared))
     }
@@ -172,7 +192,6 @@ fn check(watch: &mut dyn Watch, shared: &Shared, blocks: &mpsc::Receiver<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn line(time: u64, process: u64, kind: &str, f: &str, value: &str) -> String {
         format!(
@@ -247,6 +266,28 @@ mod tests {
             why.ends_with("the one at the end is all there was: it panicked"),
             "{why}"
         );
+    }
+
+    #[tokio::test]
+    async fn who_waits_until_it_has_caught_up_knows_what_it_has_seen() {
+        let long = Duration::from_secs(600);
+        let (online, mut listener) = start();
+        let mut bytes = 0;
+        for time in 0..1000 {
+            let line =
+                line(2 * time, 0, "invoke", "read", "null") + &line(2 * time + 1, 0, "ok", "read", "null");
+            listener(line.as_bytes());
+            bytes += line.len() as u64;
+        }
+        online.caught_up(bytes, long).await;
+        assert_eq!(online.progress().behind(1000), 1, "what ended last");
+        let lie = line(3000, 0, "invoke", "read", "null") + &line(3001, 0, "ok", "read", "9");
+        listener((lie.clone() + &line(3002, 0, "invoke", "read", "null")).as_bytes());
+        online.caught_up(u64::MAX, long).await;
+        assert_eq!(online.shared.seen.get().unwrap().line, 2002, "it goes no further");
+        // What nobody has told it yet it does not catch up with.
+        let (online, _listener) = start();
+        online.caught_up(1, Duration::from_millis(1)).await;
     }
 
     #[test]

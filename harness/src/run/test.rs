@@ -26,6 +26,8 @@ pub const START_MAX: Duration = Duration::from_secs(10);
 const CALM_MAX: Duration = Duration::from_secs(1);
 /// or this part of the time limit, if that is less.
 const CALM_SHARE: f64 = 0.2;
+/// How long the check beside a test may take, behind the last final read, to come to it.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(10);
 /// Between two looks whether the load still makes sense.
 const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -88,7 +90,7 @@ struct Running<'a> {
     stop: CancellationToken,
     /// Ends the nemesis where it is.
     leave: CancellationToken,
-    /// The check beside the load.
+    /// The check beside the load and the final reads.
     online: Option<Online>,
 }
 
@@ -293,18 +295,23 @@ async fn load_and_finish(
         leave: CancellationToken::new(),
         online,
     };
-    let (loaded, ended_early) = running.under_load(replayed).await;
+    let (loaded, mut ended_early) = running.under_load(replayed).await;
+    // Of a test that ended before it was healed nobody knows whether it would have recovered.
+    let was_healed = ended_early.is_none();
+    if was_healed {
+        ended_early = running.finish(findings).await;
+    }
     if ended_early.is_some() {
         running.give_up(findings).await;
-    } else {
-        running.finish(findings).await;
     }
     let online = running.online.take();
+    if let Some(online) = &online {
+        online.stop();
+    }
     drop(running);
     let recorder = Arc::into_inner(recorder).expect("all that recorded has ended");
     findings.tally = recorder.tally();
-    // Of a test that ended early nobody knows whether it would have recovered.
-    findings.recovery = recorder.recovery().filter(|_| ended_early.is_none());
+    findings.recovery = recorder.recovery().filter(|_| was_healed);
     findings.ended_early = ended_early;
     // What reached the file is judged nevertheless.
     findings.machine = recorder.finish().err();
@@ -360,9 +367,6 @@ impl Running<'_> {
         let nemesis = self.start_nemesis(replayed, fault);
         let ended_early = self.until_over().await;
         let took = begun.elapsed();
-        if let Some(online) = &self.online {
-            online.stop();
-        }
         if ended_early.is_some() {
             // Before anything else: what the nodes are like is worth more than what becomes of the operations in flight. The nemesis is told
             // to let nobody go meanwhile.
@@ -375,10 +379,7 @@ impl Running<'_> {
         if let Some(early) = &ended_early {
             // Whom the nemesis was just letting go, or starting.
             self.cluster.freeze_all().await;
-            let what = format!("violation  {}; the nodes are frozen", early.object);
-            self.surroundings
-                .live
-                .event(Duration::from_secs_f64(early.seconds), &what);
+            self.tell_frozen(early);
         }
         working.join_all().await;
         narrator.abort();
@@ -441,24 +442,34 @@ impl Running<'_> {
                 look.tick().await;
             }
         };
-        let seen = async {
-            match &self.online {
-                Some(online) => online.seen().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = tokio::time::sleep(self.test.options.time_limit) => None,
             () = self.surroundings.interrupt.cancelled() => None,
             () = until_death(self.cluster) => None,
             () = unrecorded => None,
-            seen = seen => Some(EarlyEnd {
-                seconds: self.recorder.elapsed().as_secs_f64(),
-                operations: self.recorder.counts().total(),
-                object: seen.object,
-                confirmed: None,
-            }),
+            early = self.violation_seen(false) => Some(early),
         }
+    }
+
+    /// Waits until the check beside the test sees a violation, after the test was healed or before.
+    async fn violation_seen(&self, healed: bool) -> EarlyEnd {
+        let seen = match &self.online {
+            Some(online) => online.seen().await,
+            None => std::future::pending().await,
+        };
+        EarlyEnd {
+            seconds: self.recorder.elapsed().as_secs_f64(),
+            operations: self.recorder.counts().total(),
+            object: seen.object,
+            healed,
+            confirmed: None,
+        }
+    }
+
+    fn tell_frozen(&self, early: &EarlyEnd) {
+        let what = format!("violation  {}; the nodes are frozen", early.object);
+        let live = self.surroundings.live;
+        live.event(Duration::from_secs_f64(early.seconds), &what);
     }
 
     /// The end of a test in which a violation was seen: the nodes stand still, and stay as they are.
@@ -474,12 +485,11 @@ impl Running<'_> {
         findings.notes.extend(gone.err().map(|error| error.to_string()));
     }
 
-    /// Faults off, and final reads at each node.
-    async fn finish(&self, findings: &mut Findings) {
+    /// Faults off, and final reads at each node; and the violation that ended these, if one was seen.
+    async fn finish(&self, findings: &mut Findings) -> Option<EarlyEnd> {
         let live = self.surroundings.live;
         live.doing("healing");
-        let recovered = finish::recover(self.cluster).await;
-        match recovered {
+        match finish::recover(self.cluster).await {
             Ok(took) => {
                 if !self.test.options.nemesis.is_empty() {
                     live.event(
@@ -487,23 +497,55 @@ impl Running<'_> {
                         &format!("healed, and serving after {}", duration(took)),
                     );
                 }
-                live.doing("final reads");
-                let nodes = self.cluster.nodes().into_iter();
-                let clients = nodes.map(|node| self.clients.pinned_to(node)).collect();
+            }
+            Err(error) => {
                 findings
                     .objections
-                    .extend(finish::read_everywhere(&self.load, clients).await.err());
-                if !self.cluster.tells_how_it_is() {
-                    return;
-                }
-                live.doing("waiting until all nodes are where the others are");
-                let seen = finish::settled(self.cluster, finish::SETTLING_MAX).await;
+                    .push(format!("the cluster did not come back: {error}"));
+                return None;
+            }
+        }
+        let reading = async {
+            self.read_and_settle(findings).await;
+            if let Some(online) = &self.online {
+                online.caught_up(self.recorder.bytes(), CATCHING_UP_MAX).await;
+            }
+        };
+        tokio::pin!(reading);
+        tokio::select! {
+            biased;
+            early = self.violation_seen(true) => {
+                self.cluster.freeze_all().await;
+                self.leave.cancel();
+                self.tell_frozen(&early);
+                // What was asked of the nodes runs into its time-out.
+                reading.await;
+                Some(early)
+            }
+            () = &mut reading => None,
+        }
+    }
+
+    async fn read_and_settle(&self, findings: &mut Findings) {
+        let live = self.surroundings.live;
+        live.doing("final reads");
+        let nodes = self.cluster.nodes().into_iter();
+        let clients = nodes.map(|node| self.clients.pinned_to(node)).collect();
+        let read = finish::read_everywhere(&self.load, clients, &self.leave).await;
+        if self.leave.is_cancelled() {
+            return;
+        }
+        findings.objections.extend(read.err());
+        if !self.cluster.tells_how_it_is() {
+            return;
+        }
+        live.doing("waiting until all nodes are where the others are");
+        tokio::select! {
+            () = self.leave.cancelled() => {}
+            seen = finish::settled(self.cluster, finish::SETTLING_MAX) => {
                 findings.divergence = seen.divergence();
                 findings.objections.extend(unsettled(&seen));
             }
-            Err(error) => findings
-                .objections
-                .push(format!("the cluster did not come back: {error}")),
         }
     }
 }

@@ -83,11 +83,19 @@ fn reports_are_as_reviewed() {
             seconds: 3.2,
             operations: 4_100,
             object: String::from("register 17"),
+            healed: false,
             confirmed: Some(true),
         }),
         ..violation
     };
     insta::assert_snapshot!("ended_early", render(&early, Paint::PLAIN, "cargo harness"));
+    let mut late = early;
+    late.ended_early.as_mut().unwrap().healed = true;
+    let late = render(&late, Paint::PLAIN, "cargo harness");
+    assert!(
+        late.contains("while it ran, after 3.2 s, 4,100 operations; that ended it, in its final reads\n"),
+        "{late}"
+    );
     let unknown = results(Valid::Unknown, Some("no pause ever took effect"), None);
     insta::assert_snapshot!("unknown", render(&unknown, Paint::PLAIN, "harness"));
 }

@@ -189,6 +189,7 @@ fn a_run_whose_two_checks_differ_is_an_internal_error_again() {
         seconds: 1.0,
         operations: 2,
         object: String::from("cas-register 0"),
+        healed: false,
         confirmed: None,
     });
     directory.write_words(&results).unwrap();

@@ -293,6 +293,7 @@ fn ended_early(history: &str) -> Findings {
         seconds: 3.2,
         operations: 4_100,
         object: String::from("cas-register 0"),
+        healed: false,
         confirmed: None,
     });
     early.objections.push(String::from("ended early"));

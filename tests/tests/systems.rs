@@ -307,6 +307,35 @@ fn a_described_system_that_forgets_is_found_out_under_every_workload() {
 }
 
 #[test]
+fn what_only_the_final_reads_show_ends_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = described(folder.path(), |text| {
+        text.replace("\"{data}\"]", "\"{data}\", \"--forgets-old\"]")
+    });
+    // Two clients use one register at a time, and ask for none that they have left, before the end.
+    let args = "--nodes 1 --concurrency 2 --rate max --nemesis none --time-limit 6s";
+    let args: Vec<&str> = args.split(' ').collect();
+    let said = run_described(folder.path(), &file, &args);
+    assert_eq!(said.code, 1, "{said:?}");
+    let line = said.json();
+    let run = Path::new(line["run_dir"].as_str().unwrap());
+    let results = json(&fs::read_to_string(run.join("results.json")).unwrap());
+    let early = &results["ended_early"];
+    assert_eq!(
+        (&early["healed"], &early["confirmed"]),
+        (&true.into(), &true.into()),
+        "{said:?}"
+    );
+    assert!(early["seconds"].as_f64() >= Some(6.0), "{early}");
+    assert!(
+        said.err.contains("that ended it, in its final reads"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("the nodes are frozen"), "{}", said.err);
+}
+
+#[test]
 fn nodes_and_clients_of_a_described_system_die_with_the_harness() {
     let folder = tempfile::tempdir().unwrap();
     let file = described(folder.path(), str::to_owned);

@@ -3,8 +3,9 @@
 //! `line-store serve --id N --port PORT --peer-port PORT --links N=ADDRESS,… --data FOLDER`: node 1 keeps every change in a log before it
 //! answers, and the others pass all questions on to it. `line-store client --port PORT` passes lines on to a node, and answers back.
 //!
-//! With `--syncs` changes are durable when they are answered. Two ways to be wrong: with `--forgets` it keeps no log, and with `--remembers` a node answers reads from what it has passed on when node 1
-//! is silent.
+//! With `--syncs` changes are durable when they are answered. Three ways to be wrong: with `--forgets` it keeps no log, with `--forgets-old` it
+//! does not know any more what registers held when newer ones were written, and with `--remembers` a node answers reads from what it has passed
+//! on when node 1 is silent.
 
 mod store;
 
@@ -209,8 +210,9 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
         } else {
             Keeps::Written
         };
-        let folder = Path::new(arguments.value("--data")?);
-        Node::First(Mutex::new(Store::open(folder, keeps)?))
+        let mut store = Store::open(Path::new(arguments.value("--data")?), keeps)?;
+        store.forgets_old = arguments.has("--forgets-old");
+        Node::First(Mutex::new(store))
     } else {
         Node::Other {
             first: arguments.first()?,

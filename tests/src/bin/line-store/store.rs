@@ -20,6 +20,8 @@ const READS: [&str; 5] = ["read", "count", "elements", "list", "balances"];
 type Place = (u64, u64);
 const ITSELF: u64 = 0;
 const TOKEN: u64 = 1;
+/// A store that forgets what is old remembers so many keys.
+const REMEMBERED: u64 = 8;
 
 /// Numbers and lists, and the log of the questions that have changed them.
 pub(crate) struct Store {
@@ -27,6 +29,8 @@ pub(crate) struct Store {
     lists: BTreeMap<Place, Vec<i64>>,
     log: Option<File>,
     syncs: bool,
+    /// Whether it does not know any more what registers held once so many newer ones as [`REMEMBERED`] were written.
+    pub(crate) forgets_old: bool,
 }
 
 /// What the store has of what it is told.
@@ -48,6 +52,7 @@ impl Store {
             lists: BTreeMap::new(),
             log: None,
             syncs: keeps == Keeps::Durable,
+            forgets_old: false,
         };
         if keeps == Keeps::Nothing {
             return Ok(store);
@@ -94,7 +99,10 @@ impl Store {
         let (value, at) = (question["value"].as_i64(), (key, ITSELF));
         let done = Some(json!({ "type": "ok" }));
         match question["op"].as_str()? {
-            "read" => Some(json!({ "type": "ok", "value": self.numbers.get(&at) })),
+            "read" => {
+                let held = self.numbers.get(&at).filter(|_| !self.has_forgotten(key));
+                Some(json!({ "type": "ok", "value": held }))
+            }
             "count" => Some(json!({ "type": "ok", "value": self.numbers.get(&at).unwrap_or(&0) })),
             "elements" | "list" => Some(json!({ "type": "ok", "values": self.list(at) })),
             "write" => {
@@ -167,6 +175,11 @@ impl Store {
             }
             _ => None,
         }
+    }
+
+    fn has_forgotten(&self, key: u64) -> bool {
+        let newest = self.numbers.keys().next_back().map_or(0, |(newest, _)| *newest);
+        self.forgets_old && key + REMEMBERED <= newest
     }
 
     /// Takes a step of a transaction; what it found.

@@ -23,6 +23,8 @@ mod online;
 mod options;
 mod recorded;
 mod rerender;
+#[cfg(test)]
+mod scale;
 mod seed;
 mod series;
 mod test;

@@ -7,7 +7,7 @@
 //! makes ten million operations, or as many as `OPERATIONS` says, and tells how long they took and how much memory. Of a few nobody learns
 //! the outcome, as under faults: they may take effect for as long as the run goes on.
 
-use crate::cluster::{Links, Reach};
+use crate::cluster::{Folders, Links, Reach};
 use crate::node_number::NodeNumber;
 use crate::record::Recorder;
 use crate::run::judge::{Request, judge};
@@ -170,7 +170,10 @@ async fn load(history: &Path, operations: u64) -> Came {
     let folder = tempfile::tempdir().unwrap();
     let nodes: Vec<NodeNumber> = (1..=5).collect();
     let links = Links::open(&nodes, Reach::Directly).await.unwrap();
-    let site = Site::new(Arc::new(AtOnce::new()), &nodes, folder.path(), &links).unwrap();
+    let folders = nodes
+        .iter()
+        .map(|node| (*node, Folders::below(folder.path(), *node)));
+    let site = Site::new(Arc::new(AtOnce::new()), folders.collect(), &links).unwrap();
     let clients = Clients {
         site: Some(site),
         // Somewhere: a node without an address would be down.
@@ -223,7 +226,13 @@ async fn all_that_clients_of_a_system_that_answers_at_once_do_is_checked_beside_
     assert!(came.unjudged <= CLIENTS as u64, "{}", came.unjudged);
     let judged = judge(&history, &Request::default()).unwrap();
     assert_eq!(judged.report.verdict, Verdict::Valid);
-    assert_eq!(judged.report.operations as u64, came.operations);
+    // A read whose answer is lost says nothing.
+    let lost_max = came.operations / LOST_EVERY + 1;
+    let judged = judged.report.operations as u64;
+    assert!(
+        judged <= came.operations && judged >= came.operations - lost_max,
+        "{judged}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

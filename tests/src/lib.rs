@@ -1,7 +1,8 @@
 //! What the end-to-end tests share: the programs under test, and what they said.
 //!
 //! Cargo does not build one package's programs for another package's tests, so the first test that needs them builds them here,
-//! with its own profile. Those with seeded bugs go into a target folder of their own.
+//! with its own profile. After `cargo test --workspace` nothing is left to be built but what seeded bugs change; the programs with these
+//! go into a folder of their own, and what they are made of is shared.
 
 pub mod browser;
 #[path = "../../harness/src/cluster/script.rs"]
@@ -10,10 +11,14 @@ mod script;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes that tests wait for, however slow the machine.
 const LONG: Duration = Duration::from_secs(60);
+
+/// How many checks [`check_each`] carries out at a time. Two tests run at a time, too, so two cores have about six clusters.
+const CHECKS_AT_A_TIME: usize = 3;
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
@@ -35,7 +40,7 @@ fn programs() -> &'static Path {
         let target = folder
             .parent()
             .expect("the profile's folder lies in the target folder");
-        build(target, &profile(&folder), &["--bin", "node", "--bin", "harness"]);
+        build(target, target, &profile(&folder), &[]);
         folder
     })
 }
@@ -64,22 +69,12 @@ fn programs_with_mutants() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folder = programs();
-        let target = folder
+        let shared = folder
             .parent()
-            .expect("the profile's folder lies in the target folder")
-            .join("mutants");
-        build(
-            &target,
-            &profile(folder),
-            &[
-                "--bin",
-                "node",
-                "--bin",
-                "harness",
-                "--features",
-                "rustyraft-node/mutants,rustyraft-harness/mutants",
-            ],
-        );
+            .expect("the profile's folder lies in the target folder");
+        let target = shared.join("mutants");
+        let features = ["--features", "rustyraft-node/mutants,rustyraft-harness/mutants"];
+        build(&target, shared, &profile(folder), &features);
         target.join(folder.file_name().expect("a profile's folder has a name"))
     })
 }
@@ -91,20 +86,28 @@ fn profile(folder: &Path) -> String {
     }
 }
 
-fn build(target: &Path, profile: &str, what: &[&str]) {
+/// Builds the programs into the folder `target`, and what they are made of in `shared`.
+fn build(target: &Path, shared: &Path, profile: &str, features: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace())
+        .args(["build", "--quiet", "--locked", "--profile", profile])
+        // Of each dependency, as many features are turned on as the packages ask for that are built together, and their development
+        // dependencies if a test or an example is among what is built. So this is what `cargo test --workspace` has built already;
+        // with other features nearly everything would be compiled once more.
         .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            profile,
-            "--target-dir",
+            "--workspace",
+            "--bin",
+            "node",
+            "--bin",
+            "harness",
+            "--example",
+            "clock",
         ])
+        .args(features)
+        .arg("--target-dir")
         .arg(target)
-        .args(what)
+        .env("CARGO_BUILD_BUILD_DIR", shared)
         .stdin(Stdio::null())
         .output()
         .expect("cargo runs");
@@ -210,6 +213,27 @@ pub fn command(program: &Path, args: &[&str]) -> Command {
 /// A line as JSON.
 pub fn json(line: &str) -> serde_json::Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// Holds `check` against each of them, and a few at a time: most of its time a cluster waits.
+///
+/// # Panics
+/// Once all were checked, as the first that did not hold.
+pub fn check_each<T: Copy + Sync>(all: &[T], check: impl Fn(T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            check(*one);
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers = [(); CHECKS_AT_A_TIME].map(|()| scope.spawn(work));
+        for ended in workers.map(|worker| worker.join()) {
+            if let Err(panic) = ended {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
 }
 
 /// Makes `program` a shell script that can be carried out, as the harness's own tests do.

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use tests::{harness, json, node, run, run_in, write_program};
+use tests::{check_each, harness, json, node, run, run_in, write_program};
 
 /// A valid run under these faults; its folder, and how often each kind took effect.
 #[track_caller]
@@ -39,25 +39,25 @@ fn faults(run_dir: &Path) -> Vec<Value> {
 #[test]
 fn slow_links_are_survived() {
     let store = tempfile::tempdir().unwrap();
-    for nodes in ["2", "3", "5"] {
+    check_each(&["2", "3", "5"], |nodes| {
         let (_, faults) = survived(store.path(), nodes, "slow", "1");
         assert!(faults["slow"].as_u64() >= Some(2), "{faults}");
-    }
+    });
 }
 
 #[test]
 fn flaky_links_are_survived() {
     let store = tempfile::tempdir().unwrap();
-    for nodes in ["2", "3", "5"] {
+    check_each(&["2", "3", "5"], |nodes| {
         let (_, faults) = survived(store.path(), nodes, "flaky", "1");
         assert!(faults["flaky"].as_u64() >= Some(2), "{faults}");
-    }
+    });
 }
 
 #[test]
 fn damaged_data_is_refused_and_its_nodes_join_anew() {
     let store = tempfile::tempdir().unwrap();
-    for nodes in ["3", "5"] {
+    check_each(&["3", "5"], |nodes| {
         // By this seed, all sorts of damage are among the first faults.
         let (run_dir, count) = survived(store.path(), nodes, "disk", "14");
         assert!(count["disk"].as_u64() >= Some(2), "{count}");
@@ -76,7 +76,7 @@ fn damaged_data_is_refused_and_its_nodes_join_anew() {
             assert!(refused, "node {node} did not refuse its damaged {damage}");
         }
         assert!(hit("torn").is_some(), "{done:?}");
-    }
+    });
 }
 
 /// A node program that throws its data away when they are damaged, and says nothing of it.

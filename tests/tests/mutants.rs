@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::path::Path;
-use tests::{Said, harness, harness_with_mutants, json, node_with_mutants, run};
+use tests::{Said, check_each, harness, harness_with_mutants, json, node_with_mutants, run};
 
 /// A run of the node that was built with seeded bugs, with the one called `mutant`, or with none.
 fn run_mutant(store: &Path, mutant: Option<&str>, seed: u64, args: &[&str]) -> Said {
@@ -113,18 +113,12 @@ fn nodes_that_lost_their_data_and_are_taken_for_what_they_were_are_found_under_w
 #[test]
 fn the_node_as_it_is_passes_under_the_same_faults_with_twenty_seeds() {
     let store = tempfile::tempdir().unwrap();
-    let pass = |nemesis, seed| {
+    let nemeses = ["pause", "partition", "kill", "all"].into_iter().cycle();
+    let tests: Vec<(&str, u64)> = nemeses.zip(1..=20).collect();
+    check_each(&tests, |(nemesis, seed)| {
         let args = ["--nodes", "3", "--time-limit", "5s", "--nemesis", nemesis];
         let said = run_mutant(store.path(), None, seed, &args);
         assert_eq!(said.code, 0, "{nemesis}, seed {seed}: {said:?}");
-    };
-    // Two at a time: most of their time clusters wait.
-    std::thread::scope(|scope| {
-        for seeds in [1..=10, 11..=20] {
-            let nemeses = ["pause", "partition", "kill", "all"].into_iter().cycle();
-            let pass = &pass;
-            scope.spawn(move || nemeses.zip(seeds).for_each(|(nemesis, seed)| pass(nemesis, seed)));
-        }
     });
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tests::{Said, command, harness, is_installed, json, refused, run, wait_until};
+use tests::{Said, check_each, command, harness, is_installed, json, refused, run, wait_until};
 
 /// A run in a store of its own.
 fn run_in(store: &Path, args: &[&str]) -> Said {
@@ -160,10 +160,10 @@ fn etcd_is_valid_under_every_workload() {
         return;
     }
     // A slow machine keeps up with that rate, and so few transactions hardly get in each other's way.
-    for workload in OTHER_WORKLOADS {
+    check_each(&OTHER_WORKLOADS, |workload| {
         let (code, result) = result_of("etcd", workload, ["3", "20"], "partition");
         assert_eq!(code, 0, "{workload}: {result}");
-    }
+    });
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn redis_is_a_violation_under_every_workload_that_reads_from_replicas_and_valid_
     if !is_installed("redis-server") {
         return;
     }
-    for workload in OTHER_WORKLOADS {
+    check_each(&OTHER_WORKLOADS, |workload| {
         let (code, result) = result_of("redis", workload, ["3", "200"], "partition");
         let asks_the_primary_only = ["queue", "lock", "unique-ids"].contains(&workload);
         assert_eq!(code, i32::from(!asks_the_primary_only), "{workload}: {result}");
-    }
+    });
 }
 
 #[test]
@@ -183,10 +183,10 @@ fn redis_alone_is_valid_under_every_workload() {
     if !is_installed("redis-server") {
         return;
     }
-    for workload in OTHER_WORKLOADS {
+    check_each(&OTHER_WORKLOADS, |workload| {
         let (code, result) = result_of("redis", workload, ["1", "20"], "kill");
         assert_eq!(code, 0, "{workload}: {result}");
-    }
+    });
 }
 
 /// The folder where the store of the example is built.
@@ -278,7 +278,7 @@ fn a_node_of_a_described_system_that_answers_by_itself_when_it_is_parted_is_foun
 fn a_described_system_is_asked_in_every_workload_that_its_file_names() {
     let folder = tempfile::tempdir().unwrap();
     let file = described(folder.path(), str::to_owned);
-    for workload in OTHER_WORKLOADS {
+    check_each(&OTHER_WORKLOADS, |workload| {
         let args = ["--workload", workload, "--nodes", "3", "--nemesis", "partition"];
         let said = run_described(
             folder.path(),
@@ -286,7 +286,7 @@ fn a_described_system_is_asked_in_every_workload_that_its_file_names() {
             &[&args[..], &["--time-limit", "3s"]].concat(),
         );
         assert_eq!(said.code, 0, "{workload}: {said:?}");
-    }
+    });
 }
 
 #[test]
@@ -295,7 +295,8 @@ fn a_described_system_that_forgets_is_found_out_under_every_workload() {
     let file = described(folder.path(), |text| {
         text.replace("\"{data}\"]", "\"{data}\", \"--forgets\"]")
     });
-    for workload in OTHER_WORKLOADS.into_iter().chain(["register"]) {
+    let workloads = [&OTHER_WORKLOADS[..], &["register"]].concat();
+    check_each(&workloads, |workload| {
         let args = ["--workload", workload, "--nodes", "1", "--nemesis", "kill"];
         let said = run_described(
             folder.path(),
@@ -303,7 +304,7 @@ fn a_described_system_that_forgets_is_found_out_under_every_workload() {
             &[&args[..], &["--time-limit", "3s"]].concat(),
         );
         assert_eq!(said.code, 1, "{workload}: {said:?}");
-    }
+    });
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Programs {
     }
 }
 
-/// Builds both with the harness's own profile; costs little when they are fresh.
+/// Builds both with the harness's own profile; costs little when they are fresh. What they have in common with programs without bugs
+/// is compiled once for all.
 fn build() -> Result<PathBuf, ProgramsError> {
     let (Some(cargo), Some(package)) = (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
     else {
@@ -97,7 +98,8 @@ fn build() -> Result<PathBuf, ProgramsError> {
         .and_then(|name| name.to_str())
         .unwrap_or("debug");
     let profile = if name == "debug" { "dev" } else { name };
-    let target = folder.parent().unwrap_or(folder).join("mutants");
+    let shared = folder.parent().unwrap_or(folder);
+    let target = shared.join("mutants");
     let status = Command::new(cargo)
         .current_dir(package)
         .args([
@@ -111,6 +113,7 @@ fn build() -> Result<PathBuf, ProgramsError> {
         .args(["--features", "rustyraft-harness/mutants,rustyraft-node/mutants"])
         .args(["--profile", profile, "--target-dir"])
         .arg(&target)
+        .env("CARGO_BUILD_BUILD_DIR", shared)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

@@ -9,7 +9,7 @@
 //!                        cluster ◀── nemesis
 //! ```
 //!
-//! - [`cluster`]: the processes, and the links between them;
+//! - [`cluster`]: the processes, here or on other machines, and the links between them;
 //! - [`systems`]: what they are processes of: the project's own node, etcd, redis, any other;
 //! - [`nemesis`]: what goes wrong with them, and when;
 //! - [`client`]: connections to the nodes, and what became of each operation;

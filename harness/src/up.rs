@@ -53,6 +53,7 @@ pub async fn up(options: UpOptions) -> Exit {
         extra_args: options.node_args,
         clocks: false,
         disks: false,
+        hosts: None,
     };
     // Signals first: Ctrl-C during the start must stop what was started.
     let mut interrupts = match Interrupts::hear() {

@@ -7,6 +7,7 @@
 pub mod browser;
 #[path = "../../harness/src/cluster/script.rs"]
 mod script;
+pub mod ssh;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

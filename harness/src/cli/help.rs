@@ -17,9 +17,10 @@ Exit codes of `harness`, the same in every command:
   2    unknown: it could not be told. Nothing was recorded, or too little before the first fault; a kind of operation that the
        workload needs never succeeded, or none from the first fault on; a fault that was asked for never took effect; a node
        answered another question than it was asked, or nonsense; the cluster did not come back, or a node was not where the
-       others were in the end; a node ended by itself, or otherwise than it was told to; the history could not be written, or
-       not all of it read back; the check reached a limit; or the run was interrupted
-  254  usage: a bad flag, no node program or one of another version, a store that can't be written, a history that can't be read
+       others were in the end; a node ended by itself, or otherwise than it was told to; a host was lost; the history could not be
+       written, or not all of it read back; the check reached a limit; or the run was interrupted
+  254  usage: a bad flag, no node program or one of another version, a host that can't be reached or can't run it, a store that
+       can't be written, a history that can't be read
   255  internal: the harness or this machine failed; or the check beside a run saw a violation, and the one at the end finds none
 
 Over several tests or files a violation outranks everything; then come 255, 254, unknown, and valid.
@@ -181,7 +182,8 @@ A run keeps everything in STORE/WORKLOAD/TIME/ (UTC); STORE/latest and STORE/WOR
   rate.svg       how many of them there were a second; in report.html, too
   nodes/N/       each node's data and log; client.log is what clients say that are processes, see `harness help systems`. Where disks
                  can fail (`--nemesis power` and what takes the same), disk/ is the node's disk while it runs, and durable/ what
-                 is durable on it; at the end, all of it
+                 is durable on it; at the end, all of it. With `--hosts` they lie on the hosts, and are fetched when the nodes
+                 have been stopped
 ";
 
 /// The text of a topic.

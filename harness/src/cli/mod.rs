@@ -178,7 +178,7 @@ struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["system", "workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "clock_rates", "timeout", "seed", "node_arg", "follower_reads", "no_online"]
+        conflicts_with_all = ["system", "workload", "nodes", "concurrency", "rate", "time_limit", "nemesis", "nemesis_interval", "clock_rates", "timeout", "seed", "node_arg", "follower_reads", "no_online", "hosts"]
     )]
     replay: Option<PathBuf>,
     /// How many tests, one after the other, each with a fresh cluster and a seed of its own that follows from `--seed`.
@@ -187,6 +187,21 @@ struct RunArgs {
     /// Where runs are kept.
     #[arg(long, value_name = "FOLDER", default_value = "store")]
     store: PathBuf,
+    /// Runs the nodes on these machines, in turn, over ssh; by default they run on this one.
+    ///
+    /// Hosts are called as the configuration of ssh calls them, and nobody is asked for a password. The node program, which must run there as
+    /// it does here, is copied into a private folder below the host's temporary one; at the end data and logs are fetched, and the folder is
+    /// removed. When the harness or a connection dies, so do the nodes; the verdict on a run that has lost a host is unknown. Nodes listen at
+    /// the address by which their host was reached, and reach each other through links on this machine: there is neither encryption nor
+    /// authentication, so name hosts in a network that you trust. A host takes at most 7 nodes.
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', value_parser = values::host)]
+    hosts: Vec<String>,
+    /// A further argument for ssh, such as `-F` and then a file; may be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "hosts")]
+    ssh_arg: Vec<String>,
+    /// The address at which the hosts reach this machine; by default where they see it.
+    #[arg(long, value_name = "IP", requires = "hosts", value_parser = values::ip_address)]
+    address: Option<std::net::IpAddr>,
     /// Leaves the nodes running after the verdict, until Ctrl-C.
     #[arg(long, conflicts_with = "test_count")]
     keep_running: bool,
@@ -576,7 +591,7 @@ fn execute_run(arguments: RunArgs) -> Exit {
     };
     let series = Series {
         options,
-        remark,
+        remark: remark.or_else(|| tested::left_out(&arguments)),
         seed,
         schedule,
         replay: arguments.replay.is_some(),
@@ -639,6 +654,7 @@ fn options(arguments: &RunArgs) -> Result<Options, String> {
         node_args: arguments.node_arg.clone(),
         follower_reads: arguments.follower_reads,
         online: !arguments.no_online,
+        hosts: tested.hosts,
     })
 }
 

@@ -2,14 +2,17 @@
 
 use super::RunArgs;
 use super::values::Kinds;
-use crate::cluster::unsettable;
+use crate::cluster::{HostsSpec, KINDS_OVER_HOSTS, unsettable};
 use crate::nemesis::{Kind, Rates};
-use crate::run::Options;
+use crate::run::{Options, spares};
 use crate::systems::{self, SystemName};
 use std::path::Path;
 
 /// The argument by which nodes of the project's own answer reads by leases, which rest on clocks.
 const LEASE_READS: &str = "--lease-reads";
+
+/// Why kinds of faults can't be had over hosts.
+const ONLY_HERE: &str = "that takes nodes on this machine, and --hosts names others";
 
 /// A system, and what is to go wrong with it.
 pub(super) struct Tested {
@@ -17,6 +20,8 @@ pub(super) struct Tested {
     pub(super) nemesis: Vec<Kind>,
     /// Between which rates clocks run that are wrong.
     pub(super) clock_rates: Rates,
+    /// Where nodes run; `None`: here.
+    pub(super) hosts: Option<HostsSpec>,
 }
 
 /// What is tested.
@@ -44,6 +49,7 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
             ("--node-binary", arguments.node_binary.is_some()),
             ("--node-arg", !arguments.node_arg.is_empty()),
             ("--follower-reads", arguments.follower_reads),
+            ("--hosts", !arguments.hosts.is_empty()),
         ];
         if let Some((flag, _)) = of_node.into_iter().find(|(_, is_given)| *is_given) {
             return Err(format!("{flag} is for --system node, and not for {system}"));
@@ -52,12 +58,22 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
     let known = adapter
         .as_ref()
         .map_or(&Kind::ALL[..], |adapter| &adapter.profile().nemeses[..]);
+    let mut known = known.to_vec();
+    if !arguments.hosts.is_empty() {
+        let is_out = |kind: &&Kind| !KINDS_OVER_HOSTS.contains(kind);
+        if let Kinds::Named(kinds) = &arguments.nemesis
+            && let Some(kind) = kinds.iter().find(is_out)
+        {
+            return Err(format!("--nemesis {kind}: {ONLY_HERE}"));
+        }
+        known.retain(|kind| KINDS_OVER_HOSTS.contains(kind));
+    }
     let program = match &adapter {
         Some(adapter) => Some(adapter.profile().program.as_path()),
         // The usual one is built by whoever built the harness, and alike.
         None => arguments.node_binary.as_deref(),
     };
-    let known = with_clocks(known, program, &arguments.nemesis)?;
+    let known = with_clocks(&known, program, &arguments.nemesis)?;
     let nemesis = arguments.nemesis.among(arguments.nodes, &system, &known)?;
     let clock_rates = match arguments.clock_rates {
         Some(_) if !nemesis.contains(&Kind::Clock) => {
@@ -68,6 +84,7 @@ pub(super) fn tested(arguments: &RunArgs) -> Result<Tested, String> {
         None => Rates::default(),
     };
     Ok(Tested {
+        hosts: hosts(arguments, &nemesis)?,
         system,
         nemesis,
         clock_rates,
@@ -123,4 +140,34 @@ pub(super) fn without_missing_disks(
     let remark = format!("{} are left out: {why}", taking.join(", "));
     options.nemesis.retain(|kind| !kind.takes_disks());
     Ok((options, Some(remark)))
+}
+
+/// What there is to say of the kinds of faults that `all` leaves out over hosts.
+pub(super) fn left_out(arguments: &RunArgs) -> Option<String> {
+    if arguments.hosts.is_empty() || arguments.nemesis != Kinds::All {
+        return None;
+    }
+    let out = Kind::ALL
+        .iter()
+        .filter(|kind| !KINDS_OVER_HOSTS.contains(kind) && kind.nodes_min() <= arguments.nodes);
+    let out: Vec<&str> = out.map(|kind| kind.name()).collect();
+    (!out.is_empty()).then(|| format!("{} are left out: {ONLY_HERE}", out.join(", ")))
+}
+
+/// The hosts that were named, if any were.
+///
+/// # Errors
+/// One was named twice, or they are too few; in words.
+fn hosts(arguments: &RunArgs, nemesis: &[Kind]) -> Result<Option<HostsSpec>, String> {
+    if arguments.hosts.is_empty() {
+        return Ok(None);
+    }
+    let hosts = HostsSpec {
+        names: arguments.hosts.clone(),
+        ssh_args: arguments.ssh_arg.clone(),
+        address: arguments.address,
+    };
+    let nodes = arguments.nodes + spares(nemesis);
+    hosts.check(nodes).map_err(|error| format!("--hosts: {error}"))?;
+    Ok(Some(hosts))
 }

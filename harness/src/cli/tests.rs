@@ -130,6 +130,7 @@ fn without_flags_the_main_job_is_run() {
         node_args: Vec::new(),
         follower_reads: false,
         online: true,
+        hosts: None,
     };
     assert_eq!(options, expected);
 }
@@ -189,6 +190,30 @@ fn one_node_alone_is_neither_parted_nor_does_it_hand_leadership_over() {
     assert!(options("--nodes 1 --nemesis slow").is_err() && options("--nodes 1 --nemesis flaky").is_err());
     assert!(options("--nodes 2 --nemesis disk").is_err());
     assert!(options("--nodes 2 --nemesis partition,transfer").is_ok());
+}
+
+#[test]
+fn over_hosts_there_are_the_faults_that_a_host_can_be_asked_for() {
+    use crate::nemesis::Kind;
+
+    let all = accepted("--hosts a,b --nodes 3");
+    let kinds = options(&all).unwrap().nemesis;
+    assert!(
+        kinds.contains(&Kind::Disk) && !kinds.contains(&Kind::Clock),
+        "{kinds:?}"
+    );
+    assert_eq!(
+        tested::left_out(&all).unwrap(),
+        "clock, power, crash-point, full, io-error, stall are left out: that takes nodes on this machine, and --hosts names others"
+    );
+    let named = accepted("--hosts a --nemesis kill");
+    assert_eq!(options(&named).unwrap().nemesis, [Kind::Kill]);
+    assert_eq!(tested::left_out(&named), None);
+    assert_eq!(
+        options(&accepted("--hosts a --nemesis kill,clock")).unwrap_err(),
+        "--nemesis clock: that takes nodes on this machine, and --hosts names others"
+    );
+    assert!(options(&accepted("--nemesis clock")).is_ok());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What flags take, and what is said of what they don't.
 
+use crate::cluster::is_host;
 use crate::nemesis::{Kind, Rates, UnknownRates};
 use crate::run::{CONCURRENCY_MAX, Concurrency, DURATION_MAX, NODES_MAX, RATE_MAX};
 use crate::systems::SystemName;
@@ -72,6 +73,21 @@ impl Kinds {
             },
         }
     }
+}
+
+/// A host as ssh knows it.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    if is_host(text) {
+        return Ok(text.to_owned());
+    }
+    Err(String::from(
+        "allowed are names of hosts as ssh knows them, several with commas",
+    ))
+}
+
+pub(super) fn ip_address(text: &str) -> Result<std::net::IpAddr, String> {
+    let refused = |_| String::from("allowed is an address without a port, such as 192.0.2.1");
+    text.parse().map_err(refused)
 }
 
 pub(super) fn system(text: &str) -> Result<SystemName, String> {

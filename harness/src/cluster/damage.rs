@@ -3,6 +3,8 @@
 //! The node itself says what lies where: `node wal inspect` lists the batches of its log and its snapshots. Zeros at their ends are left
 //! alone, since they may be padding.
 
+use super::machine::Machine;
+use super::said::last_words;
 use super::{Cluster, ClusterError};
 use crate::client::Connection;
 use crate::node_number::NodeNumber;
@@ -11,12 +13,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 use wire::client::RequestBody;
 
 /// How long a node may take to make a snapshot.
@@ -96,13 +94,18 @@ impl Cluster {
         );
         let spec = &self.0.member(node).spec;
         let damaging = async {
-            let data = spec.data();
-            let lines = inspect(spec.program(), &data).await?;
+            let data = Data {
+                machine: spec.machine(),
+                folder: &spec.data(),
+            };
+            let lines = data.inspect(spec.program()).await?;
             let mut random = ChaCha8Rng::seed_from_u64(draw);
             match damage {
-                Damage::Torn => tear(&data, &lines, &mut random).map(|()| None),
-                Damage::Log => flip(&data, &durable_batches(&lines), node, &mut random).map(Some),
-                Damage::Snapshot => flip(&data, &parts(&lines), node, &mut random).map(Some),
+                Damage::Torn => tear(&data, &lines, &mut random).await.map(|()| None),
+                Damage::Log => flip(&data, &durable_batches(&lines), node, &mut random)
+                    .await
+                    .map(Some),
+                Damage::Snapshot => flip(&data, &parts(&lines), node, &mut random).await.map(Some),
             }
         };
         let wound = damaging
@@ -141,32 +144,58 @@ impl Cluster {
     }
 }
 
-/// What lies in the folder, as the node has it.
-async fn inspect(program: &Path, data: &Path) -> Result<Vec<Line>, String> {
-    let inspecting = Command::new(program)
-        .args(["wal", "inspect", "--json"])
-        .arg(data)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(INSPECT_TIME_MAX, inspecting)
-        .await
-        .map_err(|_| String::from("`wal inspect` does not end"))?
-        .map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(format!(
-            "`wal inspect` ended with {}: {}",
-            output.status,
-            words.trim()
-        ));
+/// A node's data, on its machine.
+struct Data<'a> {
+    machine: &'a Machine,
+    folder: &'a Path,
+}
+
+impl Data<'_> {
+    /// What lies there, as the node has it.
+    async fn inspect(&self, program: &Path) -> Result<Vec<Line>, String> {
+        let folder = self.folder.to_str().ok_or("its path is no UTF-8")?;
+        let args = ["wal", "inspect", "--json", folder];
+        let inspecting = self.machine.run(program, &args);
+        let output = tokio::time::timeout(INSPECT_TIME_MAX, inspecting)
+            .await
+            .map_err(|_| String::from("`wal inspect` does not end"))?
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            let words = last_words(&output.stderr[..]);
+            return Err(format!(
+                "`wal inspect` ended with {}: {}",
+                output.status,
+                words.as_deref().unwrap_or("without a word")
+            ));
+        }
+        let lines = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let lines: Result<Vec<Line>, _> = lines.map(serde_json::from_slice).collect();
+        lines.map_err(|error| format!("`wal inspect --json` prints something else: {error}"))
     }
-    let lines = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    let lines: Result<Vec<Line>, _> = lines.map(serde_json::from_slice).collect();
-    lines.map_err(|error| format!("`wal inspect --json` prints something else: {error}"))
+
+    async fn read(&self, batch: &Line) -> Result<Vec<u8>, String> {
+        let bytes = usize::try_from(batch.bytes).map_err(|error| error.to_string())?;
+        let file = self.folder.join(&batch.file);
+        let read = self.machine.read_at(&file, batch.offset, bytes).await;
+        read.map_err(|error| format!("{}: {error}", batch.file))
+    }
+
+    async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<(), String> {
+        let written = self
+            .machine
+            .write_at(&self.folder.join(file), offset, bytes)
+            .await;
+        written.map_err(|error| format!("{file}: {error}"))
+    }
+
+    /// How long a file is.
+    async fn length(&self, file: &str) -> Result<u64, String> {
+        let length = self.machine.length(&self.folder.join(file)).await;
+        length.map_err(|error| format!("{file}: {error}"))
+    }
 }
 
 fn batches<'a>(lines: &'a [Line], prefix: &'a str) -> impl Iterator<Item = &'a Line> {
@@ -190,18 +219,22 @@ fn parts(lines: &[Line]) -> Vec<&Line> {
 }
 
 /// Flips a bit in one of the batches.
-fn flip(data: &Path, batches: &[&Line], node: NodeNumber, random: &mut ChaCha8Rng) -> Result<Wound, String> {
+async fn flip(
+    data: &Data<'_>,
+    batches: &[&Line],
+    node: NodeNumber,
+    random: &mut ChaCha8Rng,
+) -> Result<Wound, String> {
     let batch = batches
         .choose(random)
         .ok_or("nothing lies there that is known to be durable")?;
-    let (file, mut bytes) = read(data, batch)?;
+    let mut bytes = data.read(batch).await?;
     let places: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] != 0).collect();
     let place = *places.choose(random).ok_or("its batch is empty")?;
     let bit = random.random_range(0..8);
     bytes[place] ^= 1 << bit;
-    let byte = batch.offset + place as u64;
-    file.write_all_at(&bytes[place..=place], byte)
-        .map_err(|error| format!("{}: {error}", batch.file))?;
+    let byte = batch.offset.saturating_add(place as u64);
+    data.write(&batch.file, byte, &bytes[place..=place]).await?;
     Ok(Wound {
         node,
         file: batch.file.clone(),
@@ -212,31 +245,17 @@ fn flip(data: &Path, batches: &[&Line], node: NodeNumber, random: &mut ChaCha8Rn
 }
 
 /// Puts a part of a batch behind the last one, as if it had been about to be written.
-fn tear(data: &Path, lines: &[Line], random: &mut ChaCha8Rng) -> Result<(), String> {
+async fn tear(data: &Data<'_>, lines: &[Line], random: &mut ChaCha8Rng) -> Result<(), String> {
     let last = batches(lines, "wal-").last().ok_or("its log is empty")?;
-    let (file, bytes) = read(data, last)?;
+    let bytes = data.read(last).await?;
     let used = bytes
         .iter()
         .rposition(|byte| *byte != 0)
         .ok_or("its last batch is empty")?;
-    let end = last.offset + last.bytes;
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    let end = last.offset.saturating_add(last.bytes);
+    let length = data.length(&last.file).await?;
     let room = usize::try_from(length.saturating_sub(end)).unwrap_or(usize::MAX);
     // Less than all of it, so that it is none.
     let torn = random.random_range(1..=used.max(1)).min(room);
-    file.write_all_at(&bytes[..torn], end)
-        .map_err(|error| format!("{}: {error}", last.file))
-}
-
-fn read(data: &Path, batch: &Line) -> Result<(File, Vec<u8>), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", batch.file);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(data.join(&batch.file))
-        .map_err(failed)?;
-    let bytes = usize::try_from(batch.bytes).map_err(|error| error.to_string())?;
-    let mut bytes = vec![0; bytes];
-    file.read_exact_at(&mut bytes, batch.offset).map_err(failed)?;
-    Ok((file, bytes))
+    data.write(&last.file, end, &bytes[..torn]).await
 }

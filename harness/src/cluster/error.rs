@@ -42,6 +42,9 @@ pub enum ClusterError {
         /// Its words.
         reason: String,
     },
+    /// A host is not as it has to be.
+    #[error("{0}")]
+    Host(String),
     /// A signal had no effect.
     #[error("node {node} could not be {what}")]
     Signal {

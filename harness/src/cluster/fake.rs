@@ -50,5 +50,6 @@ pub(crate) fn spec(dir: &Path, nodes: u64, serve: &str) -> ClusterSpec {
         extra_args: Vec::new(),
         clocks: false,
         disks: false,
+        hosts: None,
     }
 }

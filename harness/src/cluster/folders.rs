@@ -5,9 +5,11 @@ use crate::node_number::NodeNumber;
 use std::path::{Path, PathBuf};
 
 /// The folder of all nodes' data and logs, in that of the run.
-const NODES: &str = "nodes";
+pub(super) const NODES: &str = "nodes";
 /// Where a node's disk is mounted, if it has one of its own.
 const DISK: &str = "disk";
+/// A node's log, in its own folder.
+pub(super) const LOG: &str = "log";
 /// The folder of a node's data, in its own or on its disk.
 const DATA: &str = "data";
 

@@ -1,6 +1,6 @@
 //! Starting nodes, stopping them, and the signals in between.
 
-use super::process::{self, NodeProcess, Start};
+use super::process::{NodeProcess, Start};
 use super::{Cluster, ClusterError, Wound, lock, system};
 use crate::node_number::NodeNumber;
 use rustix::process::Signal;
@@ -73,7 +73,7 @@ impl Cluster {
             &self.0.spawner,
             member,
             start,
-            Arc::clone(&self.0.unexpected),
+            Arc::clone(&self.0.deaths),
             READY_TIME_MAX,
         )
         .await;
@@ -128,17 +128,17 @@ impl Cluster {
         what: &'static str,
     ) -> Result<(), ClusterError> {
         let member = self.0.member(node);
-        let pid = match member.lock().as_ref().filter(|process| process.is_running()) {
+        let leash = match member.lock().as_ref().filter(|process| process.is_running()) {
             Some(process) => {
                 member.paused.store(stopped, Ordering::Relaxed);
                 process.signal(signal);
-                process.pid()
+                process.leash()
             }
             None => return Err(ClusterError::Signal { node, what }),
         };
         let begun = Instant::now();
         while begun.elapsed() < SIGNAL_TIME_MAX {
-            if process::is_stopped(pid) == Some(stopped) {
+            if leash.is_stopped().await == Some(stopped) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -16,6 +16,8 @@ pub(super) struct Member {
     pub(super) paused: AtomicBool,
     /// Whether it joins the cluster that is there, instead of founding it.
     pub(super) joins: AtomicBool,
+    /// Whether its data was put aside.
+    pub(super) without_data: AtomicBool,
     /// What is wrong with its data, so that it must not start on them.
     pub(super) wound: Mutex<Option<Wound>>,
     /// What it is told the time by, if that is not the machine's.
@@ -36,6 +38,7 @@ impl Member {
             process: Mutex::new(None),
             paused: AtomicBool::new(false),
             joins: AtomicBool::new(joins),
+            without_data: AtomicBool::new(false),
             wound: Mutex::default(),
             clock,
             victim: Victim::default(),
@@ -70,7 +73,7 @@ impl Cluster {
     ///
     /// # Panics
     /// It is up.
-    pub fn wipe(&self, node: NodeNumber) -> Result<(), ClusterError> {
+    pub async fn wipe(&self, node: NodeNumber) -> Result<(), ClusterError> {
         assert!(
             !self.is_up(node),
             "node {node} is up: its data is not to be taken away"
@@ -79,12 +82,9 @@ impl Cluster {
         member.joins.store(true, Ordering::Relaxed);
         *member.wound() = None;
         let path = member.spec.data();
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ClusterError::Folder { path, error })
-            }
-            Ok(()) | Err(_) => member.keep_data(),
-        }
+        let removed = member.spec.machine().remove(&path).await;
+        removed.map_err(|error| ClusterError::Folder { path, error })?;
+        member.keep_data()
     }
 
     /// Puts a node's data aside, which is down. When it is started again, it has none, and is told to join.
@@ -94,7 +94,7 @@ impl Cluster {
     ///
     /// # Panics
     /// It is up.
-    pub fn take_data_away(&self, node: NodeNumber) -> Result<(), ClusterError> {
+    pub async fn take_data_away(&self, node: NodeNumber) -> Result<(), ClusterError> {
         assert!(
             !self.is_up(node),
             "node {node} is up: its data is not to be taken away"
@@ -102,7 +102,9 @@ impl Cluster {
         let member = self.0.member(node);
         let path = member.spec.data();
         if !self.is_without_data(node) {
-            std::fs::rename(&path, member.aside()).map_err(|error| ClusterError::Folder { path, error })?;
+            let moved = member.spec.machine().rename(&path, &member.aside()).await;
+            moved.map_err(|error| ClusterError::Folder { path, error })?;
+            member.without_data.store(true, Ordering::Relaxed);
         }
         member.joins.store(true, Ordering::Relaxed);
         member.keep_data()
@@ -110,18 +112,20 @@ impl Cluster {
 
     /// Whether a node's data was put aside and is still there.
     pub fn is_without_data(&self, node: NodeNumber) -> bool {
-        self.0.member(node).aside().exists()
+        self.0.member(node).without_data.load(Ordering::Relaxed)
     }
 
     /// Gives a node its data back that was put aside, instead of whatever it has now; it is down.
     ///
     /// # Errors
     /// The folder can't be moved.
-    pub fn give_data_back(&self, node: NodeNumber) -> Result<(), ClusterError> {
-        self.wipe(node)?;
+    pub async fn give_data_back(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        self.wipe(node).await?;
         let member = self.0.member(node);
         let path = member.aside();
-        std::fs::rename(&path, member.spec.data()).map_err(|error| ClusterError::Folder { path, error })?;
+        let moved = member.spec.machine().rename(&path, &member.spec.data()).await;
+        moved.map_err(|error| ClusterError::Folder { path, error })?;
+        member.without_data.store(false, Ordering::Relaxed);
         member.keep_data()
     }
 }

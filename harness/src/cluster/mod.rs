@@ -1,8 +1,8 @@
 //! The cluster under test: operating-system processes, and the links between them.
 //!
 //! Nodes listen on ports that the system picks, and reach each other only through the harness's own proxies, one for each
-//! ordered pair (`links`), so that partitions need no privileges and clients are told real addresses. A node's death is tied
-//! to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
+//! ordered pair (`links`), so that partitions need no privileges and clients are told real addresses. They run here, or on other machines
+//! (`machine`, `hosts`). A node's death is tied to the harness's (`spawner`). A `monitor` asks every node how it is, over its socket, as any operator would.
 
 mod binary;
 mod clock;
@@ -12,13 +12,16 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod folders;
+mod hosts;
 mod lifecycle;
 mod links;
+mod machine;
 mod member;
 mod monitor;
 pub(crate) mod node_client;
 mod operator;
 mod process;
+mod said;
 #[cfg(test)]
 mod script;
 mod spawner;
@@ -30,16 +33,19 @@ pub use damage::{Damage, Wound};
 pub use disks::{CrashPoint, Since};
 pub use error::ClusterError;
 pub(crate) use folders::Folders;
+pub use hosts::{Hosts, HostsError, HostsSpec, KINDS as KINDS_OVER_HOSTS, is_name as is_host};
 pub(crate) use links::{Links, alias};
 pub use links::{Pace, Reach};
 pub use monitor::{NodeView, Observation};
 pub use spec::{ClusterSpec, Timing};
 
 use crate::node_number::NodeNumber;
-use crate::systems::{Site, Tells, site_of};
+use crate::systems::{Site, System, Tells, site_of};
 use clock::Clock;
 use disk::Disk;
 use error::system;
+use folders::NODES;
+use machine::Machine;
 use member::Member;
 use monitor::Monitor;
 use process::{NodeProcess, NodeSpec};
@@ -65,6 +71,14 @@ pub struct NodeExit {
     pub last_lines: Vec<String>,
 }
 
+/// How nodes ended otherwise than they were told to.
+#[derive(Default)]
+struct Deaths {
+    unexpected: Mutex<Vec<NodeExit>>,
+    /// Of whom nobody knows how they ended; why, in words.
+    lost: Mutex<Vec<String>>,
+}
+
 struct Inner {
     spawner: Spawner,
     /// The spare ones too.
@@ -75,7 +89,10 @@ struct Inner {
     /// Where its nodes are, if they are of another system than the project's own.
     site: Option<Site>,
     monitor: Monitor,
-    unexpected: Arc<Mutex<Vec<NodeExit>>>,
+    deaths: Arc<Deaths>,
+    hosts: Option<Hosts>,
+    /// The folder of the run.
+    dir: PathBuf,
     unnoticed: Mutex<Vec<Wound>>,
     reconfigured: AtomicBool,
 }
@@ -89,10 +106,17 @@ impl Cluster {
     ///
     /// # Errors
     /// Folders can't be made, ports can't be had, or a node does not start.
+    ///
+    /// # Panics
+    /// Nodes are to run on hosts, and they are another system's, or have clocks or disks of their own.
     pub async fn start(spec: ClusterSpec) -> Result<Cluster, ClusterError> {
         let numbers: Vec<NodeNumber> = (1..=spec.nodes).collect();
         let with_spares: Vec<NodeNumber> = (1..=spec.nodes + spec.spares).collect();
         let nodes = spec.nodes;
+        assert!(
+            spec.hosts.is_none() || matches!(spec.system, System::Node(_)) && !spec.clocks && !spec.disks,
+            "another system's nodes know their addresses before they start, and these are here; as clocks and disks are"
+        );
         // Data lies on them, and so they are there first.
         let folders = with_spares.iter().map(|node| (*node, Folders::of(&spec, *node)));
         let folders: Vec<(NodeNumber, Folders)> = folders.collect();
@@ -100,7 +124,8 @@ impl Cluster {
             .iter()
             .map(|(_, folders)| spec.disks.then(|| disks::mount(folders)).transpose());
         let disks = disks.collect::<Result<Vec<Option<Disk>>, ClusterError>>()?;
-        let links = Links::open(&with_spares, spec.system.reach())
+        let near = |node| Machine::of(&spec, node).address_of_harness();
+        let links = Links::open_near(&with_spares, spec.system.reach(), near)
             .await
             .map_err(|error| system("open the links", error))?;
         let site = site_of(&spec.system, folders, &links)
@@ -127,7 +152,9 @@ impl Cluster {
             links,
             site,
             monitor,
-            unexpected: Arc::default(),
+            deaths: Arc::default(),
+            hosts: spec.hosts,
+            dir: spec.dir,
             unnoticed: Mutex::default(),
             reconfigured: AtomicBool::new(false),
         }));
@@ -135,8 +162,23 @@ impl Cluster {
             let (cluster, node) = (cluster.clone(), *node);
             tokio::spawn(async move { cluster.restart(node).await })
         });
+        let mut failed = None;
         for start in starts.collect::<Vec<_>>() {
-            start.await.expect("starting a node does not panic")?;
+            let started = start.await.expect("starting a node does not panic");
+            match (started, &cluster.0.hosts) {
+                (Ok(()), _) => {}
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(_)) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            cluster.stop().await;
+            let no_room = cluster.without_room().await;
+            // What the nodes have to say of it lies there. That it can't be had does not matter beside the error.
+            cluster.fetch().await;
+            return Err(no_room.map_or(error, ClusterError::Host));
         }
         cluster.0.monitor.start(&Arc::downgrade(&cluster.0));
         Ok(cluster)
@@ -206,16 +248,16 @@ impl Cluster {
         self.client_address(node).is_some()
     }
 
-    /// The number of the node's process; `None` while it is down.
+    /// The number of the node's process; `None` while it is down, or if it is one of another machine.
     pub fn process(&self, node: NodeNumber) -> Option<u32> {
         let process = self.0.member(node).lock();
         process
             .as_ref()
             .filter(|process| process.is_running())
-            .map(NodeProcess::pid)
+            .and_then(NodeProcess::pid)
     }
 
-    /// Where the node's log is.
+    /// Where the node's log is; that of one on another machine once it has been [fetched](Cluster::fetch).
     pub fn log(&self, node: NodeNumber) -> PathBuf {
         self.0.member(node).spec.log()
     }
@@ -285,7 +327,28 @@ impl Cluster {
 
     /// The nodes that died by themselves, or ended otherwise than they were told to.
     pub fn unexpected_exits(&self) -> Vec<NodeExit> {
-        lock(&self.0.unexpected).clone()
+        lock(&self.0.deaths.unexpected).clone()
+    }
+
+    /// In words, what became of a machine of which nobody knows any more what happens there; `None` if all are there.
+    pub fn lost(&self) -> Option<String> {
+        let host = self.0.hosts.as_ref().and_then(Hosts::lost);
+        host.or_else(|| lock(&self.0.deaths.lost).first().cloned())
+    }
+
+    /// In words, which of the machines has no room for what its nodes write; `None` if all have, or it is this one.
+    pub async fn without_room(&self) -> Option<String> {
+        let hosts = self.0.hosts.as_ref()?;
+        hosts.without_room(self.0.members.len() as u64).await
+    }
+
+    /// Copies data and logs that lie on other machines into the folder of the run, and removes them there; all nodes have been stopped. What
+    /// went wrong, in words.
+    pub async fn fetch(&self) -> Vec<String> {
+        match &self.0.hosts {
+            Some(hosts) => hosts.fetch(NODES, self.0.members.len() as u64, &self.0.dir).await,
+            None => Vec::new(),
+        }
     }
 
     /// The damage on which nodes have started, as if their data were whole.

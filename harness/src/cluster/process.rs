@@ -1,27 +1,27 @@
 //! One node's process.
 
 use super::clock::Clock;
+use super::folders::LOG;
 use super::links::Links;
+use super::machine::{End, Machine, Printed, Reins, Started};
 use super::spawner::Spawner;
-use super::{ClusterError, ClusterSpec, Folders, Member, NodeExit, lock, system};
+use super::{ClusterError, ClusterSpec, Deaths, Folders, Member, NodeExit, lock, system};
 use crate::node_number::NodeNumber;
 use crate::systems::{Site, listens};
 use rustix::process::Signal;
 use serde::Deserialize;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 
-/// How much of a log's end is looked at for its last lines.
-const LOG_END_BYTES: u64 = 64 << 10;
+/// How long it may take to reach a node on another machine that is ready.
+const REACH_TIME_MAX: Duration = Duration::from_secs(5);
 /// How many last lines are quoted.
 const LAST_LINES_MAX: usize = 12;
 /// What a Rust program says when it finds itself broken.
@@ -37,9 +37,14 @@ const LOG_SETTINGS: [(&str, u64); 2] = [("--segment-bytes", 8 << 20), ("--snapsh
 /// What it takes to start a node.
 pub(super) struct NodeSpec {
     pub(super) node: NodeNumber,
+    machine: Machine,
+    /// Where it is on its machine.
     program: PathBuf,
     command_line: CommandLine,
+    /// Those on its machine.
     folders: Folders,
+    /// Its folder here, where its data and its log are in the end.
+    kept: PathBuf,
 }
 
 /// What a node is started by.
@@ -61,15 +66,18 @@ impl NodeSpec {
         links: &Links,
         site: Option<&Site>,
     ) -> NodeSpec {
-        let folders = Folders::of(cluster, node);
+        let machine = Machine::of(cluster, node);
+        let folders = machine.folders(cluster, node);
         NodeSpec {
             node,
-            program: cluster.system.program().to_owned(),
+            program: machine.program(cluster.system.program()),
             command_line: match site {
-                None => CommandLine::own(cluster, node, links, &folders.data),
+                None => CommandLine::own(cluster, node, links, &machine, &folders.data),
                 Some(site) => CommandLine::Other(site.clone()),
             },
+            machine,
             folders,
+            kept: Folders::of(cluster, node).own,
         }
     }
 
@@ -93,21 +101,33 @@ impl NodeSpec {
         }
     }
 
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     pub(super) fn program(&self) -> &Path {
         &self.program
     }
 
+    /// Where its log is here; that of one on another machine when it has been fetched.
     pub(super) fn log(&self) -> PathBuf {
-        self.folders.own.join("log")
+        self.kept.join(LOG)
     }
 
+    /// Where its data is on its machine.
     pub(super) fn data(&self) -> PathBuf {
         self.folders.data.clone()
     }
 }
 
 impl CommandLine {
-    fn own(cluster: &ClusterSpec, node: NodeNumber, links: &Links, data: &Path) -> CommandLine {
+    fn own(
+        cluster: &ClusterSpec,
+        node: NodeNumber,
+        links: &Links,
+        machine: &Machine,
+        data: &Path,
+    ) -> CommandLine {
         // A node reaches its peers through the links, and itself nowhere: its own entry only completes the list.
         let peer = |to| {
             links
@@ -123,7 +143,7 @@ impl CommandLine {
             "serve".to_owned(),
             format!("--id={node}"),
             format!("--cluster-id={}", cluster.cluster_id),
-            "--listen=127.0.0.1:0".to_owned(),
+            format!("--listen={}", SocketAddr::new(machine.address(), 0)),
             // Addresses in the configuration are the same for everybody; links are not.
             format!("--peers={}", peers(cluster.nodes + cluster.spares)),
             format!("--data={}", data.display()),
@@ -132,6 +152,10 @@ impl CommandLine {
             format!("--heartbeat-ticks={}", cluster.timing.heartbeat_ticks),
             format!("--seed={}", cluster.seed.wrapping_mul(31).wrapping_add(node)),
         ];
+        if !machine.address().is_loopback() {
+            // The user has named hosts, and was told what that means.
+            args.push("--insecure".to_owned());
+        }
         for (flag, bytes) in LOG_SETTINGS {
             let is_given = |arg: &String| arg.split('=').next() == Some(flag);
             if !cluster.extra_args.iter().any(is_given) {
@@ -172,16 +196,14 @@ enum Ready {
 
 /// A node's process.
 pub(super) struct NodeProcess {
-    pid: u32,
     leash: Arc<Leash>,
     address: SocketAddr,
-    exit: watch::Receiver<Option<ExitStatus>>,
+    exit: watch::Receiver<Option<End>>,
 }
 
 /// Holds a process, which is killed when nobody holds it any more.
-struct Leash {
-    /// Names the process even if its number is used again.
-    handle: OwnedFd,
+pub(super) struct Leash {
+    reins: Reins,
     exit_is_expected: Arc<AtomicBool>,
     /// What it has to say when it ends by itself; then that is no news.
     excuse: Arc<Mutex<Option<&'static str>>>,
@@ -243,50 +265,32 @@ impl NodeProcess {
         spawner: &Spawner,
         member: &Member,
         start: Start<'_>,
-        unexpected: Arc<Mutex<Vec<NodeExit>>>,
+        deaths: Arc<Deaths>,
         limit: Duration,
     ) -> Result<NodeProcess, ClusterError> {
         let spec = &member.spec;
         let node = spec.node;
-        let log = spec.log();
-        let log_file = open_log(&spec.folders.own, &log)?;
-        let failed = |error| ClusterError::Folder {
-            path: log.clone(),
-            error,
-        };
-        // What earlier processes have said is not this one's.
-        let said_before = log_file.metadata().map_err(failed)?.len();
-        let stdout = match spec.address() {
-            Some(_) => log_file.try_clone().map_err(failed)?.into(),
-            None => Stdio::piped(),
+        let printed = match spec.address() {
+            Some(_) => Printed::ToLog,
+            None => Printed::FirstLine,
         };
         let mut command = spec.command(start.joins);
-        command
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(log_file)
-            // A terminal sends Ctrl-C to a whole group. The nodes are stopped by the harness, or it would take that for a death of theirs.
-            .process_group(0);
         if let Some(clock) = start.clock {
             clock.lend(&mut command);
         }
         let complaint = start.complaint;
-        let mut child = spawner
-            .spawn(command)
-            .await
-            .map_err(|error| system(&format!("start {}", spec.program.display()), error))?;
-        let pid = child.id();
-        let handle = open_handle(pid).map_err(|error| {
-            // Nobody would know of it any more. One that is gone needs no killing.
-            let _ = child.kill().and_then(|()| child.wait());
-            system("watch a node's process", error)
-        })?;
-
-        let (ready, ready_line) = oneshot::channel();
+        let Started {
+            reins,
+            ready: ready_line,
+            watch: watch_end,
+        } = spec
+            .machine
+            .start(spawner, command, &spec.folders.own, printed)
+            .await?;
         let (exit_sender, mut exit) = watch::channel(None);
         // A node that ends while it starts ends by itself too: what it finds on its disk may be what breaks it.
         let leash = Arc::new(Leash {
-            handle,
+            reins,
             exit_is_expected: Arc::new(AtomicBool::new(false)),
             excuse: Arc::default(),
         });
@@ -295,32 +299,36 @@ impl NodeProcess {
         }
         let expected = Arc::clone(&leash.exit_is_expected);
         let excuse = Arc::clone(&leash.excuse);
-        let watched_log = log.clone();
         std::thread::Builder::new()
             .name(format!("node {node}"))
             .spawn(move || {
-                let Some(status) = watch_child(child, ready) else {
+                let Some(end) = watch_end() else {
                     return;
                 };
                 // Whom death was meant for may have found another one an instant before.
                 let was_told = expected.load(Ordering::SeqCst);
-                let said = end_of(&watched_log, said_before).unwrap_or_default();
-                let last_lines = last_lines(&said);
-                let has_refused =
-                    complaint.is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
-                // One that has found itself broken may be killed before that ends it.
-                let is_broken = says(&last_lines, PANIC);
-                let is_excused = !is_broken && lock(&excuse).is_some_and(|words| is_excuse(&said, words));
-                if !has_refused && !is_excused && (is_broken || !was_told || !is_obedient(status)) {
-                    let exit = NodeExit {
-                        node,
-                        status,
-                        was_told,
-                        last_lines,
-                    };
-                    lock(&unexpected).push(exit);
+                match &end {
+                    End::Exited { status, said } => {
+                        let (status, last_lines) = (*status, last_lines(said));
+                        let has_refused =
+                            complaint.is_some_and(|complaint| is_refusal(status, &last_lines, &complaint));
+                        // One that has found itself broken may be killed before that ends it.
+                        let is_broken = says(&last_lines, PANIC);
+                        let is_excused =
+                            !is_broken && lock(&excuse).is_some_and(|words| is_excuse(said, words));
+                        if !has_refused && !is_excused && (is_broken || !was_told || !is_obedient(status)) {
+                            let exit = NodeExit {
+                                node,
+                                status,
+                                was_told,
+                                last_lines,
+                            };
+                            lock(&deaths.unexpected).push(exit);
+                        }
+                    }
+                    End::Lost(words) => lock(&deaths.lost).push(format!("node {node} was lost: {words}")),
                 }
-                exit_sender.send_replace(Some(status));
+                exit_sender.send_replace(Some(end));
             })
             .map_err(|error| system("start a watching thread", error))?;
 
@@ -349,35 +357,43 @@ impl NodeProcess {
                 }
             }
             Ok(None) => {
-                let status = exit
-                    .wait_for(Option::is_some)
-                    .await
-                    .ok()
-                    .and_then(|status| *status);
-                let status = status.map_or_else(|| "exited".to_owned(), |status| status.to_string());
-                let words = last_lines(&end_of(&log, said_before).unwrap_or_default())
-                    .pop()
-                    .unwrap_or_else(|| "without a word".to_owned());
-                return Err(failed(format!("{status}: {words}")));
+                let end = exit.wait_for(Option::is_some).await.ok();
+                return Err(failed(match end.and_then(|end| end.clone()) {
+                    Some(End::Exited { status, said }) => {
+                        let words = last_lines(&said).pop();
+                        format!("{status}: {}", words.as_deref().unwrap_or("without a word"))
+                    }
+                    Some(End::Lost(words)) => words,
+                    None => String::from("exited: without a word"),
+                }));
             }
             Err(_) => {
                 let limit = humantime::format_duration(limit);
                 return Err(failed(format!(
                     "it was not ready within {limit}; its log is {}",
-                    log.display()
+                    spec.log().display()
                 )));
             }
         };
-        Ok(NodeProcess {
-            pid,
-            leash,
-            address,
-            exit,
-        })
+        if let Machine::There { host, .. } = &spec.machine {
+            reach(address).await.map_err(|reason| {
+                let host = host.name();
+                failed(format!(
+                    "it listens at {address} on host {host}, and is not reached there: {reason}"
+                ))
+            })?;
+        }
+        Ok(NodeProcess { leash, address, exit })
     }
 
-    pub(super) fn pid(&self) -> u32 {
-        self.pid
+    /// The process's number, if it is one of this machine.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.leash.reins.pid()
+    }
+
+    /// What holds it, to be asked whether it stands still.
+    pub(super) fn leash(&self) -> Arc<Leash> {
+        Arc::clone(&self.leash)
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -400,7 +416,7 @@ impl NodeProcess {
 
     /// Sends a signal; a process that is gone is past hearing it.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = rustix::process::pidfd_send_signal(&self.leash.handle, signal);
+        self.leash.reins.signal(signal);
     }
 
     /// Waits until it is gone; `false` if it isn't within `limit`.
@@ -412,14 +428,18 @@ impl NodeProcess {
 }
 
 impl Leash {
+    /// Whether the process stands still; `None` if it is gone, or its machine does not say.
+    pub(super) async fn is_stopped(&self) -> Option<bool> {
+        self.reins.is_stopped().await
+    }
+
     fn expect_exit(&self) {
         self.exit_is_expected.store(true, Ordering::SeqCst);
     }
 
     fn kill(&self) {
         self.expect_exit();
-        // One that is gone needs no killing.
-        let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
+        self.reins.signal(Signal::KILL);
     }
 }
 
@@ -429,44 +449,15 @@ impl Drop for Leash {
     }
 }
 
-fn open_handle(pid: u32) -> std::io::Result<OwnedFd> {
-    let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let pid = raw.ok_or_else(|| std::io::Error::other("it has no process number"))?;
-    Ok(rustix::process::pidfd_open(
-        pid,
-        rustix::process::PidfdFlags::empty(),
-    )?)
-}
-
-fn open_log(dir: &Path, log: &Path) -> Result<File, ClusterError> {
-    let failed = |error| ClusterError::Folder {
-        path: log.to_owned(),
-        error,
-    };
-    fs::create_dir_all(dir).map_err(failed)?;
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(failed)
-}
-
-/// Passes on the first line that a process prints, if somebody listens to it, reads the rest, and waits for its end.
-fn watch_child(mut child: Child, ready: oneshot::Sender<String>) -> Option<ExitStatus> {
-    let Some(stdout) = child.stdout.take() else {
-        return child.wait().ok();
-    };
-    let mut lines = BufReader::new(stdout);
-    let mut first = String::new();
-    if lines.read_line(&mut first).is_ok_and(|bytes| bytes > 0) {
-        // Whoever asked may have given up.
-        let _ = ready.send(first);
-    } else {
-        drop(ready);
+/// Tries whether there is a way to a node that listens.
+async fn reach(address: SocketAddr) -> Result<(), String> {
+    match tokio::time::timeout(REACH_TIME_MAX, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
+        Err(_) => {
+            let limit = humantime::format_duration(REACH_TIME_MAX);
+            Err(format!("no answer for {limit}"))
+        }
     }
-    let mut rest = [0; 4096];
-    while lines.read(&mut rest).is_ok_and(|bytes| bytes > 0) {}
-    child.wait().ok()
 }
 
 /// Whether that is how a process ends that was told to.
@@ -489,16 +480,6 @@ fn is_excuse(said: &str, words: &str) -> bool {
     said.to_lowercase().contains(&words.to_lowercase())
 }
 
-/// The end of a log, of what stands behind its first `begin` bytes.
-fn end_of(log: &Path, begin: u64) -> std::io::Result<String> {
-    let mut file = File::open(log)?;
-    let end = file.metadata()?.len().saturating_sub(LOG_END_BYTES);
-    file.seek(SeekFrom::Start(end.max(begin)))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// The last lines of what a node said; where a panic is among them, those from there on, since a backtrace may follow it.
 fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<String> = text
@@ -513,12 +494,4 @@ fn last_lines(text: &str) -> Vec<String> {
         .unwrap_or(last)
         .min(last);
     lines.into_iter().skip(from).take(LAST_LINES_MAX).collect()
-}
-
-/// Whether a process stands still; `None` if it is gone.
-pub(super) fn is_stopped(pid: u32) -> Option<bool> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The state follows the program's name, which stands in parentheses and may itself contain some.
-    let state = stat.rsplit(')').next()?.trim_start().chars().next()?;
-    Some(state == 'T')
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 type Job = (Command, oneshot::Sender<io::Result<Child>>);
 
 /// A thread that starts processes.
+#[derive(Debug)]
 pub(crate) struct Spawner(mpsc::Sender<Job>);
 
 impl Spawner {

@@ -1,5 +1,6 @@
 //! What cluster is wanted.
 
+use super::Hosts;
 use crate::systems::System;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct ClusterSpec {
     pub clocks: bool,
     /// Whether the nodes' data lies on disks that can fail.
     pub disks: bool,
+    /// Where they run; `None`: on this machine.
+    pub hosts: Option<Hosts>,
 }
 
 /// The nodes' time-outs.

@@ -149,7 +149,7 @@ impl Fault {
                 }
                 for node in nodes.iter().filter(|node| cluster.is_without_data(**node)) {
                     cluster.kill(*node).await?;
-                    cluster.give_data_back(*node)?;
+                    cluster.give_data_back(*node).await?;
                 }
                 start_again(nodes, cluster).await?;
             }
@@ -185,7 +185,7 @@ async fn change_members(shape: Shape, nodes: &[NodeNumber], cluster: &Cluster) -
     if shape != Shape::Demote {
         for node in nodes {
             cluster.kill(*node).await?;
-            cluster.wipe(*node)?;
+            cluster.wipe(*node).await?;
         }
     }
     Ok(())
@@ -221,7 +221,7 @@ async fn wipe(nodes: &[NodeNumber], cluster: &Cluster) -> Result<(), ClusterErro
     tokio::time::sleep(MISSED_FOR).await;
     for node in nodes {
         cluster.kill(*node).await?;
-        cluster.take_data_away(*node)?;
+        cluster.take_data_away(*node).await?;
     }
     for node in nodes {
         cluster.restart(*node).await?;
@@ -277,7 +277,7 @@ pub(super) async fn put_members_right(cluster: &Cluster) -> Result<(), ClusterEr
         if cluster.is_up(spare) {
             cluster.kill(spare).await?;
         }
-        cluster.wipe(spare)?;
+        cluster.wipe(spare).await?;
     }
     Ok(())
 }

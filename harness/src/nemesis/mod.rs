@@ -394,7 +394,7 @@ pub async fn heal_everything(cluster: &Cluster) -> Result<(), ClusterError> {
     for node in cluster.nodes() {
         if cluster.is_without_data(node) {
             cluster.kill(node).await?;
-            cluster.give_data_back(node)?;
+            cluster.give_data_back(node).await?;
         }
         if cluster.is_paused(node) {
             cluster.resume(node).await?;

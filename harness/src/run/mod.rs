@@ -34,6 +34,7 @@ pub use directory::{DirectoryError, HISTORY, RunDirectory};
 pub(crate) use directory::{RESULTS, TEST};
 pub use finish::{FINAL_READS_MAX, RECOVERY_MAX, SETTLING_MAX};
 pub use judge::{CHECK_BYTES_MAX, CHECK_TIME_MAX, JudgeError, Judged, Request, judge};
+pub(crate) use options::spares;
 pub(crate) use options::{CONCURRENCY_MAX, DURATION_MAX, NODES_MAX, RATE_MAX};
 pub use options::{Concurrency, Options};
 pub use recorded::{Test, recorded};

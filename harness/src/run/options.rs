@@ -1,5 +1,6 @@
 //! What is asked of a test.
 
+use crate::cluster::{HostsSpec, KINDS_OVER_HOSTS};
 use crate::nemesis::{Kind, Rates};
 use crate::systems::SystemName;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,14 @@ pub struct Options {
     /// Whether the history is checked while it is recorded, too.
     #[serde(default = "yes")]
     pub online: bool,
+    /// Where the nodes run; `None`: on the harness's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostsSpec>,
+}
+
+/// How many nodes there have to be that are no members at the beginning, for these faults.
+pub(crate) fn spares(nemesis: &[Kind]) -> u64 {
+    u64::from(nemesis.contains(&Kind::Member))
 }
 
 /// What tests did before they could be told not to.
@@ -75,6 +84,17 @@ impl Options {
                     "{what} is {number}; allowed are numbers from 1 to {most}"
                 ));
             }
+        }
+        if let Some(hosts) = &self.hosts {
+            if self.system != SystemName::Node {
+                return Err(String::from("hosts run the project's own nodes"));
+            }
+            let out_of_reach = |kind: &&Kind| !KINDS_OVER_HOSTS.contains(kind);
+            if let Some(kind) = self.nemesis.iter().find(out_of_reach) {
+                return Err(format!("there is no nemesis {kind} over hosts"));
+            }
+            let nodes = self.nodes + spares(&self.nemesis);
+            hosts.check(nodes).map_err(|error| format!("hosts: {error}"))?;
         }
         let durations = [
             ("time_limit_seconds", self.time_limit),
@@ -109,6 +129,7 @@ impl Options {
             node_args: Vec::new(),
             follower_reads: false,
             online: true,
+            hosts: None,
         }
     }
 }

@@ -161,6 +161,7 @@ pub(super) mod tests {
             node_args: vec![String::from("--seed")],
             follower_reads: true,
             online: false,
+            hosts: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Tests one after the other, and what is told of them.
 
-use crate::cluster::{Binary, BinaryError, Cluster, ClusterError};
+use crate::cluster::{Binary, BinaryError, Cluster, ClusterError, Hosts, HostsError};
 use crate::exit::Exit;
 use crate::nemesis::Schedule;
 use crate::report::{self, Live, Paint, Results, Valid, grouped, print};
@@ -68,16 +68,48 @@ pub async fn run(series: Series) -> Exit {
         eprintln!("harness: {line}");
         Exit::Usage
     };
-    match find(&series) {
-        Err(error) => refused(&error),
-        Ok((system, remark)) => match unnameable(&series, &system) {
-            Some(line) => refused(&line),
-            None => {
-                let remarks: Vec<String> = series.remark.iter().cloned().chain(remark).collect();
-                let remark = (!remarks.is_empty()).then(|| remarks.join("; "));
-                run_all(&series, &system, remark.as_deref()).await
-            }
-        },
+    let (system, remark) = match find(&series) {
+        Err(error) => return refused(&error),
+        Ok(found) => found,
+    };
+    if let Some(line) = unnameable(&series, &system) {
+        return refused(&line);
+    }
+    let hosts = match connect(&series, &system).await {
+        Err(HostsError::System(what, error)) => {
+            eprintln!("harness: can't {what}: {error}");
+            return Exit::Internal;
+        }
+        Err(error) => return refused(&error),
+        Ok(hosts) => hosts,
+    };
+    let remarks: Vec<String> = series.remark.iter().cloned().chain(remark).collect();
+    let subject = Subject {
+        system,
+        remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
+        hosts,
+    };
+    let exit = run_all(&series, &subject).await;
+    if let Some(hosts) = subject.hosts {
+        hosts.close().await;
+    }
+    exit
+}
+
+/// What is tested, and where.
+struct Subject {
+    system: System,
+    /// What there is to say of that.
+    remark: Option<String>,
+    /// Where its nodes run; `None`: on this machine.
+    hosts: Option<Hosts>,
+}
+
+/// The hosts, if some were named.
+async fn connect(series: &Series, system: &System) -> Result<Option<Hosts>, HostsError> {
+    match &series.options.hosts {
+        Some(hosts) => Hosts::connect(hosts, system.program()).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -148,7 +180,7 @@ fn locate(series: &Series) -> Result<(Binary, Option<String>), BinaryError> {
     Ok((binary, remark))
 }
 
-async fn run_all(series: &Series, system: &System, remark: Option<&str>) -> Exit {
+async fn run_all(series: &Series, subject: &Subject) -> Exit {
     let interrupt = CancellationToken::new();
     if let Err(error) = listen_for_signals(interrupt.clone()) {
         eprintln!("harness: can't listen for signals: {error}");
@@ -167,7 +199,7 @@ async fn run_all(series: &Series, system: &System, remark: Option<&str>) -> Exit
             worst = worst.max(Exit::Unknown);
             break;
         }
-        let (results, error) = run_one(series, system, remark, &live, &interrupt, number).await;
+        let (results, error) = run_one(series, subject, &live, &interrupt, number).await;
         worst = worst.max(results.exit());
         done.push(results);
         if let Some(error) = error {
@@ -195,8 +227,8 @@ fn unwritable(series: &Series, error: &std::io::Error) -> Exit {
     Exit::Usage
 }
 
-fn introduce(series: &Series, system: &System, live: &Live) {
-    let options = &series.options;
+fn introduce(series: &Series, subject: &Subject, live: &Live) {
+    let (options, system) = (&series.options, &subject.system);
     live.say(&format!(
         "{} nodes of {} ({}), {} clients, {}, seed {}",
         options.nodes,
@@ -206,6 +238,12 @@ fn introduce(series: &Series, system: &System, live: &Live) {
         humantime::format_duration(options.time_limit),
         series.seed
     ));
+    if let Some(hosts) = &options.hosts {
+        live.say(&format!(
+            "on {}; nodes listen at the addresses of these, and ask nobody who he is",
+            hosts.names.join(", ")
+        ));
+    }
     if options.nodes <= 2 {
         live.say(&format!(
             "a cluster of {} tolerates the loss of no node; 3 tolerate that of one",
@@ -220,8 +258,7 @@ fn introduce(series: &Series, system: &System, live: &Live) {
 /// What a test came to, which stands whatever else went wrong, and what did.
 async fn run_one(
     series: &Series,
-    system: &System,
-    remark: Option<&str>,
+    subject: &Subject,
     live: &Arc<Live>,
     interrupt: &CancellationToken,
     number: u32,
@@ -231,7 +268,7 @@ async fn run_one(
     } else {
         seed::of_test(series.seed, number)
     };
-    let mut test = Test::new(system, seed, series.options.clone());
+    let mut test = Test::new(&subject.system, seed, series.options.clone());
     let directory = match RunDirectory::create(&series.store, &test) {
         Ok(directory) => directory,
         Err(error) => {
@@ -244,8 +281,8 @@ async fn run_one(
     test.schedule = series.schedule.clone();
     if number == 0 {
         // Only now: what can't begin is refused in one line.
-        introduce(series, system, live);
-        if let Some(remark) = remark {
+        introduce(series, subject, live);
+        if let Some(remark) = &subject.remark {
             live.say(remark);
         }
     }
@@ -255,8 +292,9 @@ async fn run_one(
         String::new()
     };
     let surroundings = Surroundings {
-        system,
-        remark,
+        system: &subject.system,
+        hosts: subject.hosts.as_ref(),
+        remark: subject.remark.as_deref(),
         directory: &directory,
         live,
         interrupt,
@@ -275,6 +313,9 @@ async fn run_one(
     if let Some(cluster) = cluster {
         keep(&cluster, live, interrupt).await;
         cluster.stop().await;
+        for line in cluster.fetch().await {
+            live.say(&line);
+        }
     }
     let unwritten = written.err().map(|error| error.to_string());
     let wrong = results.dispute().or(unwritten).map(SeriesError::Internal);
@@ -401,8 +442,8 @@ mod tests {
     /// One test of one node of this program.
     fn series(store: &Path, serve: &str) -> Series {
         Series {
-            remark: None,
             options: Options::brief(1),
+            remark: None,
             seed: 1,
             schedule: None,
             replay: false,

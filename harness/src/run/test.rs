@@ -1,6 +1,6 @@
 //! One test, from the start of its cluster to its verdict.
 
-use crate::cluster::{Cluster, ClusterError, ClusterSpec, Observation, Timing};
+use crate::cluster::{Cluster, ClusterError, ClusterSpec, Hosts, Observation, Timing};
 use crate::nemesis::{self, FaultEvent, Nemesis, Phase, Plan, Schedule};
 use crate::record::{Counts, Recorder, Tally};
 use crate::report::{EarlyEnd, Live, Results, duration};
@@ -10,7 +10,7 @@ use crate::run::load::{self, Load, MakeClient};
 use crate::run::online::Online;
 use crate::run::recorded::Test;
 use crate::run::verdict::{Findings, conclude};
-use crate::run::{Options, finish, narrate};
+use crate::run::{Options, finish, narrate, options};
 use crate::systems::{Clients, System};
 use std::io;
 use std::path::Path;
@@ -34,6 +34,8 @@ const BROKEN_INTERVAL: Duration = Duration::from_millis(50);
 /// What a test needs of its surroundings.
 pub(super) struct Surroundings<'a> {
     pub(super) system: &'a System,
+    /// Where its nodes run; `None`: on this machine.
+    pub(super) hosts: Option<&'a Hosts>,
     /// What there is to say of that.
     pub(super) remark: Option<&'a str>,
     pub(super) directory: &'a RunDirectory,
@@ -125,6 +127,11 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
             findings.notes.extend(
                 killed.map(|node| format!("node {node} did not stop when it was told to, and was killed")),
             );
+            if !(cluster.unexpected_exits().is_empty() && findings.objections.is_empty()) {
+                // A node that can't write can't say so either. What it has written goes now, and there would be room again.
+                findings.machine = cluster.without_room().await;
+            }
+            findings.notes.extend(cluster.fetch().await);
         }
     }
     if let Err(error) = surroundings.directory.write_test(test) {
@@ -149,6 +156,9 @@ pub(super) async fn run(test: &mut Test, surroundings: &Surroundings<'_>) -> Tes
         // Only now: how nodes end that are told to stop tells of them too.
         findings.exits = cluster.unexpected_exits();
         findings.unnoticed = cluster.unnoticed();
+        if let Some(lost) = cluster.lost() {
+            findings.machine.get_or_insert(lost);
+        }
     }
     let has_failed = !(findings.exits.is_empty() && findings.objections.is_empty());
     if let Some(no_room) = has_failed.then(|| surroundings.directory.probe().err()).flatten() {
@@ -195,7 +205,7 @@ async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Clust
     Cluster::start(ClusterSpec {
         system: surroundings.system.clone(),
         nodes: test.options.nodes,
-        spares: u64::from(test.options.nemesis.contains(&nemesis::Kind::Member)),
+        spares: options::spares(&test.options.nemesis),
         cluster_id: cluster_id(test),
         dir: surroundings.directory.path().to_owned(),
         seed: test.seed,
@@ -203,6 +213,7 @@ async fn start(test: &mut Test, surroundings: &Surroundings<'_>) -> Result<Clust
         extra_args: node_args(&test.options),
         clocks: faces(test, |kind| kind == nemesis::Kind::Clock),
         disks: faces(test, nemesis::Kind::takes_disks),
+        hosts: surroundings.hosts.map(Hosts::for_a_cluster),
     })
     .await
 }
@@ -250,10 +261,11 @@ async fn carry_out(
     }
 }
 
-/// Waits until a node has died by itself, or lives though it should not.
+/// Waits until a node has died by itself, or lives though it should not, or its machine was lost.
 async fn until_death(cluster: &Cluster) {
     let mut look = tokio::time::interval(BROKEN_INTERVAL);
-    while cluster.unexpected_exits().is_empty() && cluster.unnoticed().is_empty() {
+    while cluster.unexpected_exits().is_empty() && cluster.unnoticed().is_empty() && cluster.lost().is_none()
+    {
         look.tick().await;
     }
 }
@@ -372,6 +384,9 @@ impl Running<'_> {
             // to let nobody go meanwhile.
             self.leave.cancel();
             self.cluster.freeze_all().await;
+        } else if self.cluster.lost().is_some() {
+            // What it did there can't be undone.
+            self.leave.cancel();
         }
         // No operation begins from now on; what has begun, faults to be undone among it, may take its time.
         self.stop.cancel();
@@ -487,6 +502,10 @@ impl Running<'_> {
 
     /// Faults off, and final reads at each node; and the violation that ended these, if one was seen.
     async fn finish(&self, findings: &mut Findings) -> Option<EarlyEnd> {
+        if self.cluster.lost().is_some() {
+            // Nobody can heal that, and the verdict will say so.
+            return None;
+        }
         let live = self.surroundings.live;
         live.doing("healing");
         match finish::recover(self.cluster).await {

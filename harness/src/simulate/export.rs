@@ -62,6 +62,7 @@ fn test(options: &SimulateOptions, seed: u64, outcome: &Outcome, reduction: &Red
         node_args: node_args.into_iter().collect(),
         follower_reads: outcome.follower_reads,
         online: true,
+        hosts: None,
     };
     Test::planned(seed, options, schedule)
 }

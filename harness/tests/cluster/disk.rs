@@ -118,7 +118,7 @@ async fn a_node_that_says_what_is_damaged_and_ends_has_not_died_by_itself() {
     );
     assert!(cluster.unexpected_exits().is_empty() && cluster.unnoticed().is_empty());
     // Without its data it starts again.
-    cluster.wipe(1).unwrap();
+    cluster.wipe(1).await.unwrap();
     assert!(!cluster.is_damaged(1));
     cluster.restart(1).await.unwrap();
 }

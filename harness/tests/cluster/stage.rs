@@ -121,6 +121,7 @@ done
             extra_args: Vec::new(),
             clocks: false,
             disks: false,
+            hosts: None,
         }
     }
 

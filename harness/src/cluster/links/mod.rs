@@ -32,7 +32,7 @@ use bytes::Bytes;
 use flaky::{Flakiness, Prank};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,8 +125,18 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Opens what `nodes` need that reach each other so.
+    /// Opens what `nodes` on this machine need that reach each other so.
+    #[cfg(test)]
     pub(crate) async fn open(nodes: &[NodeNumber], reach: Reach) -> io::Result<Links> {
+        Links::open_near(nodes, reach, |_| IpAddr::from([127, 0, 0, 1])).await
+    }
+
+    /// Opens what `nodes` need that reach each other so, and this machine at the address `near` each.
+    pub(crate) async fn open_near(
+        nodes: &[NodeNumber],
+        reach: Reach,
+        near: impl Fn(NodeNumber) -> IpAddr,
+    ) -> io::Result<Links> {
         let nodes = if reach == Reach::Directly { &[] } else { nodes };
         let pairs = nodes.iter().flat_map(|from| nodes.iter().map(|to| (*from, *to)));
         let links = pairs.filter(|(from, to)| from != to);
@@ -139,17 +149,17 @@ impl Links {
             acceptors: Vec::new(),
         };
         if reach == Reach::Proxies {
-            all.open_proxies(nodes).await?;
+            all.open_proxies(nodes, near).await?;
         } else {
-            all.open_listeners(reach).await?;
+            all.open_listeners(reach, near).await?;
         }
         Ok(all)
     }
 
     /// A listener for each ordered pair.
-    async fn open_listeners(&mut self, reach: Reach) -> io::Result<()> {
+    async fn open_listeners(&mut self, reach: Reach, near: impl Fn(NodeNumber) -> IpAddr) -> io::Result<()> {
         for ((from, to), link) in &self.links {
-            let listener = listener().await?;
+            let listener = TcpListener::bind((near(*from), 0)).await?;
             self.addresses.insert((*from, *to), listener.local_addr()?);
             let there = Arc::clone(link);
             let back = Arc::clone(&self.links[&(*to, *from)]);
@@ -168,7 +178,11 @@ impl Links {
     }
 
     /// A proxy for each node.
-    async fn open_proxies(&mut self, nodes: &[NodeNumber]) -> io::Result<()> {
+    async fn open_proxies(
+        &mut self,
+        nodes: &[NodeNumber],
+        near: impl Fn(NodeNumber) -> IpAddr,
+    ) -> io::Result<()> {
         for node in nodes {
             let others = nodes.iter().filter(|other| *other != node);
             let ways = others.map(|other| {
@@ -179,7 +193,7 @@ impl Links {
                 (*other, way)
             });
             let ways: Arc<BTreeMap<NodeNumber, Way>> = Arc::new(ways.collect());
-            let listener = listener().await?;
+            let listener = TcpListener::bind((near(*node), 0)).await?;
             self.proxies.insert(*node, listener.local_addr()?);
             self.acceptors
                 .push(tokio::spawn(accept(listener, move |number, near| {
@@ -263,10 +277,6 @@ impl Drop for Links {
             link.flaky.send_replace(Flakiness::Off);
         }
     }
-}
-
-async fn listener() -> io::Result<TcpListener> {
-    TcpListener::bind(("127.0.0.1", 0)).await
 }
 
 /// Accepts connections, and has each be carried: by its number, from 1.

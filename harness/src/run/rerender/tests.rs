@@ -25,6 +25,7 @@ fn test() -> Test {
         node_args: Vec::new(),
         follower_reads: false,
         online: true,
+        hosts: None,
     })
 }
 

@@ -11,6 +11,7 @@ async fn interrupted(folder: &Path, serve: &str) -> Results {
     let interrupt = CancellationToken::new();
     interrupt.cancel();
     let surroundings = Surroundings {
+        hosts: None,
         system: &system,
         remark: None,
         directory: &directory,

@@ -13,7 +13,7 @@ fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
     let store = tempfile::tempdir().unwrap();
     let said = run_in(
         store.path(),
-        &["--nodes", "5", "--time-limit", "12s", "--seed", "1"],
+        &["--nodes", "5", "--time-limit", "15s", "--seed", "1"],
     );
     assert_eq!(said.code, 0, "{said:?}");
     let result = said.json();
@@ -51,7 +51,7 @@ fn five_nodes_under_every_fault_are_valid_and_every_fault_took_effect() {
 fn one_node_two_nodes_and_several_tests_run() {
     let store = tempfile::tempdir().unwrap();
     // One node alone is put through all that may befall it.
-    let said = run_in(store.path(), &["--nodes", "1", "--time-limit", "8s"]);
+    let said = run_in(store.path(), &["--nodes", "1", "--time-limit", "12s"]);
     assert_eq!(said.code, 0, "{said:?}");
     // Without either of two nodes nothing is served: however slowly they start, between two faults there is time for that.
     let kills = [

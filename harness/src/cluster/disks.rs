@@ -170,6 +170,11 @@ impl Cluster {
         }
     }
 
+    /// Whether the node is to die at a point to which it has not come.
+    pub fn is_to_die(&self, node: NodeNumber) -> bool {
+        self.0.member(node).disk().is_armed()
+    }
+
     /// The node is not to die any more. If it has, it is not only about to.
     ///
     /// # Errors

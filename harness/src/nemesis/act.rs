@@ -32,6 +32,15 @@ impl Fault {
         }
     }
 
+    /// Whether what it is to do is still to come: nodes that die at an operation have not come to that.
+    pub(super) fn is_pending(&self, cluster: &Cluster) -> bool {
+        if let Fault::CrashPoint(_, nodes) = self {
+            nodes.iter().any(|node| cluster.is_to_die(*node))
+        } else {
+            false
+        }
+    }
+
     /// Begins; what it hits is hit when this returns.
     pub(super) async fn begin(&self, cluster: &Cluster) -> Result<(), ClusterError> {
         match self {

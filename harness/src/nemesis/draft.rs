@@ -39,6 +39,14 @@ enum Target {
 }
 
 impl Draft {
+    /// What kind of fault it is.
+    pub(super) fn kind(&self) -> Kind {
+        match &self.target {
+            Target::Open { manner, .. } => manner.kind(),
+            Target::Recorded(fault) => fault.kind(),
+        }
+    }
+
     /// The fault itself, aimed now.
     pub(super) fn aimed(&self, cluster: &Cluster) -> Fault {
         let leader = cluster.observe().leader;

@@ -28,6 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How long an undo is tried again before it is given up.
 const UNDO_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a fault of a disk waits at most for somebody to lead, and one that comes with an operation for that operation.
+const AWAITED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Between two looks whether it has come.
+const AWAITED_INTERVAL: Duration = Duration::from_millis(5);
 /// How long it takes at most until another leader is seen, once there is one.
 const SEEN_WITHIN: Duration = Duration::from_millis(200);
 
@@ -280,9 +284,16 @@ impl Nemesis {
     pub async fn run(self, mut events: impl FnMut(FaultEvent) + Send, stop: CancellationToken) -> Outcome {
         let begun = Instant::now();
         let mut outcome = Outcome::default();
-        for draft in self.drafts {
+        for draft in &self.drafts {
             if !sleep_until(begun + draft.start, &stop).await || self.leave.is_cancelled() {
                 break;
+            }
+            // Where nobody leads nothing is written, and what befalls disks then befalls nobody.
+            if draft.kind().takes_disks() {
+                self.leave.run_until_cancelled(self.somebody_leads(&stop)).await;
+                if stop.is_cancelled() || self.leave.is_cancelled() {
+                    break;
+                }
             }
             let fault = draft.aimed(&self.cluster);
             let kind = fault.kind();
@@ -324,6 +335,7 @@ impl Nemesis {
                 Kind::Power | Kind::CrashPoint | Kind::Full | Kind::IoError | Kind::Stall => true,
             };
             sleep_until(stop_at, &stop).await;
+            self.leave.run_until_cancelled(self.awaited(&fault, &stop)).await;
             let stop_ms = millis(begun.elapsed());
             effective &= match (harmed, fault.harmed(&self.cluster)) {
                 (Some(before), Some(after)) => after > before,
@@ -345,6 +357,26 @@ impl Nemesis {
             });
         }
         outcome
+    }
+
+    /// Waits for a while until somebody is seen to lead, if anybody ever was.
+    async fn somebody_leads(&self, stop: &CancellationToken) {
+        let mut observations = self.cluster.subscribe();
+        let leads = observations.wait_for(|seen| seen.leader.is_some() || seen.term == 0);
+        tokio::select! {
+            _ = leads => {}
+            _ = sleep_until(Instant::now() + AWAITED_TIME_MAX, stop) => {}
+        }
+    }
+
+    /// Waits for a while until what `fault` is about has come, where that is not only a time.
+    async fn awaited(&self, fault: &Fault, stop: &CancellationToken) {
+        let limit = Instant::now() + AWAITED_TIME_MAX;
+        while fault.is_pending(&self.cluster) && Instant::now() < limit {
+            if !sleep_until(Instant::now() + AWAITED_INTERVAL, stop).await {
+                return;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tests::{Said, command, harness, is_installed, run, wait_until};
+use tests::{Said, command, harness, is_installed, node_with_mutants, run, wait_until};
 
 /// Those that take disks that can fail.
 const KINDS: [&str; 5] = ["power", "crash-point", "full", "io-error", "stall"];
@@ -108,6 +108,48 @@ fn a_leader_whose_disk_hangs_hands_over() {
     let said = run_in(store.path(), &args);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.json()["elections"].as_u64() >= Some(2), "{said:?}");
+}
+
+#[test]
+fn a_node_for_which_what_is_begun_is_durable_is_found_by_power() {
+    if !is_usable() {
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let node = node_with_mutants();
+    // One node is a majority: what it has not on its disk nobody has.
+    let args = [
+        "--nodes",
+        "1",
+        "--concurrency",
+        "16",
+        "--rate",
+        "max",
+        "--nemesis",
+        "power",
+        "--nemesis-interval",
+        "400ms",
+        "--time-limit",
+        "8s",
+        "--node-binary",
+        node.to_str().unwrap(),
+    ];
+    let run_seed = |seed: u64, mutant: &[&str]| {
+        let seed = seed.to_string();
+        run_in(
+            store.path(),
+            &[&args[..], &["--seed", seed.as_str()], mutant].concat(),
+        )
+    };
+    let is_found = |seed: u64| {
+        let said = run_seed(seed, &["--node-arg", "--mutant=begun-is-durable"]);
+        // Or the node finds it by itself: it does not start where something is missing before what its log says was durable.
+        assert!([0, 1, 2].contains(&said.code), "seed {seed}: {said:?}");
+        said.code == 1 && said.err.contains("is not linearizable")
+    };
+    let seed = (1..8).find(|seed| is_found(*seed)).unwrap();
+    let without = run_seed(seed, &[]);
+    assert_eq!(without.code, 0, "seed {seed}: {without:?}");
 }
 
 /// The file that describes the store of the example, which makes a write durable before it answers, or does not.

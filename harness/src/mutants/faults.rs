@@ -11,19 +11,24 @@ const BESIDES_SECONDS: u64 = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Faults {
     workload: &'static str,
+    nodes: &'static str,
     /// As `--nemesis` has it.
     nemesis: &'static str,
     /// From one fault to the next.
     interval: &'static str,
     /// How many operations a second clients begin.
     rate: &'static str,
+    /// How many clients there are.
+    concurrency: &'static str,
 }
 
 const EVERYTHING: Faults = Faults {
     workload: "register",
+    nodes: "3",
     nemesis: "all",
     interval: "500ms",
     rate: "1000",
+    concurrency: "6",
 };
 
 /// Faults of one kind, one soon after another: an election takes 150 to 300 ms.
@@ -35,9 +40,24 @@ const fn under(nemesis: &'static str) -> Faults {
     }
 }
 
+/// The power goes again and again while something is always on its way to the disks.
+const fn without_power(nodes: &'static str) -> Faults {
+    Faults {
+        nodes,
+        nemesis: POWER,
+        interval: "400ms",
+        rate: "max",
+        concurrency: "16",
+        ..EVERYTHING
+    }
+}
+
+/// A kind of faults that takes disks which the harness can have fail.
+const POWER: &str = "power";
+
 /// The bugs that real processes can be hoped to show: those that do not need two things to happen within a millisecond, or a fault during
 /// another one. A nemesis does one thing at a time, to processes that mostly rest.
-const AIMED: [(&str, Faults); 6] = [
+const AIMED: [(&str, Faults); 9] = [
     (
         // A command has to come in the moment between a vote and the new leader's first word.
         "stamp-after-step-down",
@@ -66,7 +86,12 @@ const AIMED: [(&str, Faults); 6] = [
             ..under("none")
         },
     ),
+    // What a majority has not on its disks is lost with the power, and one node is a majority of one.
+    ("ack-before-fsync", without_power("3")),
+    ("sole-voter-unsynced", without_power("1")),
+    ("begun-is-durable", without_power("1")),
 ];
+
 impl Faults {
     /// Those that are aimed at this bug; where none are, everything.
     pub(super) fn against(mutant: Option<&str>) -> Faults {
@@ -84,7 +109,8 @@ impl Faults {
         let seed = seed.to_string();
         let flags = [
             ("--workload", self.workload),
-            ("--nodes", "3"),
+            ("--nodes", self.nodes),
+            ("--concurrency", self.concurrency),
             ("--nemesis", self.nemesis),
             ("--nemesis-interval", self.interval),
             ("--rate", self.rate),
@@ -103,7 +129,8 @@ impl Faults {
 
 fn aimed(mutant: Option<&str>) -> Option<Faults> {
     let (_, faults) = AIMED.iter().find(|(name, _)| Some(*name) == mutant)?;
-    Some(*faults)
+    let can_be_had = faults.nemesis != POWER || disk::usable().is_ok();
+    can_be_had.then_some(*faults)
 }
 
 #[cfg(test)]
@@ -126,7 +153,7 @@ mod tests {
         let flags = Faults::against(Some("stamp-after-step-down")).flags(7);
         assert_eq!(
             flags.join(" "),
-            "--workload register --nodes 3 --nemesis kill --nemesis-interval 400ms --rate max --time-limit 8s --seed 7"
+            "--workload register --nodes 3 --concurrency 6 --nemesis kill --nemesis-interval 400ms --rate max --time-limit 8s --seed 7"
         );
     }
 }

@@ -175,7 +175,15 @@ pub(super) fn score(rows: &[Row]) -> String {
             None => String::from("the node as it is passed\n"),
         });
     }
-    let late = |row: &&&Row| row.breaks_safety && row.found().is_some_and(|hunt| hunt.layer == Layer::Run);
+    // Of layers that were not asked nothing is known.
+    let asked_all = |row: &Row| {
+        let asked = |layer: &Layer| row.hunts.iter().any(|hunt| hunt.layer == *layer);
+        Layer::ALL.iter().all(asked)
+    };
+    let late = |row: &&&Row| {
+        let by_run = row.found().is_some_and(|hunt| hunt.layer == Layer::Run);
+        row.breaks_safety && by_run && asked_all(row)
+    };
     for row in bugs.iter().filter(late) {
         say(&format!(
             "only real processes found {}, which breaks safety\n",
@@ -226,6 +234,19 @@ mod tests {
         assert!(row(false, true, by(Layer::Run)).is_as_it_should(false));
         assert!(row(false, false, by(Layer::Run)).is_as_it_should(true));
         assert!(!row(false, false, vec![hunt(Layer::Run, false)]).is_as_it_should(true));
+    }
+
+    #[test]
+    fn only_processes_found_what_the_other_layers_were_asked_for_in_vain() {
+        let only = |hunts| score(&[row(false, true, hunts)]).contains("only real processes found some-bug");
+        let by_run = hunt(Layer::Run, true);
+        assert!(!only(vec![by_run.clone()]));
+        assert!(!only(vec![hunt(Layer::Model, false), by_run.clone()]));
+        assert!(only(vec![
+            hunt(Layer::Model, false),
+            hunt(Layer::Simulate, false),
+            by_run
+        ]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is tested, and what of it can be asked for.
 
-use super::RunArgs;
+use super::run::RunArgs;
 use super::values::Kinds;
 use crate::cluster::{HostsSpec, KINDS_OVER_HOSTS, unsettable};
 use crate::nemesis::{Kind, Rates};

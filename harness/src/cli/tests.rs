@@ -1,4 +1,7 @@
+use super::run::{RunArgs, options};
 use super::*;
+use crate::run::Options;
+use std::time::Duration;
 
 fn refused(arguments: &str) -> String {
     let arguments = ["harness"]

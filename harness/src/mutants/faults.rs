@@ -1,5 +1,6 @@
 //! Which faults and which load show a bug among real processes.
 
+use crate::nemesis::Kind;
 use std::time::Duration;
 
 /// How long a run is loaded.
@@ -12,8 +13,7 @@ const BESIDES_SECONDS: u64 = 12;
 pub(super) struct Faults {
     workload: &'static str,
     nodes: &'static str,
-    /// As `--nemesis` has it.
-    nemesis: &'static str,
+    nemesis: Nemesis,
     /// From one fault to the next.
     interval: &'static str,
     /// How many operations a second clients begin.
@@ -22,19 +22,47 @@ pub(super) struct Faults {
     concurrency: &'static str,
 }
 
+/// What befalls them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nemesis {
+    Nothing,
+    One(Kind),
+    /// Everything that can be had here.
+    All,
+}
+
+impl Nemesis {
+    /// As `--nemesis` has it.
+    fn flag(self) -> &'static str {
+        match self {
+            Nemesis::Nothing => "none",
+            Nemesis::One(kind) => kind.name(),
+            Nemesis::All => "all",
+        }
+    }
+
+    /// Whether it can be had here.
+    fn is_usable(self) -> bool {
+        match self {
+            Nemesis::One(kind) => !kind.takes_disks() || disk::usable().is_ok(),
+            Nemesis::Nothing | Nemesis::All => true,
+        }
+    }
+}
+
 const EVERYTHING: Faults = Faults {
     workload: "register",
     nodes: "3",
-    nemesis: "all",
+    nemesis: Nemesis::All,
     interval: "500ms",
     rate: "1000",
     concurrency: "6",
 };
 
 /// Faults of one kind, one soon after another: an election takes 150 to 300 ms.
-const fn under(nemesis: &'static str) -> Faults {
+const fn under(kind: Kind) -> Faults {
     Faults {
-        nemesis,
+        nemesis: Nemesis::One(kind),
         interval: "700ms",
         ..EVERYTHING
     }
@@ -44,16 +72,13 @@ const fn under(nemesis: &'static str) -> Faults {
 const fn without_power(nodes: &'static str) -> Faults {
     Faults {
         nodes,
-        nemesis: POWER,
+        nemesis: Nemesis::One(Kind::Power),
         interval: "400ms",
         rate: "max",
         concurrency: "16",
         ..EVERYTHING
     }
 }
-
-/// A kind of faults that takes disks which the harness can have fail.
-const POWER: &str = "power";
 
 /// The bugs that real processes can be hoped to show: those that do not need two things to happen within a millisecond, or a fault during
 /// another one. A nemesis does one thing at a time, to processes that mostly rest.
@@ -64,26 +89,27 @@ const AIMED: [(&str, Faults); 9] = [
         Faults {
             interval: "400ms",
             rate: "max",
-            ..under("kill")
+            ..under(Kind::Kill)
         },
     ),
     // A leader that is parted from the others leads on until it has counted who was heard from.
-    ("lease-is-role", under("partition")),
-    ("stale-local-read", under("partition")),
+    ("lease-is-role", under(Kind::Partition)),
+    ("stale-local-read", under(Kind::Partition)),
     (
         // It takes a moment to start without data, and another to start with it again.
         "wiped-rejoin",
         Faults {
             interval: "3s",
-            ..under("wipe")
+            ..under(Kind::Wipe)
         },
     ),
-    ("failover-empties", under("kill")),
+    ("failover-empties", under(Kind::Kill)),
     (
         "retry-applied-twice",
         Faults {
             workload: "session",
-            ..under("none")
+            nemesis: Nemesis::Nothing,
+            ..EVERYTHING
         },
     ),
     // What a majority has not on its disks is lost with the power, and one node is a majority of one.
@@ -111,7 +137,7 @@ impl Faults {
             ("--workload", self.workload),
             ("--nodes", self.nodes),
             ("--concurrency", self.concurrency),
-            ("--nemesis", self.nemesis),
+            ("--nemesis", self.nemesis.flag()),
             ("--nemesis-interval", self.interval),
             ("--rate", self.rate),
             ("--time-limit", &limit),
@@ -129,8 +155,7 @@ impl Faults {
 
 fn aimed(mutant: Option<&str>) -> Option<Faults> {
     let (_, faults) = AIMED.iter().find(|(name, _)| Some(*name) == mutant)?;
-    let can_be_had = faults.nemesis != POWER || disk::usable().is_ok();
-    can_be_had.then_some(*faults)
+    faults.nemesis.is_usable().then_some(*faults)
 }
 
 #[cfg(test)]

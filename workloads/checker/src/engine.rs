@@ -253,7 +253,7 @@ impl<'a, M: Model> Engine<'a, M> {
             let configs = search.at_rest()?;
             let lost = search.lost();
             Some(Rest {
-                lost: lost.groups().map(|(call, count)| (interner.op_of(call).clone(), count)).collect(),
+                lost: lost.groups().map(|(call, count)| (interner.call_of(call).0.clone(), count)).collect(),
                 configs: configs
                     .into_iter()
                     .map(|(state, used)| (interner.state_of(state).clone(), lost.counts_of(used).into()))

@@ -117,8 +117,8 @@ impl<M: Model> Interner<M> {
         id
     }
 
-    pub(crate) fn op_of(&self, call: u32) -> &M::Op {
-        &self.calls[call as usize].0.0
+    pub(crate) fn call_of(&self, call: u32) -> &Call<M> {
+        &self.calls[call as usize].0
     }
 
     pub(crate) fn state_of(&self, id: u32) -> &M {

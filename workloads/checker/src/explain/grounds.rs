@@ -7,9 +7,8 @@
 //! - it is *sufficient*: the culprit stays unexplained, whichever of the operations that were left out took effect within their times;
 //! - it is *telling*, as far as the whole history is: it shows what the culprit may have seen instead (see [`Account`]).
 
+use super::case::{Case, Question};
 use crate::engine::Limits;
-use crate::model::Model;
-use crate::object::{Operation, has_order};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -33,43 +32,35 @@ enum Account {
 }
 
 /// See the module's documentation.
-pub(super) struct Grounds<'a, M: Model> {
-    init: &'a M,
-    operations: &'a [Operation<M>],
+pub(super) struct Grounds<'a> {
+    case: &'a dyn Case,
     /// The places of the whole history, sorted.
     all: Vec<usize>,
     culprit: usize,
     account: Account,
-    limits: Limits<'a>,
     looks_left: Cell<u64>,
     /// Whether all questions were answered so far.
     pub(super) is_certain: Cell<bool>,
 }
 
-impl<'a, M: Model> Grounds<'a, M> {
+impl<'a> Grounds<'a> {
     /// Those of a violation among the operations at `all`; and the places to begin with, sorted. Where the others have no order either,
     /// they are without those that return after the culprit and that nobody needs for an order up to then.
-    pub(super) fn new(
-        init: &'a M,
-        operations: &'a [Operation<M>],
-        all: &[usize],
-        culprit: usize,
-        limits: Limits<'a>,
-    ) -> (Self, Vec<usize>) {
+    pub(super) fn new(case: &'a dyn Case, all: &[usize], culprit: usize) -> (Self, Vec<usize>) {
         let mut grounds = Grounds {
-            init,
-            operations,
+            case,
             all: all.to_vec(),
             culprit,
             account: Account::None,
-            limits,
             looks_left: Cell::new(LOOKS_IN_ALL_MAX),
             is_certain: Cell::new(true),
         };
         grounds.all.sort_unstable();
-        let returned = operations[culprit].returned;
-        let is_later =
-            |place: &usize| operations[*place].ret.is_some() && operations[*place].returned > returned;
+        let returned = case.span(culprit).returned;
+        let is_later = |place: &usize| {
+            let span = case.span(*place);
+            !span.is_lost && span.returned > returned
+        };
         let (mut open, mut kept): (Vec<usize>, Vec<usize>) =
             grounds.all.iter().partition(|place| is_later(place));
         kept.retain(|place| *place != culprit);
@@ -115,13 +106,13 @@ impl<'a, M: Model> Grounds<'a, M> {
     fn accounts(&self, account: Account, kept: &[usize]) -> bool {
         let has_order = match account {
             Account::Stale => {
-                let (mut operations, mut places) = (Vec::new(), self.others(kept));
-                places.push(self.culprit);
-                operations.extend(places.iter().map(|place| self.operations[*place].clone()));
-                if let Some(culprit) = operations.last_mut() {
-                    culprit.invoked = 0;
-                }
-                self.ask(&operations, &[])
+                let mut required = self.others(kept);
+                required.push(self.culprit);
+                self.ask(&Question {
+                    required: &required,
+                    early: Some(self.culprit),
+                    ..Question::default()
+                })
             }
             Account::Lost => self.has_order(&[self.culprit], &self.others(kept)),
             Account::Doubled => {
@@ -134,31 +125,28 @@ impl<'a, M: Model> Grounds<'a, M> {
     }
 
     fn has_order(&self, required: &[usize], optional: &[usize]) -> Option<bool> {
-        let mut operations: Vec<Operation<M>> = Vec::with_capacity(required.len() + optional.len());
-        operations.extend(required.iter().map(|place| self.operations[*place].clone()));
+        let optional = optional.iter().copied();
         // What changes nothing makes no difference unless it must be explained.
-        let makes_a_difference = |operation: &&Operation<M>| {
-            let ret = operation.ret.as_ref();
-            ret.is_none_or(|ret| !M::is_read_only(&operation.op, ret))
-        };
-        let optional = optional.iter().map(|place| &self.operations[*place]);
-        operations.extend(optional.filter(makes_a_difference).cloned());
-        let is_optional: Vec<bool> = (0..operations.len())
-            .map(|place| place >= required.len())
-            .collect();
-        self.ask(&operations, &is_optional)
+        let optional: Vec<usize> = optional.filter(|place| !self.case.is_read_only(*place)).collect();
+        self.ask(&Question {
+            required,
+            optional: &optional,
+            early: None,
+        })
     }
 
-    fn ask(&self, operations: &[Operation<M>], optional: &[bool]) -> Option<bool> {
-        let looks_max = LOOKS_MAX + (operations.len() / OPERATIONS_PER_LOOK) as u64;
+    fn ask(&self, question: &Question<'_>) -> Option<bool> {
+        let operations = question.required.len() + question.optional.len();
+        let looks_max = LOOKS_MAX + (operations / OPERATIONS_PER_LOOK) as u64;
         let allowed = self.looks_left.get().min(looks_max);
         let looks = AtomicU64::new(0);
-        let should_stop = || looks.fetch_add(1, Relaxed) >= allowed || (self.limits.should_stop)();
+        let limits = self.case.limits();
+        let should_stop = || looks.fetch_add(1, Relaxed) >= allowed || (limits.should_stop)();
         let limits = Limits {
             should_stop: &should_stop,
-            ..self.limits
+            ..limits
         };
-        let has_order = has_order(self.init, operations, optional, limits);
+        let has_order = self.case.has_order(question, limits);
         self.looks_left
             .set(self.looks_left.get().saturating_sub(looks.load(Relaxed)));
         if has_order.is_none() {

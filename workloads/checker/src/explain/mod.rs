@@ -14,8 +14,10 @@ pub use words::Setting;
 use crate::engine::Limits;
 use crate::history::short;
 use crate::model::Model;
-use crate::object::{ObjectVerdict, Operation, check_object};
+use crate::object::Operation;
 use crate::order::sort_places;
+use case::{Case, History};
+use states::Possible;
 use std::fmt::Write as _;
 use words::Told;
 
@@ -77,36 +79,50 @@ pub fn explain<'a, M: Model>(
     setting: impl Into<Setting<'a>>,
     limits: Limits<'_>,
 ) -> Explanation {
-    let setting = setting.into();
-    let culprit = &operations[rejected];
-    let before: Vec<usize> = (0..operations.len())
-        .filter(|place| operations[*place].invoked <= culprit.returned)
+    let case = History {
+        init,
+        operations,
+        limits,
+    };
+    let possible = || {
+        let possible = states::possible(init, operations, rejected, states, limits);
+        possible.map(|state| short(state.describe_state()))
+    };
+    told(&case, object, rejected, &possible, setting.into())
+}
+
+/// Explains why no order explains the operation at the place `rejected`, when the object could have been in `possible` states.
+fn told(
+    case: &dyn Case,
+    object: &str,
+    rejected: usize,
+    possible: &dyn Fn() -> Possible<String>,
+    setting: Setting<'_>,
+) -> Explanation {
+    let culprit = case.span(rejected);
+    let before: Vec<usize> = (0..case.count())
+        .filter(|place| case.span(*place).invoked <= culprit.returned)
         .collect();
-    let (mut core, smallest) = shrink::within(init, operations, &before, Some(rejected), limits);
-    let by_time = |place: usize| (operations[place].invoked, operations[place].process);
+    let (mut core, smallest) = shrink::within(case, &before, Some(rejected));
+    let by_time = |place: usize| {
+        let span = case.span(place);
+        (span.invoked, span.process)
+    };
     sort_places(&mut core, &by_time);
-    let kept: Vec<Operation<M>> = core.iter().map(|place| operations[*place].clone()).collect();
-    let marked = match check_object(init, &kept, limits) {
-        ObjectVerdict::Violation { operation, .. } => Some(operation),
-        ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded => None,
-    };
+    let marked = case.unexplained(&core);
     let mut around = before.clone();
-    let returned = |place: usize| {
-        operations[place]
-            .ret
-            .as_ref()
-            .map_or(u64::MAX, |_| operations[place].returned)
-    };
-    around.retain(|place| returned(*place) >= culprit.invoked);
+    around.retain(|place| {
+        let span = case.span(*place);
+        span.is_lost || span.returned >= culprit.invoked
+    });
     sort_places(&mut around, &by_time);
     around.drain(..around.len().saturating_sub(AROUND_MAX));
-    let tell = |places: &[usize]| places.iter().map(|place| Told::of(&operations[*place])).collect();
-    let possible = states::possible(init, operations, rejected, states, limits);
-    let in_words = |state: &M| short(state.describe_state());
+    let tell = |places: &[usize]| places.iter().map(|place| case.told(*place)).collect();
+    let possible = possible();
     let story = Story {
         object,
-        culprit: Told::of(culprit),
-        states: possible.states.iter().map(in_words).collect(),
+        culprit: case.told(rejected),
+        states: possible.states,
         states_are_all: possible.are_all,
         of_part: possible.of_part,
         core: tell(&core),
@@ -125,7 +141,7 @@ pub fn explain<'a, M: Model>(
         core_operations: core.len(),
         culprit: Some(rejected),
         core,
-        prefixes: prefix::longest(init, operations, &before, limits),
+        prefixes: prefix::longest(case, &before),
         picture,
     }
 }

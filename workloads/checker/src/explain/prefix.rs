@@ -4,12 +4,9 @@
 //! operation that is open may take effect next; at the return of one that has not there is no way on. What was tried is remembered
 //! by a sum of random numbers, one an operation, and the state's hash: a collision would only leave an order untried.
 
-use crate::engine::Limits;
-use crate::model::Model;
-use crate::object::Operation;
+use super::case::{Case, Course};
 use crate::order::sort_places;
-use rustc_hash::{FxHashSet, FxHasher};
-use std::hash::Hasher as _;
+use rustc_hash::FxHashSet;
 
 /// How many orders are kept.
 const ORDERS_MAX: usize = 4;
@@ -19,18 +16,13 @@ const STEPS_PER_OPERATION: usize = 8;
 /// How many steps there are from one look at the clock to the next.
 const STEPS_PER_LOOK: usize = 1024;
 
-/// Orders of those of `operations` at `places`, each as long as any that was found, the longest first. They end in different states, or
+/// Orders of the operations at `places`, each as long as any that was found, the longest first. They end in different states, or
 /// before different returns.
-pub(super) fn longest<M: Model>(
-    init: &M,
-    operations: &[Operation<M>],
-    places: &[usize],
-    limits: Limits<'_>,
-) -> Vec<Vec<usize>> {
-    let mut search = Search::new(init, operations, places);
+pub(super) fn longest(case: &dyn Case, places: &[usize]) -> Vec<Vec<usize>> {
+    let mut search = Search::new(case, places);
     let steps_max = STEPS_MAX + STEPS_PER_OPERATION * places.len();
     for step in 0..steps_max {
-        if step % STEPS_PER_LOOK == 0 && (limits.should_stop)() {
+        if step % STEPS_PER_LOOK == 0 && case.is_stopped() {
             break;
         }
         if !search.advance() {
@@ -41,11 +33,9 @@ pub(super) fn longest<M: Model>(
     search.best.into_iter().map(|best| best.order).collect()
 }
 
-struct Taken<M> {
+struct Taken {
     /// The place among the places.
     operation: usize,
-    /// Before it took effect.
-    state: M,
     /// Whether something else may take effect in its stead.
     has_alternative: bool,
     /// The event after which alternatives are.
@@ -58,8 +48,8 @@ struct Best {
     order: Vec<usize>,
 }
 
-struct Search<'a, M: Model> {
-    operations: &'a [Operation<M>],
+struct Search<'a> {
+    case: &'a dyn Case,
     places: &'a [usize],
     /// Invocations (`2i`) and returns (`2i + 1`), in time order.
     events: Vec<usize>,
@@ -68,8 +58,8 @@ struct Search<'a, M: Model> {
     previous: Vec<usize>,
     /// Where the invocation and the return of each operation are among the events.
     at: Vec<[Option<usize>; 2]>,
-    taken: Vec<Taken<M>>,
-    state: M,
+    taken: Vec<Taken>,
+    course: Box<dyn Course + 'a>,
     sum: u64,
     tried: FxHashSet<u64>,
     /// Where the walk is.
@@ -77,21 +67,21 @@ struct Search<'a, M: Model> {
     best: Vec<Best>,
 }
 
-impl<'a, M: Model> Search<'a, M> {
-    fn new(init: &M, operations: &'a [Operation<M>], places: &'a [usize]) -> Self {
+impl<'a> Search<'a> {
+    fn new(case: &'a dyn Case, places: &'a [usize]) -> Self {
         let mut events: Vec<usize> = Vec::with_capacity(2 * places.len());
         for (number, place) in places.iter().enumerate() {
             events.push(2 * number);
-            if operations[*place].ret.is_some() {
+            if !case.span(*place).is_lost {
                 events.push(2 * number + 1);
             }
         }
         // Of events at one time invocations come first: intervals are closed.
         sort_places(&mut events, &|event| {
-            let operation = &operations[places[event / 2]];
+            let span = case.span(places[event / 2]);
             match event % 2 {
-                0 => (operation.invoked, 0),
-                _ => (operation.returned, 1),
+                0 => (span.invoked, 0),
+                _ => (span.returned, 1),
             }
         });
         let head = events.len();
@@ -100,7 +90,7 @@ impl<'a, M: Model> Search<'a, M> {
             at[event / 2][event % 2] = Some(place);
         }
         Search {
-            operations,
+            case,
             places,
             next: (0..=head)
                 .map(|event| if event == head { 0 } else { event + 1 })
@@ -112,7 +102,7 @@ impl<'a, M: Model> Search<'a, M> {
             cursor: 0,
             events,
             taken: Vec::new(),
-            state: init.clone(),
+            course: case.course(),
             sum: 0,
             tried: FxHashSet::default(),
             best: Vec::new(),
@@ -131,27 +121,19 @@ impl<'a, M: Model> Search<'a, M> {
             self.keep();
             return self.back();
         }
-        let operation = &self.operations[self.places[number]];
-        let mut next = Vec::new();
-        self.state.steps(&operation.op, operation.ret.as_ref(), &mut next);
-        // Where outcomes are open the first one stands for all: these orders are examples.
-        let Some(state) = next.into_iter().next() else {
-            self.cursor = self.next[self.cursor];
-            return true;
-        };
-        let sum = self.sum.wrapping_add(random(number));
-        if !self.tried.insert(sum ^ hash(&state)) {
+        if !self.course.take(self.places[number]) {
             self.cursor = self.next[self.cursor];
             return true;
         }
-        let is_forced = operation
-            .ret
-            .as_ref()
-            .is_some_and(|ret| M::is_read_only(&operation.op, ret));
+        let sum = self.sum.wrapping_add(random(number));
+        if !self.tried.insert(sum ^ mix(self.course.hash())) {
+            self.course.take_back();
+            self.cursor = self.next[self.cursor];
+            return true;
+        }
         self.taken.push(Taken {
             operation: number,
-            state: std::mem::replace(&mut self.state, state),
-            has_alternative: !is_forced,
+            has_alternative: !self.case.is_read_only(self.places[number]),
             event: self.cursor,
         });
         self.sum = sum;
@@ -165,7 +147,7 @@ impl<'a, M: Model> Search<'a, M> {
         while let Some(taken) = self.taken.pop() {
             self.link(taken.operation);
             self.sum = self.sum.wrapping_sub(random(taken.operation));
-            self.state = taken.state;
+            self.course.take_back();
             if taken.has_alternative {
                 self.cursor = self.next[taken.event];
                 return true;
@@ -181,7 +163,7 @@ impl<'a, M: Model> Search<'a, M> {
             return;
         }
         let longest = self.best.first().map_or(0, |best| best.order.len());
-        let end = (self.cursor, hash(&self.state));
+        let end = (self.cursor, mix(self.course.hash()));
         if length > longest {
             self.best.clear();
         } else if length < longest
@@ -212,12 +194,6 @@ impl<'a, M: Model> Search<'a, M> {
             self.previous[next] = event;
         }
     }
-}
-
-fn hash<M: Model>(state: &M) -> u64 {
-    let mut hasher = FxHasher::default();
-    state.hash(&mut hasher);
-    mix(hasher.finish())
 }
 
 /// A number for an operation, always the same, that looks like no other's.

@@ -4,7 +4,7 @@ use super::case::{Case, History};
 use super::grounds::Grounds;
 use crate::engine::Limits;
 use crate::model::{Model, Takes};
-use crate::object::{ObjectVerdict, Operation, check_object};
+use crate::object::Operation;
 use crate::order::sort_places;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -27,7 +27,12 @@ const LAST_MIN: usize = 16;
 /// result that is wrong may have come about.
 pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_>) -> Vec<Operation<M>> {
     let all: Vec<usize> = (0..operations.len()).collect();
-    let (core, _) = within(init, operations, &all, None, limits);
+    let case = History {
+        init,
+        operations,
+        limits,
+    };
+    let (core, _) = within(&case, &all, None);
     core.into_iter().map(|place| operations[place].clone()).collect()
 }
 
@@ -36,37 +41,21 @@ pub fn shrink<M: Model>(init: &M, operations: &[Operation<M>], limits: Limits<'_
 /// Parts of a violation may be violations of another kind: of two writes of a value the one is left out that a read saw. With
 /// `culprit`, the operation that no order explains, those parts come first that have an order without it, so that the core shows what
 /// is said.
-pub(super) fn within<M: Model>(
-    init: &M,
-    operations: &[Operation<M>],
-    places: &[usize],
-    culprit: Option<usize>,
-    limits: Limits<'_>,
-) -> (Vec<usize>, bool) {
-    let case = History {
-        init,
-        operations,
-        limits,
-    };
+pub(super) fn within(case: &dyn Case, places: &[usize], culprit: Option<usize>) -> (Vec<usize>, bool) {
     let mut by_invocation = places.to_vec();
-    sort_places(&mut by_invocation, &|place| (operations[place].invoked, 0));
-    if M::TELLS_REASONS {
-        return Shrinking::new(&case, by_invocation, culprit).by_reasons(places);
+    sort_places(&mut by_invocation, &|place| (case.span(place).invoked, 0));
+    if case.tells_reasons() {
+        return Shrinking::new(case, by_invocation, culprit).by_reasons(places);
     }
-    let culprit = culprit.or_else(|| {
-        let all: Vec<Operation<M>> = places.iter().map(|place| operations[*place].clone()).collect();
-        match check_object(init, &all, limits) {
-            ObjectVerdict::Violation { operation, .. } => Some(places[operation]),
-            ObjectVerdict::Valid | ObjectVerdict::Unknown(_) | ObjectVerdict::Superseded => None,
-        }
-    });
+    let culprit = culprit.or_else(|| case.unexplained(places).map(|nth| places[nth]));
     let Some(culprit) = culprit else {
         return (places.to_vec(), false);
     };
-    by_invocation.retain(|place| operations[*place].invoked <= operations[culprit].returned);
-    let (grounds, kept) = Grounds::new(init, operations, &by_invocation, culprit, limits);
+    let returned = case.span(culprit).returned;
+    by_invocation.retain(|place| case.span(*place).invoked <= returned);
+    let (grounds, kept) = Grounds::new(case, &by_invocation, culprit);
     let hold = |kept: &[usize]| grounds.hold(kept);
-    let mut shrinking = Shrinking::new(&case, by_invocation, Some(culprit));
+    let mut shrinking = Shrinking::new(case, by_invocation, Some(culprit));
     shrinking.grounds = Some(&hold);
     let (core, smallest) = shrinking.on_grounds(kept);
     (core, smallest && grounds.is_certain.get())

@@ -1,7 +1,7 @@
 use super::*;
+use crate::check::{CheckOptions, check_with};
 use crate::history::{Header, Log};
 use crate::models::{CasRegister, Counter, FifoQueue, KvAppend};
-use crate::{CheckOptions, check_log};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -350,16 +350,15 @@ fn history(name: &str, random: &mut ChaCha8Rng, lies: bool) -> Vec<String> {
 }
 
 /// The objects in which the check of a whole history finds a violation.
-fn found(name: &'static str, lines: &[String]) -> Vec<String> {
+fn found<M: Vocabulary>(lines: &[String]) -> Vec<String> {
     let mut history = Vec::new();
     Header::new("none").write(&mut history);
     history.extend(lines.concat().into_bytes());
     let options = CheckOptions {
-        model: Some(name),
         all: true,
         ..CheckOptions::default()
     };
-    let report = check_log(&Log::read(&history).unwrap(), &options).unwrap();
+    let report = check_with::<M>(&Log::read(&history).unwrap(), &options).unwrap();
     report.violations().map(|found| found.object.clone()).collect()
 }
 
@@ -419,7 +418,7 @@ fn compare<M: Vocabulary>(seed: u64, met: &mut Met) {
             break;
         }
     }
-    let found = found(M::NAME, &lines);
+    let found = found::<M>(&lines);
     if let Some(Seen { object, .. }) = crowded.push(lines.concat().as_bytes()).unwrap() {
         assert!(
             found.contains(&object),

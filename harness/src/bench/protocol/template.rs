@@ -1,7 +1,6 @@
 //! A request that is encoded once and sent many times.
 
 use super::Garbled;
-use std::io::Write as _;
 
 /// How many bytes a key has.
 pub(super) const KEY_BYTES: usize = 9;
@@ -41,10 +40,11 @@ impl Template {
     ///
     /// # Panics
     /// There is no key in it.
-    pub(super) fn new(bytes: Vec<u8>) -> Template {
+    pub(super) fn new(mut bytes: Vec<u8>) -> Template {
         let find = |mark: &[u8]| bytes.windows(mark.len()).position(|window| window == mark);
         let key_at = find(&KEY_MARK).expect("every request has a key");
         let stamp_at = find(&STAMP_MARK);
+        bytes[key_at] = b'k';
         Template {
             bytes,
             key_at,
@@ -57,12 +57,23 @@ impl Template {
         let begin = out.len();
         out.extend_from_slice(&self.bytes);
         let request = &mut out[begin..];
-        write!(&mut request[self.key_at..], "k{key:08}").expect("there is room for eight digits");
+        write_digits(&mut request[self.key_at + 1..][..KEY_BYTES - 1], key.into(), 10);
         if let Some(stamp_at) = self.stamp_at {
-            write!(&mut request[stamp_at..], "{stamp:016x}").expect("there is room for 16 digits");
+            write_digits(&mut request[stamp_at..][..STAMP_BYTES], stamp, 16);
         }
         begin
     }
+}
+
+/// Fills `out` with a number, zeros before it. The load does this for each request, and takes its time from the systems that it measures: the
+/// formatting of the standard library would be a sixth of all that it does by itself.
+#[inline]
+fn write_digits(out: &mut [u8], mut number: u64, base: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number % base) as usize];
+        number /= base;
+    }
+    assert_eq!(number, 0, "it has more digits than there is room for");
 }
 
 /// The stamp that a value begins with.

@@ -22,6 +22,10 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long to wait before the next attempt: an election takes a while.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How much time an answer must have for what is sent only once to be tried again, or half of all the time if that is less. Without an answer to
+/// the last attempt nobody would know whether it was done, where the one before was refused for certain.
+const LAST_ANSWER_TIME: Duration = Duration::from_secs(1);
+
 /// How long to wait until a session is ended. It would end by itself, too.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(200);
 
@@ -144,6 +148,11 @@ impl<'a> Asker<'a> {
             request.body,
             RequestBody::Reconfigure { .. } | RequestBody::Transfer { .. } | RequestBody::Snapshot
         );
+        let last_answer_time = if is_sent_once {
+            LAST_ANSWER_TIME.min(self.reach.timeout / 2)
+        } else {
+            Duration::ZERO
+        };
         // Whether it was sent, and nobody has said that this had no effect.
         let mut in_doubt = false;
         let mut redirected = false;
@@ -188,7 +197,7 @@ impl<'a> Asker<'a> {
             if in_doubt && is_sent_once {
                 return Outcome::Unknown(format!("not tried again: {reason}"));
             }
-            if Instant::now() + PAUSE >= self.deadline {
+            if Instant::now() + PAUSE + last_answer_time >= self.deadline {
                 if names_no_leader && let Some(why) = no_member(&address).await {
                     return ended(in_doubt && !changes_nothing, why);
                 }

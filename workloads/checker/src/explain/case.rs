@@ -7,10 +7,9 @@ use crate::object::{ObjectVerdict, Operation, check_object, conflict, has_order,
 use rustc_hash::FxHasher;
 use std::hash::Hasher as _;
 
-/// When an operation was there.
+/// Whose an operation was, and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    /// Whose it was.
     pub(super) process: u64,
     pub(super) invoked: u64,
     /// Without meaning where it is lost.
@@ -27,7 +26,7 @@ pub(super) trait Case {
     /// What a linear-time engine finds to be a violation among them, if there is one for the model and they qualify.
     fn conflict(&self, places: &[usize]) -> Option<Vec<usize>>;
 
-    /// Which of those at `places` no order explains, the how manieth, as far as can be told within the limits.
+    /// The operation among those at `places` that no order explains, by its place among them, as far as can be told within the limits.
     fn unexplained(&self, places: &[usize]) -> Option<usize>;
 
     /// Whether some order explains a [`Question`]; `None` where that can't be told within the limits.

@@ -148,11 +148,6 @@ impl<'a> Asker<'a> {
             request.body,
             RequestBody::Reconfigure { .. } | RequestBody::Transfer { .. } | RequestBody::Snapshot
         );
-        let last_answer_time = if is_sent_once {
-            LAST_ANSWER_TIME.min(self.reach.timeout / 2)
-        } else {
-            Duration::ZERO
-        };
         // Whether it was sent, and nobody has said that this had no effect.
         let mut in_doubt = false;
         let mut redirected = false;
@@ -197,7 +192,8 @@ impl<'a> Asker<'a> {
             if in_doubt && is_sent_once {
                 return Outcome::Unknown(format!("not tried again: {reason}"));
             }
-            if Instant::now() + PAUSE + last_answer_time >= self.deadline {
+            let time_left = self.deadline.saturating_duration_since(Instant::now());
+            if !is_enough(time_left, is_sent_once, self.reach.timeout) {
                 if names_no_leader && let Some(why) = no_member(&address).await {
                     return ended(in_doubt && !changes_nothing, why);
                 }
@@ -208,6 +204,16 @@ impl<'a> Asker<'a> {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Whether there is time for another attempt, where `time_left` is left of `timeout`.
+fn is_enough(time_left: Duration, is_sent_once: bool, timeout: Duration) -> bool {
+    let answer_time = if is_sent_once {
+        LAST_ANSWER_TIME.min(timeout / 2)
+    } else {
+        Duration::ZERO
+    };
+    time_left > PAUSE + answer_time
 }
 
 fn ended(in_doubt: bool, reason: String) -> Outcome {
@@ -258,4 +264,23 @@ pub(super) async fn exchange(dialled: Dialled, request: &Request) -> Result<Resu
         return Err("the answer is to another request".to_string());
     }
     Ok(response.result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_once_is_tried_again_only_where_its_answer_has_time() {
+        const SECOND: Duration = Duration::from_secs(1);
+        const MOMENT: Duration = Duration::from_millis(1);
+        for (is_sent_once, timeout, too_little) in [
+            (false, 5 * SECOND, PAUSE),
+            (true, 5 * SECOND, PAUSE + SECOND),
+            (true, SECOND, PAUSE + SECOND / 2),
+        ] {
+            assert!(!is_enough(too_little, is_sent_once, timeout));
+            assert!(is_enough(too_little + MOMENT, is_sent_once, timeout));
+        }
+    }
 }
